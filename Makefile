@@ -1,0 +1,51 @@
+# make demo     a crawl to a model that writes, offline
+# make test     the tests that need no large input     make slow    the rest of them
+# make check    format, lint, types                    make bench   every claim against its peer
+#
+# Each target first makes its own environment in .venv, whatever environment is active.
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13,$(shell command -v $(name))) python3)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PEERS := .venv-peers/bin
+
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+
+.PHONY: demo test slow check format bench clean
+
+demo: .venv/.installed
+	$(BIN)/quern demo
+
+test: .venv/.installed
+	$(BIN)/python -m pytest
+
+slow: .venv/.installed
+	$(BIN)/python -m pytest -m "slow and not gpu"
+
+check: .venv/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/.installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.installed .venv-peers/.installed
+	for file in benchmarks/*.py; do QUERN_PEERS=$(PEERS)/python $(BIN)/python $$file || exit 1; done
+
+# torch goes first and alone: a processor-only wheel named +cpu then wins over the one with CUDA.
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) torch==2.13.0
+	$(PIP) -c constraints.txt -e ".[train,dev]"
+	touch $@
+
+# Peers bring their own fastText, which overwrites ours if it is installed beside it.
+.venv-peers/.installed: benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	$(PEERS)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+	touch $@
+
+clean:
+	rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis
