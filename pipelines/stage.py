@@ -81,8 +81,11 @@ class Stage(BaseModel):
         result: dict[str, Any] = plain(self.model_dump(mode="python", by_alias=True))
         return result
 
-    def side_inputs(self) -> dict[str, str]:
-        """Files this stage depends on beside its documents: name -> digest. Part of the key."""
+    def side_inputs(self, folder: Path) -> dict[str, str]:
+        """Files this stage depends on beside its documents: name -> digest. Part of the key.
+
+        folder: the recipe's, where relative paths start. Names are as the parameters spell them.
+        """
         return {}
 
     def kernels(self) -> tuple[str, ...]:
@@ -219,7 +222,9 @@ class GatherTask(Protocol):
     """What the engine hands to a phase's `run`. Paths are full; everything named is verified by size."""
 
     parts: Sequence[Part]
-    """All parts of the gather, in a fixed order (source, unit)."""
+    """All parts of the gather, in a fixed order (source in the recipe's order, unit)."""
+    folder: Path
+    """The recipe's folder: relative paths in parameters start here. Not part of any key."""
     n_units: int
     unit: int
     """This task's index on the phase's axis; for axis `part` also the index of its part."""
@@ -239,8 +244,17 @@ class GatherTask(Protocol):
     def facts_of(self, phase: str) -> list[dict[str, Any]]:
         """Facts of an earlier phase's tasks, in unit order."""
 
+    def evidence(self, index: int, column: str) -> pa.Array | None:
+        """A column some earlier gather's verdicts carry for a part (`cluster`, say); None where none does."""
+
     def output(self, role: str, suffix: str) -> Any:
         """A context manager yielding a binary file object; the file is committed when the block ends."""
+
+    def output_path(self, role: str, suffix: str) -> tuple[Path, str]:
+        """(store root, relative path) for a writer that commits by itself, such as `write_shard`."""
+
+    def wrote(self, role: str, ref: FileRef) -> None:
+        """Record a file committed at `output_path`."""
 
     def scratch(self) -> Path:
         """A private folder for spilling, removed when the task ends."""

@@ -1,0 +1,264 @@
+"""The corpus manifest: everything a corpus is, from its recipe to the digest of every file.
+
+    DIR/corpus.json              the newest manifest (sealed JSON); each one also stays as corpora/<digest>.json
+    DIR/files/<key>.json         a source's file list: path, size, digest of every input
+    DIR/parts, dropped, verdicts, tokenizers, shards, receipts      named by key, shared by every manifest here
+    DIR/quarantine.json          records judged by clock or crash, once
+    DIR/runs/                    logs, rates, unfinished files: covered by no digest
+
+A folder is a store. Readers open what a manifest names and never list a folder, so two builds share files and
+an unfinished one disturbs nobody. All paths are relative: the folder may be moved, copied, mounted read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from manifests.commit import FileRef, commit_bytes, safe_relative
+from manifests.digest import digest_value, read_sealed, seal
+from manifests.errors import FormatError, MissingFileError, UsageError
+
+__all__ = [
+    "Benchmark",
+    "CorpusManifest",
+    "PartEntry",
+    "Partition",
+    "ShardEntry",
+    "SourceEntry",
+    "StepEntry",
+    "TokenizerEntry",
+    "VerdictEntry",
+    "find_manifest",
+]
+
+VERSION = 1
+
+
+def _safe(ref: FileRef) -> FileRef:
+    safe_relative(ref.path)
+    return ref
+
+
+Ref = Annotated[FileRef, AfterValidator(_safe)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class SourceEntry(_Entry):
+    """One source: its licence (SPDX or a word), its reader, its input."""
+
+    name: str
+    licence: str
+    reader: str
+    n_files: int
+    n_bytes: int
+    files: Ref
+
+
+class StepEntry(_Entry):
+    """One step's account over the whole build: what it read, kept, dropped by reason, measured."""
+
+    name: str
+    stage: str
+    kind: Literal["read", "rewrite", "edit", "rule", "gather", "save", "tokens"]
+    version: int
+    key: str
+    source: str | None
+    action: str
+    params: dict[str, Any]
+    reasons: list[str]
+    n_read: int
+    n_kept: int
+    dropped: dict[str, int]
+    marked: dict[str, int]
+    routed: int
+
+
+class PartEntry(_Entry):
+    """One part: the documents of a unit that passed their source's steps; and the dropped ones beside it."""
+
+    key: str
+    source: str
+    step: str
+    unit: str
+    part: Ref
+    dropped: Ref | None
+    n_docs: int
+    n_bytes: int
+
+
+class VerdictEntry(_Entry):
+    """A gather's verdicts on one part: one row a row."""
+
+    step: str
+    action: str
+    part_key: str
+    verdict: Ref
+    n_dropped: int
+
+
+class TokenizerEntry(_Entry):
+    """The tokenizer all shards of the corpus share. digest: of tokenizer.json's bytes."""
+
+    file: Ref
+    digest: str
+    vocab_size: int
+    eot: int
+    eot_token: str
+    trained: bool
+
+
+class ShardEntry(_Entry):
+    """A shard and its documents table (doc_id, start, end, n_bytes, origin). root: the shard's root digest."""
+
+    shard: Ref
+    root: str
+    documents: Ref
+    n_tokens: int
+    n_docs: int
+    n_bytes: int
+
+
+class Partition(_Entry):
+    """Shards of one source, split and combination of partition columns.
+
+    split: `train` or `heldout`; holdout: how the split was cut, `cluster`, `span` (same documents) or `none`.
+    """
+
+    source: str
+    split: Literal["train", "heldout"]
+    holdout: Literal["cluster", "span", "none"]
+    columns: dict[str, str]
+    licences: dict[str, int]
+    shards: list[ShardEntry]
+    n_tokens: int
+    n_docs: int
+    n_bytes: int
+
+
+class Benchmark(_Entry):
+    """A benchmark the corpus was checked against, and what was found."""
+
+    name: str
+    digest: str
+    step: str
+    action: str
+    n_items: int
+    n_too_short: int
+    n_hit_items: int
+    n_documents: int
+
+
+class CorpusManifest(_Entry):
+    """The whole corpus. store: where its files stand, `.` (beside it) or `..` (a sample inside a store).
+
+    key: digest of recipe, inputs and code versions: equal keys are equal corpora before anything runs.
+    parents: digests of corpora it was built against; missing: units that failed and `max_failed` allowed.
+    """
+
+    name: str
+    key: str
+    store: Literal[".", ".."]
+    sample: str | None
+    recipe: dict[str, Any]
+    sources: list[SourceEntry]
+    steps: list[StepEntry]
+    parts: list[PartEntry]
+    saved: list[Ref]
+    verdicts: list[VerdictEntry]
+    tokenizer: TokenizerEntry | None
+    partitions: list[Partition]
+    benchmarks: list[Benchmark]
+    receipts: list[Ref]
+    quarantine: Ref | None
+    parents: list[str]
+    missing: list[str]
+    libraries: dict[str, str]
+
+    def sealed(self) -> bytes:
+        """The manifest's bytes."""
+        return seal({**self.model_dump(mode="json"), "format": "quern.corpus", "version": VERSION})
+
+    @property
+    def digest(self) -> str:
+        """The digest that names this corpus everywhere: of its canonical bytes without the digest itself."""
+        return digest_value({**self.model_dump(mode="json"), "format": "quern.corpus", "version": VERSION})
+
+    def write(self, root: Path) -> Path:
+        """Commit the manifest under its digest and then as the newest; returns the newest's path.
+
+        A sample's manifest stands in `sample/` and names files of the store around it.
+        """
+        folder = "sample/" if self.sample else ""
+        commit_bytes(root, f"{folder}corpora/{self.digest}.json", self.sealed())
+        commit_bytes(root, f"{folder}corpus.json", self.sealed())
+        return root / f"{folder}corpus.json"
+
+    @classmethod
+    def read(cls, path: Path) -> CorpusManifest:
+        """The verified manifest of a corpus.json, a store folder, or `DIR@digest-prefix`.
+
+        Raises: MissingFileError, FormatError, DigestError, UsageError for an unknown or ambiguous prefix.
+        """
+        path = find_manifest(path)
+        value = read_sealed(path)
+        found = (value.pop("format", None), value.pop("version", None))
+        if found != ("quern.corpus", VERSION):
+            raise FormatError(f"{path}: expected quern.corpus version {VERSION}, found {found[0]} {found[1]}.")
+        value.pop("digest")
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            raise FormatError(f"{path}: not a corpus manifest of this version: {error}") from error
+
+    def root(self, path: Path) -> Path:
+        """The store's folder, given the path this manifest was read from."""
+        path = find_manifest(path)
+        folder = path.parent.parent if path.parent.name == "corpora" else path.parent
+        return folder if self.store == "." else folder.parent
+
+    def files(self) -> Iterator[tuple[str, FileRef]]:
+        """Every file of the corpus with its role; nothing else in the store belongs to it."""
+        yield from (("files", s.files) for s in self.sources)
+        for entry in self.parts:
+            yield "part", entry.part
+            if entry.dropped is not None:
+                yield "dropped", entry.dropped
+        yield from (("saved", ref) for ref in self.saved)
+        yield from (("verdict", v.verdict) for v in self.verdicts)
+        if self.tokenizer is not None:
+            yield "tokenizer", self.tokenizer.file
+        for shard in (s for p in self.partitions for s in p.shards):
+            yield "shard", shard.shard
+            yield "documents", shard.documents
+        yield from (("receipts", ref) for ref in self.receipts)
+        if self.quarantine is not None:
+            yield "quarantine", self.quarantine
+
+    def n_tokens(self, source: str, split: str = "train") -> int:
+        """Tokens of one source and split."""
+        return sum(p.n_tokens for p in self.partitions if (p.source, p.split) == (source, split))
+
+
+def find_manifest(path: Path) -> Path:
+    """The manifest a person means: a file, a folder's corpus.json, or `DIR@prefix` of a digest.
+
+    Raises: MissingFileError, UsageError.
+    """
+    if path.is_file():
+        return path
+    folder, at, prefix = str(path).rpartition("@")
+    if at and Path(folder).is_dir():
+        found = sorted((Path(folder) / "corpora").glob(f"{prefix}*.json"))
+        if len(found) != 1:
+            raise UsageError(f"{path}: {len(found)} manifests begin with {prefix!r}. Name one of corpora/*.json by more digits.")
+        return found[0]
+    if (path / "corpus.json").is_file():
+        return path / "corpus.json"
+    raise MissingFileError(f"{path}: expected a corpus folder or manifest, found none. `quern build RECIPE --out {path}` makes one.")
