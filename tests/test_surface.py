@@ -1,0 +1,138 @@
+"""What others see: exported names, the cost of asking for help, and help texts that show how."""
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("manifests", "pipelines", "trainer", "corpus_tools")
+CLI = ROOT / "corpus_tools" / "cli.py"
+HELP_LIMIT_S = 0.2
+ASK = "from corpus_tools.cli import main; main()"
+HEAVY = {"numpy", "pydantic", "pyarrow", "numba", "torch", "yaml", "duckdb", "datasketch", "datatrove"}
+
+needs_cli = pytest.mark.skipif(not CLI.exists(), reason="no command line yet")
+
+
+def modules() -> list[str]:
+    """Returns the dotted names of all our modules."""
+    paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    names = [path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for path in paths]
+    return [name.removesuffix(".__init__") for name in names if not name.endswith("__main__")]
+
+
+def body_of(name: str) -> list[ast.stmt]:
+    path = ROOT / name.replace(".", "/")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(path.read_text(encoding="utf-8")).body
+
+
+def defined(body: list[ast.stmt]) -> set[str]:
+    """Returns the public functions and classes that a module defines itself."""
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return {node.name for node in body if isinstance(node, kinds) and not node.name.startswith("_")}
+
+
+def exported(body: list[ast.stmt]) -> list[str] | None:
+    """Returns the names in a module's `__all__`, or None where it has none."""
+    for node in body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(target, ast.Name) and target.id == "__all__":
+            return list(ast.literal_eval(node.value))
+    return None
+
+
+def reading_order(name: str) -> tuple[int, list[str | int]]:
+    """Returns the sorting key of an exported name: constants, classes, functions; numbers by value."""
+    kind = 0 if name.isupper() else 1 if name[0].isupper() else 2
+    return kind, [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", name)]
+
+
+def is_script(body: list[ast.stmt]) -> bool:
+    return isinstance(body[-1], ast.If) and "__main__" in ast.unparse(body[-1].test) if body else False
+
+
+@pytest.mark.parametrize("name", modules())
+def test_a_module_exports_every_public_name_in_order(name):
+    body = body_of(name)
+    names = exported(body)
+    if names is None:
+        assert is_script(body) or not defined(body), (
+            f"{name} defines {sorted(defined(body))} and has no __all__"
+        )
+        return
+    assert names == sorted(set(names), key=reading_order)
+    assert sorted(defined(body) - set(names)) == []
+
+
+@pytest.mark.parametrize(
+    "name", [package for package in PACKAGES if (ROOT / package / "__init__.py").exists()]
+)
+def test_every_name_a_package_exports_is_there(name):
+    package = importlib.import_module(name)
+    assert [public for public in package.__all__ if not hasattr(package, public)] == []
+
+
+def run(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *args], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+
+
+def quickest(*args: str) -> float:
+    """Returns the seconds of the quickest of five runs."""
+    spans = []
+    for _ in range(5):
+        start = time.perf_counter()
+        run(*args)
+        spans.append(time.perf_counter() - start)
+    return min(spans)
+
+
+@needs_cli
+def test_asking_for_help_costs_at_most_200_ms():
+    cost = quickest("-c", ASK, "--help") - quickest("-c", "pass")
+    assert cost <= HELP_LIMIT_S
+
+
+@needs_cli
+def test_asking_for_help_imports_nothing_heavy():
+    report = run("-X", "importtime", "-c", ASK, "--help").stderr
+    loaded = {
+        line.rpartition("|")[2].strip().partition(".")[0] for line in report.splitlines() if "|" in line
+    }
+    assert "click" in loaded
+    assert loaded & HEAVY == set()
+
+
+def commands() -> list[list[str]]:
+    """Returns the path of every command, from the command line's own tree."""
+    if not CLI.exists():
+        return []
+    import click
+
+    from corpus_tools.cli import main
+
+    def below(command: click.Command, path: list[str]) -> list[list[str]]:
+        children = command.commands if isinstance(command, click.Group) else {}
+        return [path, *(found for name in sorted(children) for found in below(children[name], [*path, name]))]
+
+    return below(main, [])
+
+
+@needs_cli
+@pytest.mark.parametrize("path", commands(), ids=lambda path: " ".join(["quern", *path]))
+def test_every_help_ends_with_an_example(path):
+    from click.testing import CliRunner
+
+    from corpus_tools.cli import main
+
+    result = CliRunner().invoke(main, [*path, "--help"])
+    assert result.exit_code == 0
+    assert " ".join(["quern", *path]) in result.output.rstrip().splitlines()[-1]
