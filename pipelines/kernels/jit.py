@@ -1,0 +1,143 @@
+"""Kernels: numba functions that compile the first time they are called, never on import.
+
+    @inline                                 a helper, compiled into the kernels that call it
+    @kernel(f"int64[::1]({BYTES}, {OFFSETS})")
+    def count_something(data, offsets): ...
+
+    compile_kernels(["gopher.count_quality"])    a parent warms the cache before workers start
+
+Every kernel takes the text of a batch as two arrays and no Python object:
+
+    data: uint8[n_bytes]           UTF-8, document after document
+    offsets: int64[n_docs + 1]     document d is data[offsets[d]:offsets[d + 1]]
+
+Compiled code is kept in a folder of our own. numba stamps a cached kernel with its own source file
+only, so a helper changed in another file would leave stale code behind; the folder's name therefore
+carries a digest of all kernel sources beside the versions of this package and of numba and the CPU.
+
+Price: a cold start compiles (0.1 to 1 s a kernel), a warm one loads (about 30 ms a kernel, 0.3 s once).
+numba stores its cache with pickle, so the folder must belong to the user; where the user has no
+writable cache, a private temporary one serves this process and its children.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import llvmlite.binding  # type: ignore[import-untyped]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+__all__ = ["BYTES", "OFFSETS", "Kernel", "cache_folder", "compile_kernels", "inline", "kernel"]
+
+# numba's names of the two arguments every kernel has; Arrow's buffers cannot be written to.
+BYTES = "Array(uint8, 1, 'C', readonly=True)"
+OFFSETS = "Array(int64, 1, 'C', readonly=True)"
+
+
+def _package_version() -> str:
+    try:
+        return importlib.metadata.version("quern")
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout that nobody installed
+        return "checkout"
+
+
+def _source_digest() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _folder_name() -> str:
+    cpu = f"{platform.machine()}-{llvmlite.binding.get_host_cpu_name()}"
+    numba_version = importlib.metadata.version("numba")
+    return f"quern-{_package_version()}-numba-{numba_version}-{cpu}-{_source_digest()}"
+
+
+def _is_ours_to_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder.stat().st_uid == os.getuid()
+    except OSError:
+        return False
+
+
+def cache_folder() -> Path:
+    """The folder for compiled kernels, which exists and can be written.
+
+    Under `NUMBA_CACHE_DIR` where that is set, else under `XDG_CACHE_HOME` or `~/.cache`, else a
+    private temporary folder, which children inherit through `NUMBA_CACHE_DIR`.
+    """
+    name = _folder_name()
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    if given and Path(given).name == name:
+        return Path(given)
+    user_cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    for base in (given, os.path.join(user_cache, "quern")):
+        if base and _is_ours_to_write(Path(base) / name):
+            return Path(base) / name
+    folder = Path(tempfile.mkdtemp(prefix="quern-kernels-")) / name
+    folder.mkdir()
+    return folder
+
+
+# numba reads this when it is imported and, with nowhere to write, raises while it decorates.
+os.environ["NUMBA_CACHE_DIR"] = str(cache_folder())
+
+import numba  # type: ignore[import-untyped]  # noqa: E402
+
+numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]  # for a process that imported numba before us
+
+
+class Kernel(Generic[P, R]):
+    """A function that numba compiles, or loads from its cache, when it is first called."""
+
+    def __init__(self, function: Callable[P, R], signature: str) -> None:
+        self.function = function
+        self.signature = signature
+        self._compiled: Callable[..., Any] | None = None
+
+    def compile(self) -> Callable[..., Any]:
+        """The compiled function; compiles or loads it if this process has not yet."""
+        if self._compiled is None:
+            self._compiled = numba.njit(self.signature, nogil=True, cache=True)(self.function)
+        return self._compiled
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        compiled = self._compiled or self.compile()
+        result: R = compiled(*args, **kwargs)
+        return result
+
+
+def kernel(signature: str) -> Callable[[Callable[P, R]], Kernel[P, R]]:
+    """A decorator that makes a `Kernel` of a function, for one numba signature."""
+    return lambda function: Kernel(function, signature)
+
+
+def inline(function: Callable[P, R]) -> Callable[P, R]:
+    """The function as a helper of kernels; it compiles with the kernel that calls it."""
+    helper: Callable[P, R] = numba.njit(nogil=True)(function)
+    return helper
+
+
+def compile_kernels(names: Iterable[str]) -> None:
+    """Compiles kernels named `module.function` (`"gopher.count_quality"`) into the cache.
+
+    A parent calls this before it starts workers, so that each of them loads and none compiles.
+
+    Raises: ModuleNotFoundError or AttributeError for a name that no module here defines.
+    """
+    for name in sorted(set(names)):
+        module, function = name.split(".")
+        getattr(importlib.import_module(f"pipelines.kernels.{module}"), function).compile()
