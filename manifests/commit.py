@@ -53,7 +53,9 @@ class FileRef:
         try:
             size = path.stat().st_size
         except FileNotFoundError as error:
-            raise MissingFileError(f"{path}: named by a manifest, not there. Build again to remake it.") from error
+            raise MissingFileError(
+                f"{path}: named by a manifest, not there. Build again to remake it."
+            ) from error
         if size != self.size:
             raise DigestError(
                 f"{path}: expected {self.size} bytes, found {size}. It was cut or replaced after it was written. "
@@ -72,7 +74,9 @@ def safe_relative(path: str) -> str:
     parts = PurePosixPath(path).parts
     bad = not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path
     if bad or path != "/".join(parts):
-        raise FormatError(f"{path!r}: a manifest names files by plain relative paths; this one could leave its folder.")
+        raise FormatError(
+            f"{path!r}: a manifest names files by plain relative paths; this one could leave its folder."
+        )
     return path
 
 

@@ -81,12 +81,16 @@ class StepEntry(_Entry):
 
 
 class PartEntry(_Entry):
-    """One part: the documents of a unit that passed their source's steps; and the dropped ones beside it."""
+    """One part: the documents of a unit that passed `step` and all before it; and the dropped ones beside it.
+
+    final: the source's last part, which gathers and tokens read; others stand where the recipe says `save`.
+    """
 
     key: str
     source: str
     step: str
     unit: str
+    final: bool
     part: Ref
     dropped: Ref | None
     n_docs: int
@@ -170,7 +174,6 @@ class CorpusManifest(_Entry):
     sources: list[SourceEntry]
     steps: list[StepEntry]
     parts: list[PartEntry]
-    saved: list[Ref]
     verdicts: list[VerdictEntry]
     tokenizer: TokenizerEntry | None
     partitions: list[Partition]
@@ -210,7 +213,9 @@ class CorpusManifest(_Entry):
         value = read_sealed(path)
         found = (value.pop("format", None), value.pop("version", None))
         if found != ("quern.corpus", VERSION):
-            raise FormatError(f"{path}: expected quern.corpus version {VERSION}, found {found[0]} {found[1]}.")
+            raise FormatError(
+                f"{path}: expected quern.corpus version {VERSION}, found {found[0]} {found[1]}."
+            )
         value.pop("digest")
         try:
             return cls.model_validate(value)
@@ -230,7 +235,6 @@ class CorpusManifest(_Entry):
             yield "part", entry.part
             if entry.dropped is not None:
                 yield "dropped", entry.dropped
-        yield from (("saved", ref) for ref in self.saved)
         yield from (("verdict", v.verdict) for v in self.verdicts)
         if self.tokenizer is not None:
             yield "tokenizer", self.tokenizer.file
@@ -257,8 +261,12 @@ def find_manifest(path: Path) -> Path:
     if at and Path(folder).is_dir():
         found = sorted((Path(folder) / "corpora").glob(f"{prefix}*.json"))
         if len(found) != 1:
-            raise UsageError(f"{path}: {len(found)} manifests begin with {prefix!r}. Name one of corpora/*.json by more digits.")
+            raise UsageError(
+                f"{path}: {len(found)} manifests begin with {prefix!r}. Name one of corpora/*.json by more digits."
+            )
         return found[0]
     if (path / "corpus.json").is_file():
         return path / "corpus.json"
-    raise MissingFileError(f"{path}: expected a corpus folder or manifest, found none. `quern build RECIPE --out {path}` makes one.")
+    raise MissingFileError(
+        f"{path}: expected a corpus folder or manifest, found none. `quern build RECIPE --out {path}` makes one."
+    )

@@ -63,7 +63,9 @@ def digest_file(path: Path) -> str:
             while chunk := file.read(_CHUNK):
                 state.update(chunk)
     except FileNotFoundError as error:
-        raise MissingFileError(f"{path}: expected a file, found nothing. Build again to remake it.") from error
+        raise MissingFileError(
+            f"{path}: expected a file, found nothing. Build again to remake it."
+        ) from error
     return state.hexdigest()
 
 
@@ -151,13 +153,19 @@ def _parse(data: bytes, where: object) -> dict[str, Any]:
     try:
         value = json.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise FormatError(f"{where}: expected sealed JSON, found other bytes ({error}). Restore or rebuild it.") from error
+        raise FormatError(
+            f"{where}: expected sealed JSON, found other bytes ({error}). Restore or rebuild it."
+        ) from error
     if not isinstance(value, dict) or not isinstance(value.get("digest"), str):
-        raise FormatError(f"{where}: expected a JSON object that ends with its digest, found none. Restore or rebuild it.")
+        raise FormatError(
+            f"{where}: expected a JSON object that ends with its digest, found none. Restore or rebuild it."
+        )
     try:
         _refuse_floats(value, "")
     except TypeError as error:
-        raise FormatError(f"{where}: {error}. Quern writes none, so something else wrote this file.") from error
+        raise FormatError(
+            f"{where}: {error}. Quern writes none, so something else wrote this file."
+        ) from error
     return value
 
 
@@ -169,7 +177,9 @@ def read_sealed(path: Path) -> dict[str, Any]:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise MissingFileError(f"{path}: expected a file, found nothing. Build again to remake it.") from error
+        raise MissingFileError(
+            f"{path}: expected a file, found nothing. Build again to remake it."
+        ) from error
     return unseal(data, path)
 
 

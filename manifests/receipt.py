@@ -146,7 +146,10 @@ class Tally:
     def from_json(cls, value: dict[str, Any]) -> Tally:
         """The tally a receipt spells."""
         bins = {v: {int(b): n for b, n in table.items()} for v, table in value["histograms"].items()}
-        copied = {k: {s: dict(r) for s, r in value[k].items()} for k in ("dropped", "dropped_bytes", "marked", "labels")}
+        copied = {
+            k: {s: dict(r) for s, r in value[k].items()}
+            for k in ("dropped", "dropped_bytes", "marked", "labels")
+        }
         flat = {k: dict(value[k]) for k in ("routed", "domains")}
         counts = {k: value[k] for k in ("n_read", "n_kept", "bytes_read", "bytes_kept")}
         return cls(histograms=bins, **copied, **flat, **counts)
@@ -202,7 +205,9 @@ class Receipt:
         Raises: FormatError for another format or version; AccountError when the account does not balance.
         """
         if (value.get("format"), value.get("version")) != ("quern.receipt", VERSION):
-            raise FormatError(f"{where}: expected quern.receipt version {VERSION}, found {value.get('format')!r}.")
+            raise FormatError(
+                f"{where}: expected quern.receipt version {VERSION}, found {value.get('format')!r}."
+            )
         tally = Tally.from_json(value["tally"])
         tally.check(where)
         outputs = {role: FileRef.from_json(ref) for role, ref in value["outputs"].items()}
@@ -253,5 +258,3 @@ def read_pack(path: Path) -> Iterator[Receipt]:
         for number, line in enumerate(file, 1):
             where = f"{path}:{number}"
             yield Receipt.from_json(unseal(line, where), where)
-
-

@@ -100,7 +100,9 @@ class ShardHeader:
         Raises: FormatError, DigestError.
         """
         if len(data) < HEADER or data[:8] != MAGIC:
-            raise FormatError(f"{where}: expected a token shard ({MAGIC!r}), found {data[:8]!r}. Name a .tok file.")
+            raise FormatError(
+                f"{where}: expected a token shard ({MAGIC!r}), found {data[:8]!r}. Name a .tok file."
+            )
         if (found := xxhash.xxh3_128_digest(data[:112])) != data[112:HEADER]:
             raise DigestError.of(f"{where} header", data[112:HEADER].hex(), found.hex())
         _, version, width, *counts, tokenizer, block, _, _ = _FIELDS.unpack(data[:HEADER])
@@ -159,7 +161,9 @@ def write_shard(
     return commit.ref, root_digest.hex()
 
 
-def _body(header: ShardHeader, tokens: Iterable[Tokens], ends: npt.NDArray[np.uint64]) -> Iterator[memoryview]:
+def _body(
+    header: ShardHeader, tokens: Iterable[Tokens], ends: npt.NDArray[np.uint64]
+) -> Iterator[memoryview]:
     n = 0
     for piece in tokens:
         if len(piece) and int(piece.max()) >= header.vocab_size:
@@ -168,7 +172,9 @@ def _body(header: ShardHeader, tokens: Iterable[Tokens], ends: npt.NDArray[np.ui
         if len(piece):
             yield memoryview(np.ascontiguousarray(piece, dtype=header.dtype)).cast("B")
     if n != header.n_tokens or len(ends) != header.n_docs or (n and int(ends[-1]) != n):
-        raise ValueError(f"{n} tokens in {len(ends)} documents; the header says {header.n_tokens} in {header.n_docs}")
+        raise ValueError(
+            f"{n} tokens in {len(ends)} documents; the header says {header.n_tokens} in {header.n_docs}"
+        )
     if pad := header.ends_at - HEADER - n * header.dtype.itemsize:
         yield memoryview(bytes(pad))
     if len(ends):
@@ -201,10 +207,14 @@ class Shard:
             with path.open("rb") as file:
                 header = ShardHeader.unpack(file.read(HEADER), path)
                 if (size := path.stat().st_size) != header.size:
-                    raise FormatError(f"{path}: expected {header.size} bytes, found {size}. It was cut: restore or rebuild it.")
+                    raise FormatError(
+                        f"{path}: expected {header.size} bytes, found {size}. It was cut: restore or rebuild it."
+                    )
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError as error:
-            raise MissingFileError(f"{path}: expected a shard, found nothing. Build again to remake it.") from error
+            raise MissingFileError(
+                f"{path}: expected a shard, found nothing. Build again to remake it."
+            ) from error
         found = xxhash.xxh3_128_hexdigest(data[:HEADER] + data[header.digests_at : -_DIGEST])
         for expected in (data[-_DIGEST:].hex(), root):
             if expected is not None and expected != found:
@@ -270,10 +280,13 @@ class Shard:
             "document ends rise": bool((ends > starts).all()),
             "the last document ends with the tokens": (int(ends[-1]) if len(ends) else 0) == self.n_tokens,
             "every document ends with end-of-text": bool((self._tokens[ends - 1] == self.header.eot).all()),
-            "tokens are in the vocabulary": not self.n_tokens or int(self._tokens.max()) < self.header.vocab_size,
+            "tokens are in the vocabulary": not self.n_tokens
+            or int(self._tokens.max()) < self.header.vocab_size,
         }
         if broken := [rule for rule, holds in rules.items() if not holds]:
-            raise FormatError(f"{self.path}: expected that {'; '.join(broken)}. Whatever wrote it has a bug: build it again.")
+            raise FormatError(
+                f"{self.path}: expected that {'; '.join(broken)}. Whatever wrote it has a bug: build it again."
+            )
 
 
 class TokenStream:

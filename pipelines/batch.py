@@ -83,7 +83,9 @@ def text_view(column: pa.Array) -> TextView:
     """
     _, offsets, data = column.buffers()
     view = np.frombuffer(offsets, dtype=np.int64)[column.offset : column.offset + len(column) + 1]
-    raw = np.frombuffer(data, dtype=np.uint8) if data is not None and data.size else np.zeros(0, dtype=np.uint8)
+    raw = (
+        np.frombuffer(data, dtype=np.uint8) if data is not None and data.size else np.zeros(0, dtype=np.uint8)
+    )
     return TextView(raw, view)
 
 

@@ -66,7 +66,9 @@ class Stage(BaseModel):
     languages: for which its rules hold, `*` for all; libraries: distributions whose version is part of the key.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True
+    )
 
     name: ClassVar[str]
     version: ClassVar[int]

@@ -1,0 +1,480 @@
+"""mix.yaml -> MixManifest: what a person wrote, held against what the corpora hold, before any GPU hour.
+
+    name: small
+    corpora: [out/corpus.json]              or {label: path, ...}
+    seq_len: 256
+    seed: 1
+    sources:                                leave out: every source under its own name
+      books: {from: [label/books], where: {language: en}, max_epochs: 8, licences: [MIT]}
+    phases:
+      - {tokens: 2M, weights: {web: 0.3, books: 0.7}}
+    allow:
+      - {verdict: unchecked, source: books, because: "checked by hand"}
+
+Refused, all at once and each at its line: an unknown corpus, source or key; two tokenizers; a source with no
+tokens; more epochs than a source may run (16, or its max_epochs); contaminated documents that were kept. Each
+refusal ends with what would be allowed. Above 4 epochs a repeated token is worth less; the check says how much.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from manifests.corpus import CorpusManifest, Partition, TokenizerEntry
+from manifests.errors import MixError, QuernError
+from manifests.mistakes import did_you_mean
+from manifests.mix import Allowed, MixCorpus, MixManifest, MixPhase, MixShard, MixSource
+from manifests.quantities import Count, Share
+from manifests.yamlfile import Positions, apply_overrides, load_yaml, validate
+
+__all__ = [
+    "CheckRow",
+    "MixFile",
+    "ResolvedMix",
+    "check",
+    "effective_tokens",
+    "load_mix",
+    "mix_of_corpus",
+    "shares_of",
+]
+
+MAX_EPOCHS = 16
+WARN_EPOCHS = 4
+# Muennighoff et al. 2023 (arXiv 2305.16264), fitted decay of repeated data.
+R_STAR = 15.387756
+# A period's table takes 1 us an entry to make; up to here (six decimals) weights are kept exactly.
+EXACT_PERIOD = 1 << 20
+# Longer ones (shares by token counts) are rounded to 65,536 rows, an error below 1e-5.
+ROUND_PERIOD = 1 << 16
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True
+    )
+
+
+class SourceChoice(_Model):
+    """One source of a mix, drawn from one or several corpora."""
+
+    from_: list[str] = Field(alias="from")
+    """`corpus/source` patterns; `*` stands for any."""
+    where: dict[str, str] = {}
+    """Partition columns and the value each must have."""
+    max_epochs: int | None = Field(default=None, gt=0)
+    """How often it may be read; above 16 only by this key."""
+    licences: list[str] | None = None
+    """Licences its partitions may carry; none: any."""
+
+
+class PhaseChoice(_Model):
+    """A stretch of the run with fixed weights."""
+
+    tokens: Count
+    """Tokens of the phase, rounded down to whole rows."""
+    weights: dict[str, Share]
+    """Shares of tokens by source; they are divided by their sum."""
+
+
+class Allow(_Model):
+    """A verdict to override."""
+
+    verdict: str
+    source: str
+    because: str
+
+
+class MixFile(_Model):
+    """The keys of mix.yaml."""
+
+    name: str
+    corpora: list[str] | dict[str, str]
+    seq_len: int = Field(ge=8)
+    seed: int = Field(default=0, ge=0)
+    sources: dict[str, SourceChoice] | None = None
+    phases: list[PhaseChoice] = Field(min_length=1)
+    allow: list[Allow] = []
+
+
+@dataclass(frozen=True)
+class ResolvedMix:
+    """A mix and where its corpora lie on this machine (corpus digest -> store folder)."""
+
+    manifest: MixManifest
+    locations: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    """One source in `quern mix check`. effective: what the wanted tokens are worth after repetition."""
+
+    source: str
+    available: int
+    wanted: int
+    epochs: float
+    effective: int
+    max_epochs: int
+    holdout: str
+    heldout: int
+    contamination: str
+    licences: dict[str, int]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class _Corpus:
+    label: str
+    root: Path
+    manifest: CorpusManifest
+
+    @property
+    def digest(self) -> str:
+        return self.manifest.digest
+
+
+class _Mistakes:
+    """Collects every mistake of a mix file, each with its place, so that they are told at once."""
+
+    def __init__(self, positions: Positions) -> None:
+        self._positions = positions
+        self._found: list[str] = []
+
+    def add(self, loc: Sequence[str | int], text: str) -> None:
+        self._found.append(f"{self._positions.where(tuple(loc))}: {text}")
+
+    def stop(self) -> None:
+        if self._found:
+            remedy = "Nothing was read or trained. Correct the mix and run the same command again."
+            raise MixError("\n".join([*self._found, remedy]))
+
+
+def load_mix(path: Path, overrides: Sequence[str] = ()) -> ResolvedMix:
+    """The mix of a mix.yaml, checked against the manifests of its corpora.
+
+    Raises: UsageError with file, line and column of every mistake; DamageError for damaged manifests.
+    """
+    value, positions = load_yaml(path)
+    value = apply_overrides(value, positions, list(overrides))
+    config = validate(MixFile, value, positions)
+    mistakes = _Mistakes(positions)
+    corpora = _open_corpora(config, path.parent, mistakes)
+    tokenizer = _one_tokenizer(corpora, mistakes)
+    names, sources = _sources(config, corpora, mistakes)
+    phases = _phases(config, names, mistakes)
+    manifest = _manifest(config, corpora, tokenizer, sources=sources, phases=phases)
+    _feasible(manifest, config, mistakes)
+    return ResolvedMix(manifest, {c.digest: c.root for c in corpora})
+
+
+def mix_of_corpus(path: Path, *, seq_len: int, seed: int, tokens: int) -> ResolvedMix:
+    """All sources of one corpus by their tokens: what `mix: DIR` in train.yaml means.
+
+    Raises: MixError, DamageError.
+    """
+    manifest = CorpusManifest.read(path)
+    counts = {s.name: manifest.n_tokens(s.name) for s in manifest.sources}
+    weights = {name: Fraction(n, sum(counts.values())) for name, n in counts.items() if n}
+    phase = PhaseChoice.model_construct(tokens=tokens, weights=weights)
+    config = MixFile.model_construct(
+        name=manifest.name,
+        corpora=[str(path)],
+        seq_len=seq_len,
+        seed=seed,
+        sources=None,
+        phases=[phase],
+        allow=[],
+    )
+    mistakes = _Mistakes(Positions(str(path)))
+    corpora = [_Corpus(manifest.name, manifest.root(path), manifest)]
+    names, sources = _sources(config, corpora, mistakes)
+    phases = _phases(config, names, mistakes)
+    mix = _manifest(config, corpora, _one_tokenizer(corpora, mistakes), sources=sources, phases=phases)
+    _feasible(mix, config, mistakes)
+    return ResolvedMix(mix, {corpora[0].digest: corpora[0].root})
+
+
+def _open_corpora(config: MixFile, folder: Path, mistakes: _Mistakes) -> list[_Corpus]:
+    named = config.corpora if isinstance(config.corpora, dict) else dict(enumerate(config.corpora))
+    found = []
+    for key, text in named.items():
+        path = folder / text
+        try:
+            manifest = CorpusManifest.read(path)
+        except QuernError as error:
+            mistakes.add(("corpora", key), str(error))
+            continue
+        found.append(_Corpus(key if isinstance(key, str) else manifest.name, manifest.root(path), manifest))
+    mistakes.stop()
+    return found
+
+
+def _one_tokenizer(corpora: list[_Corpus], mistakes: _Mistakes) -> tuple[_Corpus, TokenizerEntry]:
+    found = {
+        c.manifest.tokenizer.digest: (c, c.manifest.tokenizer)
+        for c in reversed(corpora)
+        if c.manifest.tokenizer
+    }
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if not found:
+        mistakes.add(
+            ("corpora",),
+            "expected corpora with tokens, got text alone. Add `tokens:` to the recipe and build again",
+        )
+    else:
+        each = "; ".join(f"{c.label} has {digest[:8]}" for digest, (c, _) in found.items())
+        mistakes.add(
+            ("corpora",),
+            f"expected one tokenizer in all corpora, got {len(found)} ({each}): the same number would mean different "
+            "text. Build one of them again with `tokens: {use: ...}` naming the other's tokenizer.json",
+        )
+    mistakes.stop()
+    raise AssertionError("stop() raises")
+
+
+def _sources(
+    config: MixFile, corpora: list[_Corpus], mistakes: _Mistakes
+) -> tuple[list[str], list[MixSource]]:
+    choices = config.sources
+    if choices is None:
+        every = {s.name for c in corpora for s in c.manifest.sources}
+        choices = {name: SourceChoice(from_=[f"*/{name}"]) for name in sorted(every)}
+    used = {name for phase in config.phases for name in phase.weights}
+    for i, phase in enumerate(config.phases):
+        for name in sorted(set(phase.weights) - set(choices)):
+            known = ", ".join(choices)
+            loc = ("phases", i, "weights", name)
+            mistakes.add(loc, f'expected a source ({known}), got "{name}"{did_you_mean(name, choices)}')
+    named = [name for name in choices if name in used]
+    sources = [_source(name, choices[name], corpora, mistakes) for name in named]
+    mistakes.stop()
+    return named, sources
+
+
+def _source(name: str, choice: SourceChoice, corpora: list[_Corpus], mistakes: _Mistakes) -> MixSource:
+    chosen = [(c, p) for c in corpora for p in c.manifest.partitions if _chosen(c, p, choice)]
+    if not any(p.split == "train" and p.n_tokens for _, p in chosen):
+        there = sorted(
+            {
+                f"{c.label}/{p.source} {p.columns or ''}".strip()
+                for c in corpora
+                for p in c.manifest.partitions
+            }
+        )
+        mistakes.add(
+            ("sources", name), f'expected "{name}" to find tokens, it finds none among: {", ".join(there)}'
+        )
+    _check_licences(name, choice, chosen, mistakes)
+    kinds = {p.holdout for _, p in chosen if p.split == "heldout"}
+    holdout = "span" if "span" in kinds else "cluster" if kinds else "none"
+    licences: dict[str, int] = {}
+    for _, partition in chosen:
+        for licence, n in partition.licences.items():
+            licences[licence] = licences.get(licence, 0) + n
+    return MixSource(
+        name=name,
+        train=_shards(chosen, "train"),
+        heldout=_shards(chosen, "heldout"),
+        holdout=holdout,
+        max_epochs=choice.max_epochs or MAX_EPOCHS,
+        licences=licences,
+        contamination=_contamination([c.manifest for c, _ in chosen]),
+    )
+
+
+def _chosen(corpus: _Corpus, partition: Partition, choice: SourceChoice) -> bool:
+    path = f"{corpus.label}/{partition.source}"
+    named = any(fnmatch.fnmatchcase(path, pattern) for pattern in choice.from_)
+    return named and all(partition.columns.get(k) == v for k, v in choice.where.items())
+
+
+def _check_licences(
+    name: str, choice: SourceChoice, chosen: list[tuple[_Corpus, Partition]], mistakes: _Mistakes
+) -> None:
+    if choice.licences is None:
+        return
+    others = sorted({x for _, p in chosen for x in p.licences} - set(choice.licences))
+    if others:
+        mistakes.add(
+            ("sources", name, "licences"),
+            f"expected only {', '.join(choice.licences)}, its partitions also hold {', '.join(others)}. "
+            "A mix selects whole partitions: build with `tokens: {partition: [licence]}` and choose by `where`",
+        )
+
+
+def _shards(chosen: list[tuple[_Corpus, Partition]], split: str) -> list[MixShard]:
+    return [
+        MixShard(
+            corpus=corpus.digest,
+            shard=s.shard,
+            root=s.root,
+            documents=s.documents,
+            n_tokens=s.n_tokens,
+            n_bytes=s.n_bytes,
+        )
+        for corpus, partition in chosen
+        if partition.split == split
+        for s in partition.shards
+    ]
+
+
+def _contamination(manifests: list[CorpusManifest]) -> Any:
+    if not manifests or any(not m.benchmarks for m in manifests):
+        return "unchecked"
+    kept = any(b.action == "mark" and b.n_documents for m in manifests for b in m.benchmarks)
+    return "marked" if kept else "clean"
+
+
+def shares_of(weights: Sequence[Fraction]) -> list[int]:
+    """Integer shares that stand in the weights' proportions: exactly, where a period of 2^20 rows can hold them.
+
+    Other weights are rounded to a period of 65,536 by largest remainder; a weight above 0 keeps at least 1.
+
+    >>> shares_of([Fraction("0.7"), Fraction("0.3")])
+    [7, 3]
+    """
+    total = sum(weights)
+    exact = [w / total for w in weights]
+    period = math.lcm(*(w.denominator for w in exact))
+    if period <= EXACT_PERIOD:
+        return [int(w * period) for w in exact]
+    shares = [max(int(w * ROUND_PERIOD), 1 if w else 0) for w in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda k: (-(exact[k] * ROUND_PERIOD % 1), k))
+    for k in by_remainder[: max(0, ROUND_PERIOD - sum(shares))]:
+        shares[k] += 1
+    divisor = math.gcd(*shares)
+    return [s // divisor for s in shares]
+
+
+def _phases(config: MixFile, names: list[str], mistakes: _Mistakes) -> list[MixPhase]:
+    phases = []
+    for i, phase in enumerate(config.phases):
+        weights = [Fraction(phase.weights.get(name, 0)) for name in names]
+        n_rows = phase.tokens // config.seq_len
+        if not n_rows or not sum(weights):
+            mistakes.add(
+                ("phases", i), f"expected at least one row of {config.seq_len} tokens and one weight above 0"
+            )
+            continue
+        phases.append(MixPhase(n_rows=n_rows, shares=shares_of(weights)))
+    mistakes.stop()
+    return phases
+
+
+def _manifest(
+    config: MixFile,
+    corpora: list[_Corpus],
+    tokenizer: tuple[_Corpus, TokenizerEntry],
+    *,
+    sources: list[MixSource],
+    phases: list[MixPhase],
+) -> MixManifest:
+    corpus, entry = tokenizer
+    return MixManifest(
+        name=config.name,
+        seq_len=config.seq_len,
+        seed=config.seed,
+        tokenizer=entry.digest,
+        vocab_size=entry.vocab_size,
+        eot=entry.eot,
+        tokenizer_file=entry.file,
+        tokenizer_corpus=corpus.digest,
+        corpora=[MixCorpus(label=c.label, name=c.manifest.name, digest=c.digest) for c in corpora],
+        sources=sources,
+        phases=phases,
+        allowed=[Allowed(verdict=a.verdict, source=a.source, because=a.because) for a in config.allow],
+    )
+
+
+def effective_tokens(n_unique: int, n_wanted: int) -> int:
+    """What `n_wanted` tokens drawn from `n_unique` are worth in fresh ones.
+
+    D' = U + U R* (1 - exp(-R / R*)), R = epochs - 1. Source: Muennighoff et al. 2023, section 5.
+
+    >>> effective_tokens(100, 50), effective_tokens(1000, 4000)
+    (50, 3725)
+    """
+    if n_wanted <= n_unique or not n_unique:
+        return n_wanted
+    repeats = n_wanted / n_unique - 1
+    return int(n_unique + n_unique * R_STAR * (1 - math.exp(-repeats / R_STAR)))
+
+
+def check(mix: MixManifest) -> list[CheckRow]:
+    """Each source of a mix: tokens there, tokens wanted, epochs, what they are worth, and the verdict."""
+    order = mix.order()
+    rows = []
+    for k, (source, n_rows) in enumerate(zip(mix.sources, order.rows_per_source(), strict=True)):
+        windows = order.n_windows(k)
+        epochs = n_rows / windows if windows else math.inf if n_rows else 0.0
+        rows.append(
+            CheckRow(
+                source=source.name,
+                available=source.n_tokens,
+                wanted=n_rows * mix.seq_len,
+                epochs=epochs,
+                effective=effective_tokens(windows * mix.seq_len, n_rows * mix.seq_len),
+                max_epochs=source.max_epochs,
+                holdout=source.holdout,
+                heldout=sum(s.n_tokens for s in source.heldout),
+                contamination=source.contamination,
+                licences=source.licences,
+                verdict=_verdict(mix, source, epochs),
+            )
+        )
+    return rows
+
+
+def _verdict(mix: MixManifest, source: MixSource, epochs: float) -> str:
+    allowed = {a.verdict for a in mix.allowed if a.source in (source.name, "*")}
+    if epochs > source.max_epochs:
+        return "too_many_epochs"
+    if source.contamination == "marked" and "marked" not in allowed:
+        return "contaminated"
+    if epochs > WARN_EPOCHS:
+        return "repeats"
+    return "unchecked" if source.contamination == "unchecked" and "unchecked" not in allowed else "fine"
+
+
+def _feasible(mix: MixManifest, config: MixFile, mistakes: _Mistakes) -> None:
+    rows = check(mix)
+    longest = min((_longest(mix, row) for row in rows if row.wanted), default=0)
+    for row in rows:
+        phase = next((i for i, p in enumerate(config.phases) if p.weights.get(row.source)), 0)
+        if row.verdict == "too_many_epochs":
+            mistakes.add(("phases", phase, "weights", row.source), _epochs_text(row, mix, longest))
+        if row.verdict == "contaminated":
+            mistakes.add(
+                ("phases", phase, "weights", row.source),
+                f"expected no benchmark text in {row.source}, its corpus marked some and kept it. Drop it in the recipe, "
+                f'or add to the mix: allow: [{{verdict: marked, source: {row.source}, because: "..."}}]',
+            )
+    mistakes.stop()
+
+
+def _longest(mix: MixManifest, row: CheckRow) -> int:
+    # Tokens of a run in these proportions that just reaches this source's cap.
+    windows = max(0, row.available // mix.seq_len - 1)
+    total = mix.n_rows * mix.seq_len
+    return windows * mix.seq_len * row.max_epochs * total // row.wanted
+
+
+def _epochs_text(row: CheckRow, mix: MixManifest, longest: int) -> str:
+    if row.available < 2 * mix.seq_len:
+        return f"expected at least {2 * mix.seq_len:,} tokens in {row.source} for rows of {mix.seq_len}, got {row.available:,}"
+    weight = row.wanted / (mix.n_rows * mix.seq_len)
+    feasible = weight * row.max_epochs / row.epochs
+    return (
+        f"expected at most {row.max_epochs} epochs of {row.source}, got {row.epochs:.1f} "
+        f"({row.wanted:,} tokens wanted, {row.available:,} there). "
+        f"Nearest that can be fed: weight {feasible:.3g} instead of {weight:.3g}, or {longest:,} tokens in all; "
+        f"or allow it: sources: {{{row.source}: {{from: ['*/{row.source}'], max_epochs: {math.ceil(row.epochs)}}}}}"
+    )
