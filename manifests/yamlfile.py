@@ -55,7 +55,11 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class YamlError(UsageError):
-    """A file a person wrote is wrong; the text lists every mistake as file:line:column."""
+    """A file a person wrote is wrong; the text lists every mistake as file:line:column, one a line."""
+
+    def __init__(self, *mistakes: str) -> None:
+        super().__init__("\n".join([*mistakes, REMEDY]))
+        self.mistakes = mistakes
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,9 @@ def load_yaml(path: Path) -> tuple[Any, Positions]:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise YamlError(f"{path}: expected a readable file, got: {error.strerror}. {REMEDY}") from error
+        raise YamlError(f"{path}: expected a readable file, got: {error.strerror}") from error
     if len(data) > MAX_BYTES:
-        raise YamlError(
-            f"{path}: expected at most 1 MiB, got more; long lists go into an @list file. {REMEDY}"
-        )
+        raise YamlError(f"{path}: expected at most 1 MiB, got more; long lists go into an @list file")
     return parse_yaml(_decoded(data, path), file=str(path))
 
 
@@ -126,7 +128,7 @@ def _decoded(data: bytes, path: Path) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
         raise YamlError(
-            f"{path}:{line}:{column}: expected UTF-8, got byte 0x{data[error.start]:02x}. {REMEDY}"
+            f"{path}:{line}:{column}: expected UTF-8, got byte 0x{data[error.start]:02x}"
         ) from error
 
 
@@ -141,14 +143,12 @@ def parse_yaml(text: str, *, file: str) -> tuple[Any, Positions]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         spot = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise YamlError(
-            f"{file}{spot}: expected YAML, got: {error.problem or error.context}. {REMEDY}"
-        ) from error
+        raise YamlError(f"{file}{spot}: expected YAML, got: {error.problem or error.context}") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         column = error.position - text.rfind("\n", 0, error.position)
         raise YamlError(
-            f"{file}:{line}:{column}: expected text, got control character {error.character:#04x}. {REMEDY}"
+            f"{file}:{line}:{column}: expected text, got control character {error.character:#04x}"
         ) from error
 
 
@@ -159,7 +159,7 @@ class _Reader:
 
     def refuse(self, event: Any, what: str) -> YamlError:
         spot = event.start_mark
-        return YamlError(f"{self.positions.file}:{spot.line + 1}:{spot.column + 1}: {what}. {REMEDY}")
+        return YamlError(f"{self.positions.file}:{spot.line + 1}:{spot.column + 1}: {what}")
 
 
 def _document(reader: _Reader) -> Any:
@@ -267,7 +267,7 @@ def validate(model: type[M], value: Any, positions: Positions, *, base: Loc = ()
         return model.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         lines = describe_mistakes(model, error, positions, base)
-        raise YamlError("\n".join([*lines, REMEDY])) from error
+        raise YamlError(*lines) from error
 
 
 # --- --set -----------------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ def apply_overrides(value: Any, positions: Positions, overrides: Sequence[str]) 
     for text in overrides:
         path, equals, written = text.partition("=")
         if not equals or not all(path.split(".")):
-            raise YamlError(f"--set {text}: expected a.b=value, got no such form. {REMEDY}")
+            raise YamlError(f"--set {text}: expected a.b=value, got no such form")
         new, _ = parse_yaml(written, file=f"--set {path}")
         _record(positions, _assign(result, path.split("."), new, text), text)
     return result
@@ -326,17 +326,13 @@ def _enter(node: Any, part: str, text: str) -> Loc:
     if isinstance(node, dict):
         return (part,)
     if not isinstance(node, list):
-        raise YamlError(
-            f'--set {text}: expected a mapping or list to hold "{part}", got {shown(node)}. {REMEDY}'
-        )
+        raise YamlError(f'--set {text}: expected a mapping or list to hold "{part}", got {shown(node)}')
     if part.isdecimal() and int(part) < len(node):
         return (int(part),)
     labels = _labels(node)
     if part not in labels:
         known = ", ".join(labels)
-        raise YamlError(
-            f'--set {text}: expected one of {known}, got "{part}"{did_you_mean(part, labels)}. {REMEDY}'
-        )
+        raise YamlError(f'--set {text}: expected one of {known}, got "{part}"{did_you_mean(part, labels)}')
     return labels[part]
 
 
