@@ -1,12 +1,12 @@
-"""Counts behind Gopher's quality rules: words, symbols, lines, stop words.
+r"""Counts behind Gopher's quality rules: words, symbols, lines, stop words.
 
-    "Stop words: the, of.\\n- one...\\n"
+    "Stop words: the, of.\n- one...\n"
       n_words 6, n_word_chars 24, n_alpha_words 5, n_stop_words 0 ("the," is not "the")
       n_lines 2, n_bullet_lines 1, n_ellipsis_lines 1, n_ellipses 1, n_hashes 0
 
 One pass, a byte at a time. Ratios and limits are the filter's (`filters/gopher.py`).
 
-Lines end at "\\n" (a "\\r" before it is white space like any other); a last line needs no "\\n", blank
+Lines end at "\n" (a "\r" before it is white space like any other); a last line needs no "\n", blank
 lines count. Lengths are in code points. Definitions of the field differ; ours are:
 
 - words are runs of non-white space (Gopher, DCLM); datatrove takes NLTK tokens, so there a full stop
@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 from pipelines.kernels.unicode import ALPHA, SPACE, character_classes
-from pipelines.kernels.words import decode
+from pipelines.kernels.words import byte_at, decode
 
 __all__ = ["QUALITY_COUNTS", "STOP_WORDS", "count_quality", "quality_counts"]
 
@@ -79,7 +79,7 @@ def _n_bits(bits: np.uint64) -> int:
 
 
 @kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {BYTES}, {BYTES}, {OFFSETS})")
-def count_quality(
+def count_quality(  # noqa: C901 -- one flat pass over the bytes
     data: Bytes, offsets: Offsets, classes: Bytes, stops: Bytes, stop_ends: Offsets
 ) -> npt.NDArray[np.int64]:
     """One row of `QUALITY_COUNTS` per measure, `int64[n_measures, n_docs]`."""
@@ -91,7 +91,7 @@ def count_quality(
         at, end = offsets[doc], offsets[doc + 1]
         n_words = n_chars = n_alpha = n_hashes = n_ellipses = n_lines = n_bullets = n_tails = 0
         seen_stops = np.uint64(0)
-        word_start = np.int64(-1)  # -1 between words
+        word_start = -1  # -1 between words
         alpha = False
         first = -1  # the line's first character that is not white space, -1 for none yet
         dots = 0  # full stops in a row that end the line so far, white space after them aside; -1 for "…"
@@ -101,14 +101,15 @@ def count_quality(
             if at < end:
                 point, after = decode(data, at, end)
             else:
-                point, after = np.int64(10), end + 1  # one "\n" more closes the last word and line
-            if not classes[point] & SPACE:
+                point, after = 10, end + 1  # one "\n" more closes the last word and line
+            kind = byte_at(classes, point)
+            if not kind & SPACE:
                 if word_start < 0:
                     word_start = at
                     alpha = False
                     dots = 0
                 n_chars += 1
-                alpha |= classes[point] & ALPHA != 0
+                alpha |= kind & ALPHA != 0
                 if first < 0:
                     first = point
                 if point == 46:
@@ -129,7 +130,7 @@ def count_quality(
                     n_alpha += alpha
                     if at - word_start <= longest_stop:
                         seen_stops |= _stop_word_bit(data, word_start, at, stops, stop_ends)
-                    word_start = np.int64(-1)
+                    word_start = -1
                 if point == 10:
                     if at < end or at > line_start:
                         n_lines += 1

@@ -2,7 +2,7 @@
 
     xxh32(data, start, stop, seed) -> uint32       shingles of MinHash
     xxh64(data, start, stop, seed) -> uint64       table lookups inside kernels
-    sha1_32(data, start, stop, block, words)       first four bytes of SHA-1, little-endian, as datasketch's default
+    sha1_32(data, start, stop, block, words)       SHA-1, its first 32 bits, as datasketch's default
     hash_documents(data, offsets) -> uint64[n_docs, 2]     128 bits of each document, for exact duplicates
 
 They are helpers for other kernels (no call costs a Python object). numba widens what it computes on
@@ -42,9 +42,11 @@ _P64_5 = np.uint64(0x27D4EB2F165667C5)
 
 @inline
 def _read32(data: Bytes, at: int) -> np.uint64:
-    """Four bytes, little-endian; LLVM makes one load of it."""
-    low = np.uint64(data[at]) | np.uint64(data[at + 1]) << np.uint64(8)
-    return low | np.uint64(data[at + 2]) << np.uint64(16) | np.uint64(data[at + 3]) << np.uint64(24)
+    """Four bytes, little-endian. LLVM makes one load of it, but only of indices that cannot be negative."""
+    i = np.uint64(at)
+    low = np.uint64(data[i]) | np.uint64(data[i + np.uint64(1)]) << np.uint64(8)
+    high = np.uint64(data[i + np.uint64(2)]) | np.uint64(data[i + np.uint64(3)]) << np.uint64(8)
+    return low | high << np.uint64(16)
 
 
 @inline

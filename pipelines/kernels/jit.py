@@ -83,10 +83,10 @@ def cache_folder() -> Path:
     given = os.environ.get("NUMBA_CACHE_DIR")
     if given and Path(given).name == name:
         return Path(given)
-    user_cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    for base in (given, os.path.join(user_cache, "quern")):
-        if base and _is_ours_to_write(Path(base) / name):
-            return Path(base) / name
+    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    for base in ([Path(given)] if given else []) + [user_cache / "quern"]:
+        if _is_ours_to_write(base / name):
+            return base / name
     folder = Path(tempfile.mkdtemp(prefix="quern-kernels-")) / name
     folder.mkdir()
     return folder
@@ -95,9 +95,9 @@ def cache_folder() -> Path:
 # numba reads this when it is imported and, with nowhere to write, raises while it decorates.
 os.environ["NUMBA_CACHE_DIR"] = str(cache_folder())
 
-import numba  # type: ignore[import-untyped]  # noqa: E402
+import numba  # noqa: E402
 
-numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]  # for a process that imported numba before us
+numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]  # type: ignore[attr-defined]  # for a process that imported numba before us
 
 
 class Kernel(Generic[P, R]):
@@ -115,6 +115,7 @@ class Kernel(Generic[P, R]):
         return self._compiled
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """What the compiled function returns."""
         compiled = self._compiled or self.compile()
         result: R = compiled(*args, **kwargs)
         return result

@@ -33,7 +33,7 @@ import numpy.typing as npt
 from pipelines.kernels.hashing import sha1_32, xxh32
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 from pipelines.kernels.unicode import PUNCT, SPACE, UNSPACED, character_classes, lower_deltas
-from pipelines.kernels.words import decode, encode
+from pipelines.kernels.words import byte_at, decode, encode
 
 __all__ = ["Shingles", "permutations", "shingle", "sign", "sketch"]
 
@@ -42,6 +42,8 @@ Offsets = npt.NDArray[np.int64]
 U32s = npt.NDArray[np.uint32]
 HashName = Literal["xxh32", "sha1"]
 
+_DELTAS = "Array(int32, 1, 'C', readonly=True)"
+_XXH32, _SHA1 = 0, 1
 _FMIX_1 = np.uint32(0x85EBCA6B)
 _FMIX_2 = np.uint32(0xC2B2AE35)
 
@@ -67,7 +69,7 @@ def _normalise(
     at = start
     while at < stop:
         point, at = decode(data, at, stop)
-        kind = classes[point]
+        kind = byte_at(classes, point)
         if kind & (SPACE | PUNCT | UNSPACED) and in_word:
             out[length] = 32
             length += 1
@@ -77,7 +79,7 @@ def _normalise(
         if not in_word:
             starts[n_words] = length
             n_words += 1
-        length = encode(out, length, point + lower[point])
+        length = encode(out, length, point + lower[np.uint64(point)])
         in_word = not kind & UNSPACED
         if not in_word:
             out[length] = 32
@@ -102,15 +104,15 @@ def _add_if_new(value: np.uint32, table: npt.NDArray[np.uint64], size: int) -> b
     return True
 
 
-@kernel(f"Tuple((uint32[::1], int64[::1]))({BYTES}, {OFFSETS}, {BYTES}, Array(int32, 1, 'C', readonly=True), int64, boolean)")
+@kernel(f"Tuple((uint32[::1], int64[::1]))({BYTES}, {OFFSETS}, {BYTES}, {_DELTAS}, int64, int64)")
 def shingle_documents(
-    data: Bytes, offsets: Offsets, classes: Bytes, lower: npt.NDArray[np.int32], n_gram: int, by_sha1: bool
+    data: Bytes, offsets: Offsets, classes: Bytes, lower: npt.NDArray[np.int32], n_gram: int, hash_kind: int
 ) -> tuple[U32s, Offsets]:
     """The distinct shingle hashes of each document and where each document's begin."""
     longest = 0
     for doc in range(len(offsets) - 1):
         longest = max(longest, offsets[doc + 1] - offsets[doc])
-    out = np.empty(2 * longest + 8, np.uint8)  # "Ⱥ" takes a byte more in lower case; a space follows each word
+    out = np.empty(2 * longest + 8, np.uint8)  # "Ⱥ" grows by a byte in lower case; a space follows each word
     starts = np.empty(longest + 2, np.int64)
     table = np.zeros(16, np.uint64)
     block, words = np.empty(128, np.uint8), np.empty(85, np.uint32)
@@ -133,7 +135,7 @@ def shingle_documents(
             hashes = grown
         for word in range(n_shingles):
             first, last = starts[word], starts[word + width] - 1
-            if by_sha1:
+            if hash_kind == _SHA1:
                 value = sha1_32(out, first, last, block, words)
             else:
                 value = xxh32(out, first, last, np.uint64(0))
@@ -157,7 +159,7 @@ def sign_documents(hashes: U32s, offsets: Offsets, a: U32s, b: U32s) -> U32s:
             h = np.uint32(h ^ h >> np.uint32(16))
             for k in range(len(a)):
                 permuted = np.uint32(a[k] * h + b[k])
-                lowest[k] = permuted if permuted < lowest[k] else lowest[k]
+                lowest[k] = min(lowest[k], permuted)
     return signatures
 
 
@@ -179,8 +181,8 @@ def shingle(data: Bytes, offsets: Offsets, *, n_gram: int = 5, hash_name: HashNa
     `hash_name`: `xxh32`, or `sha1`, datasketch's default, which takes four times as long.
     """
     assert n_gram >= 1, "a shingle has words"
-    by_sha1 = hash_name == "sha1"
-    return Shingles(*shingle_documents(data, offsets, character_classes(), lower_deltas(), n_gram, by_sha1))
+    kind = {"xxh32": _XXH32, "sha1": _SHA1}[hash_name]
+    return Shingles(*shingle_documents(data, offsets, character_classes(), lower_deltas(), n_gram, kind))
 
 
 def sign(shingles: Shingles, *, n_permutations: int = 112, seed: int = 1) -> U32s:

@@ -1,4 +1,4 @@
-"""Counts behind Gopher's repetition rules: repeated lines and paragraphs, frequent and repeated n-grams.
+r"""Counts behind Gopher's repetition rules: repeated lines and paragraphs, frequent and repeated n-grams.
 
     "a b a b a b"     words  a b a b a b
       top_2_gram_chars      9   "a b" three times, its space counted
@@ -8,8 +8,8 @@ datatrove's arithmetic (filters/gopher_repetition_filter.py), over our words (`w
 
 - lines are what stands between runs of newlines, the empty piece before a first or after a last run
   included; paragraphs likewise between two or more newlines, after white space is stripped off both
-  ends of the text. A newline is "\\n" or "\\r\\n" (datatrove: "\\n" alone, so that every blank line of a
-  "\\r\\n" text is a duplicate line);
+  ends of the text. A newline is "\n" or "\r\n" (datatrove: "\n" alone, so that every blank line of a
+  "\r\n" text is a duplicate line);
 - a line or paragraph is a duplicate when an equal one came before it;
 - of the most frequent n-gram of words (the first seen of several) all occurrences count, a single one
   too, at its length with single spaces between the words;
@@ -32,7 +32,7 @@ import numpy.typing as npt
 from pipelines.kernels.hashing import xxh64
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 from pipelines.kernels.unicode import SPACE, character_classes
-from pipelines.kernels.words import decode, next_word
+from pipelines.kernels.words import byte_at, decode, next_word
 
 __all__ = ["DUP_N_GRAMS", "REPETITION_COUNTS", "TOP_N_GRAMS", "count_repetition", "repetition_counts"]
 
@@ -73,7 +73,8 @@ def _mix(x: np.uint64) -> np.uint64:
 def _power(n: int, powers: Table) -> np.uint64:
     """The base to the n-th power modulo 2^64."""
     if n < len(powers):
-        return powers[n]
+        found: np.uint64 = powers[n]
+        return found
     result, square = np.uint64(1), _BASE
     while n:
         if n & 1:
@@ -93,9 +94,15 @@ def _table_size(n_items: int) -> int:
 
 
 @inline
+def _item(entry: np.uint64) -> int:
+    """The item whose first occurrence an entry of a table stands for."""
+    return np.int64(entry & _INDEX) - 1  # type: ignore[return-value]
+
+
+@inline
 def _same_bytes(data: Bytes, a: int, b: int, n_bytes: int) -> bool:
     for k in range(n_bytes):
-        if data[a + k] != data[b + k]:
+        if byte_at(data, a + k) != byte_at(data, b + k):
             return False
     return True
 
@@ -103,7 +110,7 @@ def _same_bytes(data: Bytes, a: int, b: int, n_bytes: int) -> bool:
 @inline
 def _same_words(starts: Offsets, a: int, b: int, n: int) -> bool:
     """Whether the n words from `a` have the lengths of the n words from `b`."""
-    for k in range(1, n):
+    for k in range(1, n + 1):
         if starts[a + k] - starts[a] != starts[b + k] - starts[b]:
             return False
     return True
@@ -113,7 +120,7 @@ def _same_words(starts: Offsets, a: int, b: int, n: int) -> bool:
 def _count_chars(data: Bytes, start: int, stop: int) -> int:
     n_chars = 0
     for at in range(start, stop):
-        n_chars += data[at] & 0xC0 != 0x80
+        n_chars += byte_at(data, at) & 0xC0 != 0x80
     return n_chars
 
 
@@ -124,7 +131,7 @@ def _strip(data: Bytes, start: int, stop: int, classes: Bytes) -> tuple[int, int
     at = first
     while at < stop:
         point, at = decode(data, at, stop)
-        if not classes[point] & SPACE:
+        if not byte_at(classes, point) & SPACE:
             last = at
     return first, max(first, last)
 
@@ -173,7 +180,7 @@ def _duplicate_spans(data: Bytes, spans: Offsets, n_spans: int, table: Table) ->
         while table[slot]:
             entry = table[slot]
             if entry & _TAG == h & _TAG:
-                other = np.int64(entry & _INDEX) - 1
+                other = _item(entry)
                 first, last = spans[2 * other], spans[2 * other + 1]
                 if last - first == stop - start and _same_bytes(data, first, start, stop - start):
                     break
@@ -202,7 +209,7 @@ def _pack_words(
     while first < after:
         starts[n_words], chars[n_words], prefix[n_words] = length, n_chars, h
         for at in range(first, after):
-            byte = data[at]
+            byte = byte_at(data, at)
             packed[length] = byte
             length += 1
             n_chars += byte & 0xC0 != 0x80
@@ -231,11 +238,10 @@ def _top_n_gram_chars(
         while table[slot]:
             entry = table[slot]
             if entry & _TAG == h & _TAG:
-                other = np.int64(entry & _INDEX) - 1
-                same_length = starts[other + n] - starts[other] == n_bytes
-                if same_length and _same_words(starts, other, word, n):
-                    if _same_bytes(packed, starts[other], begin, n_bytes):
-                        break
+                other = _item(entry)
+                same_lengths = _same_words(starts, other, word, n)
+                if same_lengths and _same_bytes(packed, starts[other], begin, n_bytes):
+                    break
             slot = slot + 1 & size - 1
         if table[slot]:
             times[other] += 1
@@ -243,8 +249,8 @@ def _top_n_gram_chars(
             other = word
             table[slot] = h & _TAG | np.uint64(word + 1)
             times[word] = 1
-        if times[other] > most or times[other] == most and other < best:
-            best, most = other, times[other]
+        if times[other] > most or (times[other] == most and other < best):
+            best, most = other, int(times[other])
     return (chars[best + n] - chars[best] + n - 1) * most if most else 0
 
 
@@ -265,7 +271,7 @@ def _dup_n_gram_chars(
         while table[slot]:
             entry = table[slot]
             if entry & _TAG == h & _TAG:
-                other = np.int64(entry & _INDEX) - 1
+                other = _item(entry)
                 same_length = starts[other + n] - starts[other] == n_bytes
                 if same_length and _same_bytes(packed, starts[other], begin, n_bytes):
                     break

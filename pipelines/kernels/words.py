@@ -1,10 +1,10 @@
-"""Characters and words of UTF-8 text.
+r"""Characters and words of UTF-8 text.
 
 A word is a maximal run of characters without the property White_Space, the definition of Gopher and
 DCLM (Python's `split()`, but for U+001C to U+001F, which `split()` takes for spaces too). A full stop
 stays with its word and Chinese has few words; where that matters (shingles) `minhash` cuts otherwise.
 
-    "Well,  she said.\\n"   ->  "Well,"  "she"  "said."
+    "Well,  she said.\n"   ->  "Well,"  "she"  "said."
 
 Text is taken to be valid UTF-8, as Arrow's strings are. A malformed byte gives a wrong character, but
 no helper here ever reads past the end it was given.
@@ -18,28 +18,34 @@ import numpy.typing as npt
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 from pipelines.kernels.unicode import SPACE, character_classes
 
-__all__ = ["count_words", "decode", "encode", "next_word"]
+__all__ = ["byte_at", "count_words", "decode", "encode", "next_word"]
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
 
 
 @inline
+def byte_at(data: Bytes, at: int) -> int:
+    """The byte at `at`, which is not negative: an unsigned index spares the kernel Python's wrap-around."""
+    return np.int64(data[np.uint64(at)])  # type: ignore[return-value]
+
+
+@inline
 def decode(data: Bytes, at: int, end: int) -> tuple[int, int]:
     """The code point at byte `at`, and where the next one starts (at most `end`)."""
-    lead = np.int64(data[at])
+    lead = byte_at(data, at)
     if lead < 0x80:
         return lead, at + 1
     if lead < 0xE0 and at + 2 <= end:
-        return (lead & 0x1F) << 6 | np.int64(data[at + 1]) & 0x3F, at + 2
+        return (lead & 0x1F) << 6 | byte_at(data, at + 1) & 0x3F, at + 2
     if lead < 0xF0 and at + 3 <= end:
-        tail = (np.int64(data[at + 1]) & 0x3F) << 6 | np.int64(data[at + 2]) & 0x3F
+        tail = (byte_at(data, at + 1) & 0x3F) << 6 | byte_at(data, at + 2) & 0x3F
         return (lead & 0x0F) << 12 | tail, at + 3
     if at + 4 <= end:
-        tail = (np.int64(data[at + 1]) & 0x3F) << 12 | (np.int64(data[at + 2]) & 0x3F) << 6
-        point = (lead & 0x07) << 18 | tail | np.int64(data[at + 3]) & 0x3F
-        return min(point, np.int64(0x10FFFF)), at + 4
-    return np.int64(0xFFFD), at + 1
+        tail = (byte_at(data, at + 1) & 0x3F) << 12 | (byte_at(data, at + 2) & 0x3F) << 6
+        point = (lead & 0x07) << 18 | tail | byte_at(data, at + 3) & 0x3F
+        return min(point, 0x10FFFF), at + 4
+    return 0xFFFD, at + 1
 
 
 @inline
@@ -70,13 +76,13 @@ def next_word(data: Bytes, at: int, end: int, classes: Bytes) -> tuple[int, int]
     start = at
     while start < end:
         point, after = decode(data, start, end)
-        if not classes[point] & SPACE:
+        if not byte_at(classes, point) & SPACE:
             break
         start = after
     stop = start
     while stop < end:
         point, after = decode(data, stop, end)
-        if classes[point] & SPACE:
+        if byte_at(classes, point) & SPACE:
             break
         stop = after
     return start, stop

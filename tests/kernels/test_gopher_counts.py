@@ -94,7 +94,9 @@ def test_repetition_equals_datatrove_given_the_same_words(docs: list[str]) -> No
         rule = datatrove.GopherRepetitionFilter()
         words = kernel_twins.words(doc)
         line_pair = datatrove.find_duplicates(rule._line_splitter.split(doc))
-        paragraph_pair = datatrove.find_duplicates(rule.paragraph_exp.split(doc.strip(kernel_twins.WHITE_SPACE)))
+        paragraph_pair = datatrove.find_duplicates(
+            rule.paragraph_exp.split(doc.strip(kernel_twins.WHITE_SPACE))
+        )
         assert (counts["n_dup_lines"], counts["n_dup_line_chars"]) == line_pair
         assert (counts["n_dup_paragraphs"], counts["n_dup_paragraph_chars"]) == paragraph_pair
         for n in TOP_N_GRAMS:
