@@ -72,7 +72,7 @@ def _names(value: str) -> list[str]:
 
 
 def _dechunk(body: bytes) -> bytes:
-    """The chunks joined; what does not begin with a chunk stays as it is, at the start or behind a bad one."""
+    """The chunks joined; what does not begin with a chunk stays as it is, first or later."""
     parts: list[bytes] = []
     pos = 0
     while size := _CHUNK.match(body, pos):

@@ -193,8 +193,8 @@ def _frame(source: Stored | Inflated, pos: int, max_bytes: int) -> _Frame:
         flaw = "bad_length" if isinstance(source, Inflated) else "truncated"
         return _garbage(source, pos, body - 4, flaw, headers)
     after = _skip_blank(source, stop)
-    if flaw := _unsound(source, stop, after):
-        return _garbage(source, pos, body - 4, flaw, headers)
+    if doubt := _unsound(source, stop, after):
+        return _garbage(source, pos, body - 4, doubt, headers)
     return _Frame(pos, body, stop, after, "too_large" if stop - body > max_bytes else None, headers)
 
 

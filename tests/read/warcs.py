@@ -11,7 +11,9 @@ from pipelines.stage import Read, SourceFile, Split
 PAGE = b"<html><head><title>t</title></head><body><p>page %d</p></body></html>"
 
 
-def record(kind: str, block: bytes, *, n: int = 0, length: int | str | None = None, eol: bytes = b"\r\n") -> bytes:
+def record(
+    kind: str, block: bytes, *, n: int = 0, length: int | str | None = None, eol: bytes = b"\r\n"
+) -> bytes:
     """One WARC record; `length` overrides the true Content-Length."""
     declared = len(block) if length is None else length
     lines = [
@@ -33,7 +35,9 @@ def http(body: bytes, *fields: str, status: str = "HTTP/1.1 200 OK", media: str 
 
 def page(n: int, **options: Any) -> bytes:
     """A response record with a small page that differs with `n` in content and size."""
-    return record("response", http(PAGE % n + b"<!-- " + bytes(range(33, 90)) * (n % 5) + b"-->"), n=n, **options)
+    return record(
+        "response", http(PAGE % n + b"<!-- " + bytes(range(33, 90)) * (n % 5) + b"-->"), n=n, **options
+    )
 
 
 def members(records: list[bytes]) -> bytes:
@@ -47,11 +51,14 @@ def source(path: Path, data: bytes) -> SourceFile:
     return SourceFile("web", path.parent, path.name, len(data), "")
 
 
-def rows(reader: Read, file: SourceFile, *, split_bytes: int | None = None, **options: Any) -> list[dict[str, Any]]:
+def rows(
+    reader: Read, file: SourceFile, *, split_bytes: int | None = None, **options: Any
+) -> list[dict[str, Any]]:
     """Every row of a file with its `reason` ("" for a document), read whole or in splits of `split_bytes`."""
-    step = split_bytes or max(1, file.size) starts = range(0, max(1, file.size), step) splits = [Split(file,
-    at, min(at + step, file.size)) for at in starts] if split_bytes else reader.splits(file) found:
-    list[dict[str, Any]] = [] for split in splits:
+    step = split_bytes or 1
+    pieces = [Split(file, at, min(at + step, file.size)) for at in range(0, file.size, step)]
+    found: list[dict[str, Any]] = []
+    for split in pieces if split_bytes else reader.splits(file):
         for batch in reader.batches(split, **options):
             reasons = ["" if v == 0 else reader.reasons[v - 1] for v in batch.verdicts]
             found += [{**row, "reason": r} for row, r in zip(batch.rows.to_pylist(), reasons, strict=True)]
