@@ -1,0 +1,122 @@
+"""MinHash signatures of parts, as files, and what is compared in them.
+
+    signature: uint32[bands, n, rows]     band after band, so that a band is read alone
+    key: uint64[bands, n]                 a hash of each document's band, sorted
+    at: uint32[bands, n]                  whose it is: an index into the arrays below
+    id_high, id_low: uint64[n]; row: int64[n], ascending
+    n_bytes: int64[n_docs]                of every row of the part, signed or not
+
+`about` names the scheme; files of two schemes are not compared. A document without words is not signed.
+Price: 632 bytes a document at 14 bands of 8; they go when the gather is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from manifests.digest import hash64
+from manifests.errors import FormatError
+from pipelines.dedup.arrays import ArrayFile, read_arrays
+from pipelines.dedup.texts import pieces
+from pipelines.kernels.minhash import shingle, sign
+
+__all__ = ["Scheme", "band_keys", "count_equal", "read_signatures", "sign_texts", "sorted_keys"]
+
+U32s = npt.NDArray[np.uint32]
+U64s = npt.NDArray[np.uint64]
+I64s = npt.NDArray[np.int64]
+
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_PAIRS_AT_ONCE = 1 << 15
+
+
+class Scheme(NamedTuple):
+    """What makes two signatures comparable."""
+
+    ngram: int
+    bands: int
+    rows: int
+    seed: int
+    hash_name: Literal["xxh32", "sha1"]
+
+    def about(self) -> dict[str, Any]:
+        """The scheme as a file's header spells it."""
+        return {"scheme": "datasketch affine32", "version": 1, **self._asdict()}
+
+
+def sign_texts(table: pa.Table, scheme: Scheme) -> tuple[U32s, I64s]:
+    """Signatures uint32[n_docs, bands * rows], and int64[n_docs] distinct shingles: 0 without words."""
+    n_hashes = scheme.bands * scheme.rows
+    signatures, n_shingles = [np.zeros((0, n_hashes), dtype=np.uint32)], [np.zeros(0, dtype=np.int64)]
+    for piece in pieces(table):
+        shingles = shingle(*piece.text, n_gram=scheme.ngram, hash_name=scheme.hash_name)
+        signatures.append(sign(shingles, n_permutations=n_hashes, seed=scheme.seed))
+        n_shingles.append(np.diff(shingles.offsets))
+    return np.concatenate(signatures), np.concatenate(n_shingles)
+
+
+def band_keys(signature: U32s, *, within: str | None) -> U64s:
+    """A hash of each document's band: uint64[bands, n] from uint32[bands, n, rows].
+
+    within: documents with different values get different keys. Two bands of a hundred million documents that
+    differ get one key with a chance near 3 in 10,000; then at most a pair is compared too many.
+    """
+    start = np.uint64(0 if within is None else hash64("source", within))
+    keys = np.full(signature.shape[:2], start, dtype=np.uint64)
+    for row in range(signature.shape[2]):
+        keys = (keys ^ signature[:, :, row]) * _MIX
+        keys ^= keys >> np.uint64(32)
+    return keys * _MIX
+
+
+def sorted_keys(keys: U64s) -> tuple[U64s, U32s]:
+    """The keys of each band in ascending order, and whose each is."""
+    order = np.argsort(keys, axis=1, kind="stable")
+    return np.take_along_axis(keys, order, axis=1), order.astype(np.uint32)
+
+
+def read_signatures(paths: Sequence[Path]) -> list[ArrayFile]:
+    """Signature files, mapped.
+
+    Raises: FormatError where two were made by different schemes.
+    """
+    files = [read_arrays(path) for path in paths]
+    for path, file in zip(paths, files, strict=True):
+        if file.about != files[0].about:
+            raise FormatError(
+                f"{path}: expected signatures made by {files[0].about}, found {file.about}. Equal texts "
+                "would look different. Delete the file and build again."
+            )
+    return files
+
+
+def count_equal(files: Sequence[ArrayFile], first: I64s, a: I64s, b: I64s) -> I64s:
+    """In how many places the signatures of documents `a[i]` and `b[i]` agree: int64[n].
+
+    a, b: ordinals; first: the ordinal of each file's first row. Divided by bands * rows this estimates the
+    Jaccard similarity of their shingles, with a standard error of at most 0.05 at 112 places.
+    """
+    counts = [np.zeros(0, dtype=np.int64)]
+    for at in range(0, len(a), _PAIRS_AT_ONCE):
+        span = slice(at, at + _PAIRS_AT_ONCE)
+        mine, theirs = (_take(files, first, side[span]) for side in (a, b))
+        counts.append(np.count_nonzero(mine == theirs, axis=(0, 2)).astype(np.int64))
+    return np.concatenate(counts)
+
+
+def _take(files: Sequence[ArrayFile], first: I64s, ordinals: I64s) -> U32s:
+    """The signatures of documents: uint32[bands, n, rows]."""
+    owner = np.searchsorted(first, ordinals, side="right") - 1
+    bands, _, rows = files[0]["signature"].shape
+    taken = np.empty((bands, len(ordinals), rows), dtype=np.uint32)
+    for number in np.unique(owner).tolist():
+        mine = np.flatnonzero(owner == number)
+        at = np.searchsorted(files[number]["row"], ordinals[mine] - first[number])
+        taken[:, mine] = files[number]["signature"][:, at]
+    return taken
