@@ -1,0 +1,93 @@
+"""Whether steps fit together: each finds the columns and values it reads, and texts in a language it holds for.
+
+    warc (payload) -> extract (text) -> language: {keep: [en, de]} -> gopher_quality (en)
+                                                                      ^ refused: German reaches an English rule
+
+A rule that counts English words drops German ones for having none. So such a rule needs a route (`for: [en]`),
+or a `language` step before it that keeps nothing else. Where no step identified the language it is taken on
+trust: whoever wrote the recipe knows the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipelines.batch import DOCUMENT
+from pipelines.stage import Read, Rewrite, Stage
+
+if TYPE_CHECKING:
+    from pipelines.steps import Step
+
+__all__ = ["check_flow"]
+
+ALL = "*"
+
+
+def check_flow(reader: Read, steps: Sequence[Step]) -> list[str]:
+    """Returns one mistake, with its place, for every step that would not find what it needs."""
+    mistakes = []
+    columns = _columns_read(reader)
+    sent: tuple[str, ...] | None = None
+    for step in steps:
+        if step.stage is None:
+            continue
+        found = [
+            _missing_column(step.name, step.stage, columns),
+            _wrong_language(step.name, step.stage, sent, columns),
+        ]
+        mistakes += [f"{step.where}: {mistake}" for mistake in found if mistake]
+        columns = _columns_after(step.name, step.stage, columns)
+        if "language" in step.stage.writes:
+            sent = tuple(getattr(step.stage, "keep", None) or (ALL,))
+    return mistakes
+
+
+def _columns_read(reader: Read) -> frozenset[str]:
+    made = {*DOCUMENT.names, *reader.writes}
+    return frozenset(made - {"text"} if "payload" in reader.writes else made)
+
+
+def _columns_after(name: str, stage: Stage, columns: frozenset[str]) -> frozenset[str]:
+    if isinstance(stage, Rewrite):
+        columns = (columns | {"text"}) - set(stage.drops_columns)
+    return columns | {*stage.writes, name}
+
+
+def _missing_column(name: str, stage: Stage, columns: frozenset[str]) -> str | None:
+    """Returns what `stage` reads and nothing before it makes; of a value `step.name` only the step is checked."""
+    missing = [wanted for wanted in stage.reads if wanted.partition(".")[0] not in columns]
+    if not missing:
+        return None
+    remedy = "put `extract` before it" if missing == ["text"] else "put the step that makes it before it"
+    return (
+        f"expected `{missing[0]}`, which {name} reads, to be made by a step before it, found none; {remedy}"
+    )
+
+
+def _wrong_language(
+    name: str, stage: Stage, sent: tuple[str, ...] | None, columns: frozenset[str]
+) -> str | None:
+    route: tuple[str, ...] | None = getattr(stage, "route", None)
+    if route and "language" not in columns:
+        return f"expected a `language` step before {name}, which is routed by language (for: [{', '.join(route)}])"
+    reaching = route or sent
+    if ALL in stage.languages or reaching is None:
+        return None
+    strangers = [language for language in reaching if language not in stage.languages]
+    if not strangers:
+        return None
+    known, met = ", ".join(stage.languages), ", ".join("any language" if s == ALL else s for s in strangers)
+    return (
+        f"expected documents in {known}, which are all that {name} holds for, got {met}: it would drop them for "
+        f"what it does not know. Write  {name}: {{for: [{known}]}}  or  language: {{keep: [{known}]}}, set "
+        f"{_word_params(stage)} or leave {name} out"
+    )
+
+
+def _word_params(stage: Stage) -> str:
+    """Returns the parameters that a rule's words may stand in, for the message."""
+    names = [
+        name for name in type(stage).model_fields if "word" in name and not name.startswith(("min", "max"))
+    ]
+    return f"its parameter {' or '.join(names)} for them," if names else "its limits for them,"

@@ -1,0 +1,274 @@
+"""A recipe: what a person wrote in YAML, resolved into frozen stages and lists of files, or refused with reasons.
+
+    sources:                                     Source(name, reader=Warc(), files=(crawl/1.warc.gz, ...),
+      - name: web                                       steps=(Step("extract", Extract()),
+        read: warc                      ->                     Step("language", Language(keep=("en",))),
+        paths: ["crawl/*.warc.gz"]                             Step("save", None), ...))
+        steps: [extract, language: {keep: [en]}, save, gopher_quality]
+    steps: [exact, minhash]                      run on all sources together
+
+A step has a name that its values, its account and `--set` go by: its stage's, with `_2`, `_3` for further uses
+on a document's way. Two sources that use one stage share the step's name. `--set gopher_quality.min_words=60`
+reaches a step wherever it stands.
+
+Everything wrong is found before any work, all of it at once, each mistake at its line and column. Loading reads
+directories, path lists and the files that stages depend on (to digest them); never the documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from manifests.digest import digest_file
+from manifests.errors import RecipeError
+from manifests.mistakes import did_you_mean
+from manifests.quantities import Count, Percent, percent_text
+from manifests.yamlfile import REMEDY, Loc, YamlError, apply_overrides, load_yaml, validate
+from pipelines.batch import DOCUMENT
+from pipelines.flow import check_flow
+from pipelines.inputs import InputFile, choose, find_files, repeated_files
+from pipelines.registry import reader_class
+from pipelines.stage import Read
+from pipelines.steps import Reading, Step, at_home, read_steps, spell_out, step_spec
+
+__all__ = ["Recipe", "Source", "Step", "Take", "Tokens", "TrainTokenizer", "load_recipe", "resolved"]
+
+
+# --- as written ------------------------------------------------------------------------------------
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Take(_Written):
+    """A choice of files by hash of their paths."""
+
+    files: Count = Field(ge=1)
+    """How many."""
+    seed: int = 0
+    """Another seed, another choice."""
+
+
+class TrainTokenizer(_Written):
+    """A byte-level BPE to train on the corpus."""
+
+    vocab_size: Count = Field(ge=257, le=1 << 20)
+    """Tokens in all: 256 bytes, the end of text, and merges."""
+    sample: Count = Field(default=256 << 20, ge=1)
+    """Bytes of text to train on, at most, drawn from the sources by their size."""
+    seed: int = 1
+    """Of the draw."""
+
+
+class Tokens(_Written):
+    """How text becomes shards."""
+
+    train: TrainTokenizer | None = None
+    """Train a tokenizer on this corpus."""
+    use: Path | None = None
+    """A tokenizer.json to use instead."""
+    partition: tuple[str, ...] = ()
+    """Document columns to cut shards by, so that a mix can choose among them."""
+    holdout: Percent = Fraction(1, 200)
+    """Share of each source's bytes that training never sees."""
+    seed: int = 1
+    """Of the holdout and of the places of documents in the shards."""
+
+
+class _WrittenSource(_Written):
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    read: str | dict[str, Any]
+    paths: tuple[str, ...] = Field(min_length=1)
+    root: str | None = None
+    take: Take | None = None
+    licence: str | None = None
+    steps: list[Any] | None = None
+
+
+class _WrittenRecipe(_Written):
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    sources: tuple[_WrittenSource, ...] = Field(min_length=1)
+    steps: list[Any] = []
+    tokens: Tokens | None = None
+    max_failed: Percent | None = None
+
+
+# --- as resolved -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source: a reader and its name in recipes (`kind`), files in the order of their paths, own steps."""
+
+    name: str
+    kind: str
+    reader: Read
+    files: tuple[InputFile, ...]
+    licence: str | None
+    take: Take | None
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A whole recipe. folder: where it stands, from which relative paths are taken."""
+
+    name: str
+    folder: Path
+    sources: tuple[Source, ...]
+    steps: tuple[Step, ...]
+    tokens: Tokens | None
+    max_failed: Fraction | None
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = (), *, allow_code: bool = False) -> Recipe:
+    """Returns the recipe at `path` with every `--set` of `overrides` applied.
+
+    allow_code: whether stages of the user's own (`use: ./rules.py:Name`) may be imported, which runs them.
+
+    Raises: RecipeError with every mistake, one a line.
+    """
+    try:
+        value, positions = load_yaml(path)
+        spelt = [one for text in overrides for one in spell_out(value, text)]
+        value = apply_overrides(value, positions, spelt)
+        written = validate(_WrittenRecipe, value, positions)
+    except YamlError as error:
+        raise RecipeError(str(error)) from error
+    reading = Reading(positions, path.parent, allow_code)
+    recipe = _resolve(reading, written)
+    if reading.mistakes:
+        raise RecipeError("\n".join([*reading.ordered(), REMEDY]))
+    return recipe
+
+
+def _resolve(reading: Reading, written: _WrittenRecipe) -> Recipe:
+    numbered = enumerate(written.sources)
+    found = [source for i, each in numbered for source in _source(reading, each, ("sources", i))]
+    _refuse_equal_names(reading, written)
+    steps = read_steps(
+        reading, written.steps, ("steps",), {step.name for source in found for step in source.steps}
+    )
+    for source in found:
+        reading.mistakes.extend(check_flow(source.reader, [*source.steps, *steps]))
+    if written.tokens is not None:
+        _check_tokens(reading, written.tokens, [*(s for source in found for s in source.steps), *steps])
+    return Recipe(written.name, reading.folder, tuple(found), steps, written.tokens, written.max_failed)
+
+
+def _refuse_equal_names(reading: Reading, written: _WrittenRecipe) -> None:
+    seen: dict[str, int] = {}
+    for i, source in enumerate(written.sources):
+        if seen.setdefault(source.name, i) != i:
+            where = reading.positions.where(("sources", i, "name"))
+            first = reading.positions.where(("sources", seen[source.name], "name"))
+            reading.mistakes.append(
+                f'{where}: expected a new name, got "{source.name}" again (first at {first})'
+            )
+
+
+def _source(reading: Reading, written: _WrittenSource, loc: Loc) -> list[Source]:
+    files = _files(reading, written, loc)
+    items, found, taken = written.steps, [], set[str]()
+    with reading.collect((*loc, "read")):
+        kind, reader = _reader(reading, written.read, (*loc, "read"))
+        items = list(reader.default_steps) if items is None else items
+        found.append((kind, reader))
+    steps = read_steps(reading, items or [], (*loc, "steps"), taken)
+    return [Source(written.name, *both, files, written.licence, written.take, steps) for both in found]
+
+
+def _reader(reading: Reading, written: str | dict[str, Any], loc: Loc) -> tuple[str, Read]:
+    if isinstance(written, str):
+        return written, reader_class(written)()
+    if len(written) != 1:
+        raise RecipeError(f"expected one reader, such as {{warc: {{}}}}, got {len(written)}")
+    kind, params = next(iter(written.items()))
+    model = reader_class(kind)
+    reader = validate(model, {} if params is None else params, reading.positions, base=(*loc, kind))
+    return kind, at_home(reader, reading.folder)
+
+
+def _files(reading: Reading, written: _WrittenSource, loc: Loc) -> tuple[InputFile, ...]:
+    files: list[InputFile] = []
+    for i, pattern in enumerate(written.paths):
+        with reading.collect((*loc, "paths", i)):
+            files += find_files(pattern, root=written.root, folder=reading.folder)
+    with reading.collect((*loc, "paths")):
+        _refuse_repeated(files)
+    with reading.collect((*loc, "take", "files")):
+        files = _taken(files, written.take)
+    return tuple(sorted(files, key=lambda file: file.path))
+
+
+def _refuse_repeated(files: Sequence[InputFile]) -> None:
+    for first, second in repeated_files(files):
+        if first.full == second.full:
+            raise RecipeError(f"expected every file once, got {first.path} by two of the paths")
+        raise RecipeError(
+            f"expected every file below one root, got {first.path} in {first.root} and in {second.root}: their "
+            "documents would have equal ids; add  root:  with a folder that holds both"
+        )
+
+
+def _taken(files: list[InputFile], take: Take | None) -> list[InputFile]:
+    if take is None or not files:
+        return files
+    if take.files > len(files):
+        raise RecipeError(
+            f"expected at most {len(files)}, which is how many files there are, got {take.files}"
+        )
+    return choose(files, n_files=take.files, seed=take.seed)
+
+
+def _check_tokens(reading: Reading, tokens: Tokens, steps: Sequence[Step]) -> None:
+    with reading.collect(("tokens",)):
+        if (tokens.train is None) == (tokens.use is None):
+            raise RecipeError("expected either `train` or `use` (leave `tokens` out to stop at text)")
+    with reading.collect(("tokens", "use")):
+        if tokens.use is not None and not (reading.folder / tokens.use).is_file():
+            raise RecipeError(f'expected a tokenizer.json, found nothing at "{tokens.use}"')
+    made = {*DOCUMENT.names, *(name for step in steps if step.stage for name in step.stage.writes)} - {"text"}
+    for i, column in enumerate(tokens.partition):
+        with reading.collect(("tokens", "partition", i)):
+            if column not in made:
+                known = ", ".join(sorted(made))
+                raise RecipeError(f'expected a column ({known}), got "{column}"{did_you_mean(column, made)}')
+
+
+def resolved(recipe: Recipe) -> dict[str, Any]:
+    """Returns the recipe as a manifest holds it: every default written out, no floats, no place on this machine.
+
+    Roots and paths are left out, because the files themselves are listed beside it.
+    """
+    return {
+        "name": recipe.name,
+        "sources": [_source_spec(source) for source in recipe.sources],
+        "steps": [step_spec(step) for step in recipe.steps],
+        "tokens": None if recipe.tokens is None else _tokens_spec(recipe.tokens, recipe.folder),
+        "max_failed": None if recipe.max_failed is None else percent_text(recipe.max_failed),
+    }
+
+
+def _source_spec(source: Source) -> dict[str, Any]:
+    return {
+        "name": source.name,
+        "licence": source.licence,
+        "read": {"stage": source.kind, "version": source.reader.version, "params": source.reader.params()},
+        "take": None if source.take is None else source.take.model_dump(),
+        "steps": [step_spec(step) for step in source.steps],
+    }
+
+
+def _tokens_spec(tokens: Tokens, folder: Path) -> dict[str, Any]:
+    use = (
+        None if tokens.use is None else {"name": tokens.use.name, "digest": digest_file(folder / tokens.use)}
+    )
+    return {**tokens.model_dump(), "use": use, "partition": list(tokens.partition)}

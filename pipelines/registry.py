@@ -1,0 +1,162 @@
+"""From the name in a recipe to the class behind it, imported only when a recipe names it.
+
+    "minhash"               ->  pipelines.dedup.minhash:MinHash
+    "./rules.py:TooMany"    ->  a class of the stage contract in the user's own file
+    "./rules.py:score"      ->  a function text -> float, made a rule with `min` and `max`
+
+A user's file is code: it is run only where the caller allows it, and its digest goes into the step's key.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+import sys
+import types
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from manifests.digest import digest_file
+from manifests.errors import RecipeError
+from manifests.mistakes import did_you_mean
+from pipelines import heartbeat
+from pipelines.batch import Batch, Values
+from pipelines.stage import Read, Rule, Stage, Verdicts, first_failing
+
+__all__ = ["READERS", "STAGES", "Scored", "reader_class", "stage_class", "user_class", "user_file"]
+
+READERS = {
+    "code": "pipelines.read.code:Code",
+    "gutenberg": "pipelines.read.gutenberg:Gutenberg",
+    "jsonl": "pipelines.read.jsonl:Jsonl",
+    "parquet": "pipelines.read.parquet:Parquet",
+    "warc": "pipelines.read.warc:Warc",
+    "wet": "pipelines.read.wet:Wet",
+}
+STAGES = {
+    "decontaminate": "pipelines.decontaminate:Decontaminate",
+    "exact": "pipelines.dedup.exact:Exact",
+    "extract": "pipelines.extract:Extract",
+    "gopher_quality": "pipelines.filters.gopher:GopherQuality",
+    "gopher_repetition": "pipelines.filters.gopher:GopherRepetition",
+    "language": "pipelines.filters.language:Language",
+    "minhash": "pipelines.dedup.minhash:MinHash",
+}
+
+
+def reader_class(name: str) -> type[Read]:
+    """Returns the reader that a recipe calls `name`.
+
+    Raises: RecipeError with the nearest spelling.
+    """
+    found = _named(name, READERS, "a reader")
+    assert issubclass(found, Read)
+    return found
+
+
+def stage_class(name: str) -> type[Stage]:
+    """Returns the stage that a recipe calls `name`.
+
+    Raises: RecipeError with the nearest spelling.
+    """
+    return _named(name, STAGES, "a stage")
+
+
+def _named(name: str, table: dict[str, str], what: str) -> type[Stage]:
+    if name not in table:
+        known = ", ".join(table)
+        raise RecipeError(f'expected {what} ({known}), got "{name}"{did_you_mean(name, table)}')
+    module, _, attribute = table[name].partition(":")
+    found: type[Stage] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+# --- a user's own ----------------------------------------------------------------------------------
+
+
+def user_file(use: str, folder: Path) -> Path:
+    """Returns the file of `FILE.py:Name`, taken from the recipe's folder.
+
+    Raises: RecipeError if `use` is not of that form or there is no such file.
+    """
+    file, colon, name = use.rpartition(":")
+    if not colon or not file.endswith(".py") or not name.isidentifier():
+        raise RecipeError(f'expected use: ./FILE.py:Name, got "{use}"')
+    if not (folder / file).is_file():
+        raise RecipeError(f'expected a file, found nothing at "{file}"')
+    return folder / file
+
+
+def user_class(use: str, folder: Path) -> type[Stage]:
+    """Returns the stage behind `FILE.py:Name`. Runs the file: ask the user first.
+
+    Raises: RecipeError if the file has no such class or function.
+    """
+    path = user_file(use, folder)
+    name = use.rpartition(":")[2]
+    found = getattr(_module(path, digest_file(path)), name, None)
+    if isinstance(found, type) and issubclass(found, Stage):
+        return found
+    if callable(found) and not isinstance(found, type):
+        return _scored_class(found, name)
+    raise RecipeError(
+        f"expected a stage class or a function text -> float named {name} in {path.name}, found none"
+    )
+
+
+@cache
+def _module(path: Path, digest: str) -> types.ModuleType:
+    """Runs a user's file, once for each content, under a name that shadows nothing."""
+    name = f"quern_user_{path.stem}_{digest[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # pydantic looks annotations up there
+    spec.loader.exec_module(module)
+    return module
+
+
+class Scored(Rule):
+    """A user's function of one text, made a rule: the score must lie in [min, max]. Slow: one call a document."""
+
+    name: ClassVar[str] = "scored"
+    version: ClassVar[int] = 1
+    reasons: ClassVar[tuple[str, ...]] = ("no_score", "score_too_low", "score_too_high")
+
+    score: ClassVar[Callable[[str], float]]
+
+    min: float | None = None
+    """Documents with a lower score are dropped."""
+    max: float | None = None
+    """Documents with a higher score are dropped."""
+
+    def measure(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
+        """score: float64[n_docs]; not a number where the function gives none."""
+        scores = np.full(len(batch), math.nan)
+        for row, text in enumerate(batch.column("text")):
+            heartbeat.at(int(batch.ordinals[row]))
+            scores[row] = type(self).score(text.as_py())
+        return {"score": scores}
+
+    def decide(self, values: Values) -> Verdicts:
+        """Drops by the limits that are set."""
+        scores = np.asarray(values["score"], dtype=np.float64)
+        low = scores < self.min if self.min is not None else np.zeros(len(scores), dtype=bool)
+        high = scores > self.max if self.max is not None else np.zeros(len(scores), dtype=bool)
+        return first_failing(len(scores), [np.isnan(scores), low, high])
+
+    def limits(self) -> dict[str, tuple[str, str]]:
+        """The score beside its bounds."""
+        return {"score_too_low": ("score", f">= {self.min}"), "score_too_high": ("score", f"<= {self.max}")}
+
+
+def _scored_class(function: Callable[[str], float], name: str) -> type[Scored]:
+    own = {"name": name, "score": staticmethod(function), "__module__": __name__, "__qualname__": name}
+    return types.new_class(name, (Scored,), exec_body=lambda body: body.update(own))

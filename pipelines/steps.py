@@ -1,0 +1,255 @@
+"""The steps of a recipe: from names and parameters to stages, from stages to what a manifest holds, and back.
+
+    [extract, language: {keep: [en]}, {use: ./rules.py:TooMany, max_frac: 0.3}, save, extract]
+        -> Step("extract"), Step("language"), Step("TooMany"), Step("save", None), Step("extract_2")
+
+A worker makes its stages from what the manifest holds (`stage_of`), so what is recorded is what was run.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from manifests.digest import digest_file
+from manifests.errors import QuernError, RecipeError
+from manifests.mistakes import shown
+from manifests.yamlfile import Loc, Positions, YamlError, validate
+from pipelines.registry import READERS, reader_class, stage_class, user_class, user_file
+from pipelines.stage import Stage
+
+__all__ = ["SAVE", "Reading", "Step", "at_home", "read_steps", "spell_out", "stage_of", "step_spec"]
+
+SAVE = "save"
+RECIPE_KEYS = ("name", "sources", "steps", "tokens", "max_failed")
+S = TypeVar("S", bound=Stage)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One use of a stage; `stage` is None for `save`. where: its place in the recipe, for errors.
+
+    use, digest: of a user's own stage, `FILE.py:Name` and the digest of the file.
+    """
+
+    name: str
+    stage: Stage | None
+    where: str
+    use: str | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading one recipe needs at hand, and the mistakes found so far."""
+
+    positions: Positions
+    folder: Path
+    allow_code: bool
+    mistakes: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def collect(self, loc: Loc) -> Iterator[None]:
+        """Goes on after a mistake, so that one run shows them all."""
+        try:
+            yield
+        except YamlError as error:
+            self.mistakes.extend(error.mistakes)
+        except QuernError as error:
+            self.mistakes.append(f"{self.positions.where(loc)}: {error}")
+
+    def ordered(self) -> list[str]:
+        """Returns the mistakes, each once, in the order of the file; those of `--set` first."""
+        return sorted(dict.fromkeys(self.mistakes), key=_line_and_column)
+
+
+def _line_and_column(mistake: str) -> tuple[int, int]:
+    place = re.search(r":([0-9]+):([0-9]+): ", mistake)
+    return (int(place[1]), int(place[2])) if place and not mistake.startswith("--set") else (0, 0)
+
+
+def read_steps(reading: Reading, items: Sequence[Any], loc: Loc, taken: set[str]) -> tuple[Step, ...]:
+    """Returns the steps that `items`, which stand at `loc`, mean; names avoid those `taken`, which grows."""
+    steps = []
+    for i, item in enumerate(items):
+        with reading.collect((*loc, i)):
+            steps.append(_step(reading, item, (*loc, i), taken))
+    return tuple(steps)
+
+
+def _step(reading: Reading, item: Any, loc: Loc, taken: set[str]) -> Step:
+    name, params, params_loc = _parts(item, loc)
+    where = reading.positions.where(loc)
+    if name == SAVE:
+        _refuse_params(params)
+        return Step(_unique(SAVE, taken), None, where)
+    if isinstance(item, dict) and "use" in item:
+        return _user_step(reading, item["use"], params, loc, taken)
+    if name in READERS:
+        raise RecipeError(f'expected a step, got the reader "{name}"; readers stand under `read`')
+    model = stage_class(name)
+    if isinstance(params, dict) and isinstance(params.get("against"), list):
+        params = {**params, "against": _expanded(reading, params["against"], (*params_loc, "against"))}
+    return Step(_unique(name, taken), _stage(reading, model, params, params_loc), where)
+
+
+def _parts(item: Any, loc: Loc) -> tuple[str, Any, Loc]:
+    """Returns a step's name, its parameters, and where those stand."""
+    if isinstance(item, str):
+        return item, {}, loc
+    if isinstance(item, dict) and "use" in item:
+        return str(item["use"]).rpartition(":")[2], {k: v for k, v in item.items() if k != "use"}, loc
+    if isinstance(item, dict) and len(item) == 1:
+        name, params = next(iter(item.items()))
+        return name, {} if params is None else params, (*loc, name)
+    raise RecipeError(
+        f"expected a step: name, name: {{parameters}} or {{use: ./FILE.py:Name, ...}}, got {shown(item)}"
+    )
+
+
+def _refuse_params(params: Any) -> None:
+    if params:
+        raise RecipeError(f"expected `save` alone, got parameters {shown(params)}")
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    k, unique = 1, name
+    while unique in taken:
+        k, unique = k + 1, f"{name}_{k + 1}"
+    taken.add(unique)
+    return unique
+
+
+def _stage(reading: Reading, model: type[S], params: Any, loc: Loc) -> S:
+    stage = at_home(validate(model, params, reading.positions, base=loc), reading.folder)
+    stage.side_inputs(reading.folder)  # refuses now what would be missing hours later
+    return stage
+
+
+def _expanded(reading: Reading, patterns: Sequence[Any], loc: Loc) -> list[Any]:
+    """Returns the files and folders that `against` names, globs replaced by what they match, in order."""
+    found: list[Any] = []
+    for i, pattern in enumerate(patterns):
+        with reading.collect((*loc, i)):
+            found += _matches(pattern, reading.folder) if isinstance(pattern, str) else [pattern]
+    return found
+
+
+def _matches(pattern: str, folder: Path) -> list[str]:
+    # DIR@1a2b3c names one manifest of a folder.
+    if (folder / pattern).exists() or (folder / pattern.partition("@")[0]).is_dir():
+        return [pattern]
+    if not (names := sorted(glob.glob(pattern, root_dir=folder, recursive=True))):
+        raise RecipeError(f'expected a file to compare with, found nothing at "{pattern}"')
+    return names
+
+
+def at_home(stage: S, folder: Path) -> S:
+    """Returns the stage knowing the recipe's folder, if it has a `root` to know it by (part of no key)."""
+    return stage.model_copy(update={"root": folder}) if "root" in type(stage).model_fields else stage
+
+
+def _user_step(reading: Reading, use: Any, params: Mapping[str, Any], loc: Loc, taken: set[str]) -> Step:
+    path = user_file(str(use), reading.folder)
+    if not reading.allow_code:
+        raise RecipeError(
+            f"expected leave to run {use}, which is code, got none; read it, then add  --allow-code"
+        )
+    model = user_class(str(use), reading.folder)
+    stage = _stage(reading, model, dict(params), loc)
+    return Step(_unique(model.name, taken), stage, reading.positions.where(loc), str(use), digest_file(path))
+
+
+# --- what a manifest holds -------------------------------------------------------------------------
+
+
+def step_spec(step: Step) -> dict[str, Any]:
+    """Returns a step as a manifest holds it: name, stage, version, parameters; of a user's own, file and digest."""
+    if step.stage is None:
+        return {"step": step.name, "stage": SAVE, "version": 1, "params": {}}
+    own = {} if step.use is None else {"use": Path(step.use).name, "digest": step.digest}
+    return {
+        "step": step.name,
+        "stage": step.stage.name,
+        "version": step.stage.version,
+        "params": step.stage.params(),
+        **own,
+    }
+
+
+def stage_of(spec: Mapping[str, Any], folder: Path) -> Stage | None:
+    """Returns the stage that `step_spec`, or the `read` of a source, described; None for `save`.
+
+    folder: the recipe's. A user's own file is run only if it still has the recorded digest.
+
+    Raises: RecipeError if that file has changed, or the stage's version is another than the recorded one.
+    """
+    if spec["stage"] == SAVE:
+        return None
+    model = _model_of(spec, folder)
+    if model.version != spec["version"]:
+        raise RecipeError(
+            f"expected version {spec['version']} of {spec['stage']}, found {model.version}: its output would differ "
+            "from what was recorded. Build again with this version, or install the recorded one."
+        )
+    return at_home(model.model_validate(spec["params"]), folder)
+
+
+def _model_of(spec: Mapping[str, Any], folder: Path) -> type[Stage]:
+    if "use" not in spec:
+        name: str = spec["stage"]
+        return reader_class(name) if name in READERS else stage_class(name)
+    found = digest_file(user_file(spec["use"], folder))
+    if found != spec["digest"]:
+        raise RecipeError(
+            f"{spec['use']}: expected digest {spec['digest']}, found {found}: it was edited meanwhile"
+        )
+    return user_class(spec["use"], folder)
+
+
+# --- --set -----------------------------------------------------------------------------------------
+
+
+def spell_out(value: Any, override: str) -> list[str]:
+    """Returns `--set STEP.key=value` as one override for every place where a step of that name stands.
+
+    Overrides that begin with a key of recipes are returned as they are. A source without steps gets its
+    reader's own written into `value` when one of them is meant.
+    """
+    path, _, written = override.partition("=")
+    head, _, rest = path.partition(".")
+    if head in RECIPE_KEYS or not isinstance(value, dict) or not rest:
+        return [override]
+    found = [f"{prefix}.{rest}={written}" for name, prefix in _places(value) if name == head]
+    return found or [override]
+
+
+def _places(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields the name of every step and the path that `--set` enters it by."""
+    used: set[str] = set()
+    for i, source in enumerate(value.get("sources") or []):
+        taken: set[str] = set()
+        yield from _named(_steps_of(source), f"sources.{i}.steps", taken)
+        used |= taken
+    yield from _named(value.get("steps"), "steps", used)
+
+
+def _named(items: Any, prefix: str, taken: set[str]) -> Iterator[tuple[str, str]]:
+    for i, item in enumerate(items if isinstance(items, list) else []):
+        key = item if isinstance(item, str) else next(iter(item), "") if isinstance(item, dict) else ""
+        label = str(item["use"]).rpartition(":")[2] if key == "use" else key
+        yield _unique(label, taken), f"{prefix}.{i}" if key == "use" else f"{prefix}.{i}.{key}"
+
+
+def _steps_of(source: Any) -> Any:
+    if isinstance(source, dict) and source.get("steps") is None:
+        read = source.get("read")
+        kind = next(iter(read), "") if isinstance(read, dict) else read
+        if kind in READERS:
+            source["steps"] = list(reader_class(kind).default_steps)
+    return source.get("steps") if isinstance(source, dict) else None
