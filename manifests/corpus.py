@@ -147,7 +147,7 @@ class Partition(_Entry):
 
 
 class Benchmark(_Entry):
-    """A benchmark the corpus was checked against, and what was found."""
+    """A benchmark the corpus was checked against, and what was found: shared n-grams, documents that hold one."""
 
     name: str
     digest: str
@@ -155,7 +155,7 @@ class Benchmark(_Entry):
     action: str
     n_items: int
     n_too_short: int
-    n_hit_items: int
+    n_hits: int
     n_documents: int
 
 

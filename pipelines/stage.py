@@ -44,6 +44,7 @@ __all__ = [
     "GatherTask",
     "Part",
     "Phase",
+    "Phased",
     "Read",
     "Rewrite",
     "Rule",
@@ -152,6 +153,11 @@ class Rewrite(Stage):
     def text(self, batch: Batch) -> tuple[pa.LargeStringArray, Verdicts]:
         """The new texts (null where there is none) and a verdict for each."""
         raise TypeError(f"{type(self).__name__} does not say how it rewrites")
+
+    def columns(self, batch: Batch) -> dict[str, pa.Array]:
+        """Document columns it fills besides the text (`title`), asked for before `text`; cheap to find."""
+        del batch
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,12 +288,16 @@ class Phase:
     keep: bool = False
 
 
-class Gather(Stage):
-    """Regroups documents across tasks: deduplication, decontamination. Ends in verdicts; copies no text."""
+class Phased(Stage):
+    """Runs in phases over all parts, with a barrier between two of them."""
+
+    def phases(self) -> list[Phase]:
+        """The phases, in order."""
+        raise TypeError(f"{type(self).__name__} has no phases")
+
+
+class Gather(Phased):
+    """Regroups documents across tasks: deduplication, decontamination. Copies no text: its last phase is `verdict`."""
 
     action: Action = "drop"
     """`mark` records the verdict and drops nothing."""
-
-    def phases(self) -> list[Phase]:
-        """The phases, in order; the last one is named `verdict`."""
-        raise TypeError(f"{type(self).__name__} has no phases")

@@ -1,0 +1,83 @@
+"""The watched child: a long-lived process that runs whole units while its parent only watches.
+
+    parent ──{"spec": path, "index": 7, "quarantine": [...]}──> child's stdin       a line a task
+    parent <──{"ok": true, "seconds": 3.2, ...}──────────────── child's stdout      a line an answer
+    parent <── shared memory: beats, record, split ─────────── heartbeat.py
+
+No text crosses the pipe (a piped sandbox costs 9 to 17% of extraction); the heartbeat costs nothing per record.
+When a child hangs, dies or grows too large the parent knows the record from the heartbeat. A child dies with its
+parent: by signal where the system has one (Linux), by the end of its standard input elsewhere.
+
+Run as `python -m pipelines.child BEAT_FILE`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from manifests.errors import QuernError
+from pipelines import heartbeat
+
+__all__ = ["main"]
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(beat_file: str) -> None:
+    """Answer tasks until the parent closes the pipe."""
+    _die_with_parent()
+    # An interrupt is the parent's to handle: it lets units end or kills them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what a library prints must not be taken for an answer
+    heartbeat.open_map(Path(beat_file))
+    for line in sys.stdin:
+        answers.write(json.dumps(_answer(json.loads(line))) + "\n")
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == 1:
+            sys.exit(1)
+
+
+def _answer(task: dict[str, Any]) -> dict[str, Any]:
+    from pipelines.run import run_task
+
+    started = time.monotonic()
+    quarantine = {(split, ordinal): why for split, ordinal, why in task["quarantine"]}
+    try:
+        receipt = run_task(Path(task["spec"]), task["index"], quarantine)
+    except MemoryError:
+        return {"ok": False, "memory": True, "error": "out of memory", "trace": ""}
+    except QuernError as error:
+        notes = "; ".join(getattr(error, "__notes__", []))
+        return {"ok": False, "error": f"{error} ({notes})", "trace": "", "exit_code": error.exit_code}
+    except BaseException as error:  # noqa: BLE001 - the answer is the report; the parent decides
+        return {"ok": False, "error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
+    finally:
+        heartbeat.idle()
+    tally = receipt.tally
+    return {
+        "ok": True,
+        "seconds": time.monotonic() - started,
+        "n_read": tally.n_read,
+        "bytes_read": tally.bytes_read,
+        "n_kept": tally.n_kept,
+        "dropped": tally.dropped,
+        "written": sum(ref.size for ref in receipt.outputs.values()),
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

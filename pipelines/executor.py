@@ -1,0 +1,372 @@
+"""build(plan): runs what is not done yet, step after step, and writes the corpus manifest.
+
+    segments whose input is files ─> segments that read a save ─> each gather's phases ─> tokens ─> manifest
+
+Every arrow is a barrier; between two of them units are independent and are handed to a pool of watched children
+(`pool.py`). The driver holds no state: killed at any moment and started again, it asks the store what is done. So
+the same command goes on, and the manifest it writes is the one an uninterrupted run writes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from manifests.commit import FileRef, commit_bytes
+from manifests.digest import digest_file, digest_value
+from manifests.errors import TaskError
+from manifests.receipt import Receipt
+from pipelines import store
+from pipelines.finish import assemble
+from pipelines.gather import PhaseTask
+from pipelines.plan import GatherPlan, Plan, SegmentPlan
+from pipelines.pool import Event, Limits, Pool, Work
+from pipelines.run import run_task
+from pipelines.stage import Phase, Phased
+
+__all__ = ["Finished", "build", "default_workers"]
+
+Listener = Callable[[Event], None]
+
+
+@dataclass(slots=True)
+class Finished:
+    """What steps of a plan left behind: receipts in unit order, and the packs that hold them."""
+
+    segments: dict[str, list[Receipt]] = field(default_factory=dict)
+    gathers: dict[str, dict[str, list[Receipt]]] = field(default_factory=dict)
+    packs: list[FileRef] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def default_workers() -> int:
+    """Workers by the cores this process may use and about 2 GB of memory each."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(cores, memory // (2 << 30)))
+
+
+def build(
+    plan: Plan,
+    *,
+    workers: int | None = None,
+    memory_gb: float | None = None,
+    keep: bool = False,
+    limits: Limits | None = None,
+    on_event: Listener | None = None,
+) -> Path:
+    """Run a plan to its end; returns the path of the corpus.json it wrote.
+
+    workers: processes, 0 for this one (no watching: for tests and debuggers). keep: leave scratch of gathers.
+
+    Raises: TaskError when units failed all their tries; Stopped after SIGINT or SIGTERM; UsageError while another
+    build holds the store; DamageError for damaged inputs.
+    """
+    n_workers = default_workers() if workers is None else workers
+    per_child = int((memory_gb or 0) * 1e9) // max(1, n_workers)
+    limits = limits or (Limits(memory_bytes=per_child) if per_child else Limits())
+    with ExitStack() as stack:
+        stack.enter_context(store.locked(plan.root))
+        stop = stack.enter_context(_signals())
+        driver = _Driver(plan, keep=keep, on_event=_logged(plan.root, on_event))
+        driver.pool = stack.enter_context(
+            Pool(n_workers, limits, driver.on_event, driver.save_quarantine, stop)
+            if n_workers
+            else _nothing()
+        )
+        return driver.run()
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield None
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[], int]]:
+    """A function that says which signal asked to stop: its number, plus 1000 for a repeated one; 0 for none."""
+    asked = [0]
+
+    def note(number: int, _: object) -> None:
+        asked[0] = number + 1000 if asked[0] else number
+
+    try:
+        before = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: a notebook or a server handles its own signals
+        yield lambda: 0
+        return
+    try:
+        yield lambda: asked[0] % 1000 if asked[0] < 1000 else asked[0]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _logged(root: Path, on_event: Listener | None) -> Listener:
+    # Rates and retries go to runs/, which no digest covers; `plan --probe` reads them.
+    path = root / "runs" / f"build-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}.jsonl"
+
+    def listener(event: Event) -> None:
+        with path.open("a") as log:
+            log.write(json.dumps({"time": time.time(), **event}) + "\n")
+        if on_event is not None:
+            on_event(event)
+
+    return listener
+
+
+@dataclass
+class _Driver:
+    plan: Plan
+    keep: bool
+    on_event: Listener
+    pool: Pool | None = None
+    done: Finished = field(default_factory=Finished)
+
+    def __post_init__(self) -> None:
+        self.root = self.plan.root
+        self.receipts = store.Receipts(self.root)
+        self.quarantine = store.quarantined(self.root)
+
+    def save_quarantine(self) -> None:
+        """Write down a verdict by clock or crash, before anything else happens."""
+        store.write_quarantine(self.root, self.quarantine)
+
+    def run(self) -> Path:
+        """Every step of the plan, then the manifest."""
+        commit_bytes(self.root, "runs/plan.json", json.dumps(self.plan.describe(), sort_keys=True).encode())
+        self._segments()
+        dead: list[list[dict[str, Any]]] = [[] for _ in self.plan.final_units]
+        evidence: list[list[dict[str, Any]]] = [[] for _ in self.plan.final_units]
+        for gather in self.plan.gathers:
+            self._gather(gather, dead, evidence)
+            for i, receipt in enumerate(self.done.gathers[gather.step.name]["verdict"]):
+                ref = receipt.outputs["verdict"].as_json()
+                evidence[i].append(ref)
+                if gather.action == "drop":
+                    dead[i].append(ref)
+        if self.plan.tokens is not None:
+            self._gather(self.plan.tokens, dead, evidence)
+        manifest = assemble(self.plan, self.done, quarantine=self._quarantine_ref())
+        path = manifest.write(self.root)
+        shutil.rmtree(self.root / "runs" / "specs", ignore_errors=True)
+        self.on_event({"kind": "done", "step": "corpus", "digest": manifest.digest})
+        return path
+
+    def _quarantine_ref(self) -> FileRef | None:
+        path = self.root / store.QUARANTINE
+        return FileRef(store.QUARANTINE, path.stat().st_size, digest_file(path)) if path.exists() else None
+
+    # --- segments ----------------------------------------------------------------------------------
+
+    def _segments(self) -> None:
+        # A segment that reads a save waits for the segments before it; equally deep ones run together.
+        depth = {s.name: 0 for s in self.plan.segments}
+        for segment in self.plan.segments:
+            depth[segment.name] = depth[segment.parent] + 1 if segment.parent else 0
+        for level in sorted(set(depth.values())):
+            self._wave([s for s in self.plan.segments if depth[s.name] == level])
+
+    def _wave(self, segments: Sequence[SegmentPlan]) -> None:
+        works = []
+        for segment in segments:
+            found = [self.receipts.get(u.key) for u in segment.units]
+            todo = [i for i, receipt in enumerate(found) if receipt is None]
+            self._announce(segment.name, len(segment.units), [r for r in found if r is not None])
+            if todo:
+                works.append(self._work(segment.name, self._segment_spec(segment), todo, may_quarantine=True))
+        self._run(works)
+        for segment in segments:
+            receipts = [self._finished(u.key) for u in segment.units]
+            self.done.segments[segment.name] = receipts
+            self.done.packs.append(self._pack(segment.step_key, receipts))
+
+    def _segment_spec(self, segment: SegmentPlan) -> dict[str, Any]:
+        parents = {r.key: r for r in self.done.segments[segment.parent]} if segment.parent else {}
+        units = []
+        for unit in segment.units:
+            entry: dict[str, Any] = {"key": unit.key, "label": unit.label, "ordinal": unit.ordinal}
+            if unit.parent is not None:
+                entry["part"] = parents[unit.parent].outputs["part"].as_json()
+            else:
+                entry["splits"] = [
+                    {
+                        "digest": s.file.digest,
+                        "end": s.end,
+                        "path": s.file.path,
+                        "root": str(s.file.root.absolute()),
+                        "size": s.file.size,
+                        "start": s.start,
+                    }
+                    for s in unit.splits
+                ]
+            units.append(entry)
+        return {
+            "folder": str(self.plan.recipe.folder.absolute()),
+            "kind": "segment",
+            "licence": segment.licence,
+            "measure_all": self.plan.measure_all,
+            "name": segment.name,
+            "root": str(self.root.absolute()),
+            "source": segment.source,
+            "step_key": segment.step_key,
+            "steps": [s.spec() for s in segment.steps],
+            "units": units,
+        }
+
+    # --- gathers -----------------------------------------------------------------------------------
+
+    def _gather(
+        self, gather: GatherPlan, dead: list[list[dict[str, Any]]], evidence: list[list[dict[str, Any]]]
+    ) -> None:
+        stage = gather.step.stage
+        assert isinstance(stage, Phased)
+        by_phase = self._packed_gather(gather)
+        if by_phase is None:
+            base = self._gather_spec(gather, dead, evidence)
+            by_phase, spent = {}, []
+            for phase in stage.phases():
+                receipts = self._phase(gather, phase, base, by_phase)
+                by_phase[phase.name] = receipts
+                spent += [] if _kept(phase) else [r.key for r in receipts]
+            kept = {p.name: by_phase[p.name] for p in stage.phases() if _kept(p)}
+            self.receipts.pack(gather.step_key, [r for receipts in kept.values() for r in receipts])
+            by_phase = kept
+            if not self.keep:
+                self.receipts.forget(spent)
+                store.remove_scratch(self.root, gather.step_key)
+        self.done.gathers[gather.step.name] = by_phase
+        self.done.packs.append(self._ref(f"receipts/{gather.step_key}.jsonl"))
+
+    def _packed_gather(self, gather: GatherPlan) -> dict[str, list[Receipt]] | None:
+        found = self.receipts.finished_gather(gather.step_key)
+        if found is None:
+            return None
+        by_phase: dict[str, list[Receipt]] = {}
+        for receipt in found:
+            by_phase.setdefault(receipt.step.rpartition("/")[2], []).append(receipt)
+        self._announce(gather.step.name, len(found), found)
+        return by_phase
+
+    def _phase(
+        self, gather: GatherPlan, phase: Phase, base: dict[str, Any], before: dict[str, list[Receipt]]
+    ) -> list[Receipt]:
+        spec = {
+            **base,
+            "facts": {name: [r.facts for r in receipts] for name, receipts in before.items()},
+            "keep": _kept(phase),
+            "name": f"{gather.step.name}/{phase.name}",
+            "outputs": {
+                name: [{role: ref.as_json() for role, ref in r.outputs.items()} for r in receipts]
+                for name, receipts in before.items()
+            },
+            "phase": phase.name,
+        }
+        n_units = self._n_units(phase, spec)
+        spec["units"] = [
+            {
+                "key": digest_value(["phase", gather.step_key, phase.name, i, n_units]),
+                "label": f"{phase.name} {i + 1} of {n_units}",
+                "ordinal": i,
+            }
+            for i in range(n_units)
+        ]
+        keys = [u["key"] for u in spec["units"]]
+        found = [self.receipts.get(key) for key in keys]
+        self._announce(spec["name"], n_units, [r for r in found if r is not None])
+        if todo := [i for i, receipt in enumerate(found) if receipt is None]:
+            self._run([self._work(spec["name"], spec, todo)])
+        return [self._finished(key) for key in keys]
+
+    def _n_units(self, phase: Phase, spec: dict[str, Any]) -> int:
+        if phase.axis == "part":
+            return len(self.plan.final_units)
+        if callable(phase.axis):
+            unit = {
+                "key": digest_value(["axis", spec["step_key"], phase.name]),
+                "label": "axis",
+                "ordinal": 0,
+            }
+            with PhaseTask({**spec, "units": [unit]}, 0) as task:
+                return phase.axis(task)
+        return 1 if phase.axis == "one" else int(phase.axis)
+
+    def _gather_spec(
+        self, gather: GatherPlan, dead: list[list[dict[str, Any]]], evidence: list[list[dict[str, Any]]]
+    ) -> dict[str, Any]:
+        receipts = {r.key: r for rs in self.done.segments.values() for r in rs}
+        parts = [
+            {
+                "key": unit.key,
+                "n_bytes": receipts[unit.key].tally.bytes_kept,
+                "n_docs": receipts[unit.key].tally.n_kept,
+                "ref": receipts[unit.key].outputs["part"].as_json(),
+                "source": segment.source,
+            }
+            for segment, unit in self.plan.final_units
+        ]
+        return {
+            "dead": dead,
+            "evidence": evidence,
+            "folder": str(self.plan.recipe.folder.absolute()),
+            "kind": "phase",
+            "parts": parts,
+            "root": str(self.root.absolute()),
+            "stage": gather.step.spec(),
+            "step_key": gather.step_key,
+        }
+
+    # --- running -----------------------------------------------------------------------------------
+
+    def _work(
+        self, step: str, spec: dict[str, Any], todo: Sequence[int], *, may_quarantine: bool = False
+    ) -> Work:
+        path = store.write_spec(self.root, spec)
+        units = spec["units"]
+        keys, labels = [u["key"] for u in units], [u["label"] for u in units]
+        return Work(step, path, todo, keys, labels, self.quarantine, may_quarantine)
+
+    def _run(self, works: Sequence[Work]) -> None:
+        if self.pool is None:
+            for work in works:
+                for index in work.indices:
+                    run_task(work.spec, index, self.quarantine.get(work.keys[index]))
+            return
+        if failed := self.pool.run(works):
+            lines = "\n".join(f"  {label}: {error}" for label, error in sorted(failed.items()))
+            raise TaskError(
+                f"{len(failed)} units failed; the others are done and stand:\n{lines}\n"
+                "Nothing after them was built. Mend the cause and run the same command: it goes on from here."
+            )
+
+    def _finished(self, key: str) -> Receipt:
+        receipt = self.receipts.get(key)
+        assert receipt is not None, f"task {key} ended without a receipt"
+        return receipt
+
+    def _pack(self, step_key: str, receipts: list[Receipt]) -> FileRef:
+        name = store.pack_key(step_key, [r.key for r in receipts])
+        path = f"receipts/{name}.jsonl"
+        return self._ref(path) if (self.root / path).exists() else self.receipts.pack(name, receipts)
+
+    def _ref(self, name: str) -> FileRef:
+        path = self.root / name
+        return FileRef(name, path.stat().st_size, digest_file(path))
+
+    def _announce(self, step: str, n_units: int, done: Sequence[Receipt]) -> None:
+        n_bytes = sum(r.tally.bytes_read for r in done)
+        self.on_event(
+            {"kind": "step", "step": step, "n_units": n_units, "n_done": len(done), "n_bytes": n_bytes}
+        )
+
+
+def _kept(phase: Phase) -> bool:
+    return phase.keep or phase.name == "verdict"

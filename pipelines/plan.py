@@ -1,0 +1,377 @@
+"""A recipe -> everything that will run, each step and task with its key, before anything runs.
+
+    source web    [files] ── read, extract, language ──save── gopher ──> parts      segments: fused, one task a unit
+    source books  [files] ── read ─────────────────────────────────────> parts
+                                   all parts ── exact ── minhash ── decontaminate    gathers: phases over all parts
+                                   all parts ── tokens ──> shards
+
+    key(step) = digest(step before it, its name, stage, version, parameters, library versions, side inputs)
+    key(task) = digest(key of its segment's last step, its files' paths, sizes, digests and byte ranges)
+    key(gather) = digest(stage as above, keys of all parts' tasks, keys of the dropping gathers before it)
+
+A file added to a source is a new task and leaves the others as they are. A unit is fixed by the recipe and its files:
+a split of a large file, or small files in list order until they reach GROUP_BYTES; never by the number of workers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from manifests.commit import commit_bytes
+from manifests.digest import digest_file, digest_value, hash64
+from manifests.errors import RecipeError
+from pipelines.recipe import Recipe, Source, load_recipe, resolved
+from pipelines.stage import Gather, Read, SourceFile, Split, Stage
+from pipelines.steps import Step, step_spec
+
+__all__ = ["GROUP_BYTES", "FileList", "GatherPlan", "Plan", "SegmentPlan", "StepPlan", "Unit", "make_plan"]
+
+GROUP_BYTES = 4 << 20
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """A step of the recipe with its kind and key."""
+
+    step: Step
+    kind: str
+    key: str
+
+    @property
+    def name(self) -> str:
+        """Its name in the recipe."""
+        return self.step.name
+
+    @property
+    def stage(self) -> Stage | None:
+        """Its stage; None for a save."""
+        return self.step.stage
+
+    def spec(self) -> dict[str, Any]:
+        """What a worker needs to make the stage again."""
+        return {**step_spec(self.step), "kind": self.kind}
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One task of a segment. splits: pieces of files; parent: key of the saved part it reads instead."""
+
+    key: str
+    label: str
+    ordinal: int
+    n_bytes: int
+    splits: tuple[Split, ...] = ()
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentPlan:
+    """Steps of one source that run fused, from files or a saved part to a part."""
+
+    name: str
+    source: str
+    licence: str | None
+    steps: tuple[StepPlan, ...]
+    step_key: str
+    units: tuple[Unit, ...]
+    parent: str | None
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GatherPlan:
+    """A gather (or the tokens step, which is built like one) over all final parts."""
+
+    step: StepPlan
+    action: str
+    step_key: str
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileList:
+    """A source's input: its files in the order of their paths, and the digest of the list."""
+
+    source: str
+    files: tuple[SourceFile, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The list as the corpus keeps it."""
+        rows = [{"digest": f.digest, "path": f.path, "size": f.size} for f in self.files]
+        return {"files": rows, "format": "quern.files", "source": self.source, "version": 1}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a build does. `root`: the store; `key`: equal keys are equal corpora."""
+
+    recipe: Recipe
+    root: Path
+    file_lists: tuple[FileList, ...]
+    segments: tuple[SegmentPlan, ...]
+    gathers: tuple[GatherPlan, ...]
+    tokens: GatherPlan | None
+    sample: str | None
+    measure_all: bool
+    libraries: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def final_units(self) -> list[tuple[SegmentPlan, Unit]]:
+        """All units whose parts the gathers read, in the recipe's order of sources."""
+        return [(s, u) for s in self.segments if s.final for u in s.units]
+
+    @cached_property
+    def key(self) -> str:
+        """The key of the whole corpus."""
+        tasks = [u.key for s in self.segments for u in s.units]
+        last = [g.step_key for g in self.gathers] + ([self.tokens.step_key] if self.tokens else [])
+        return digest_value(["corpus", FORMAT, self.recipe.name, resolved(self.recipe), tasks, last])
+
+    def describe(self) -> list[dict[str, Any]]:
+        """One row a step: for `quern plan`, and for `quern status` in runs/plan.json."""
+        rows = [_segment_row(s) for s in self.segments]
+        for gather in (*self.gathers, *([self.tokens] if self.tokens else [])):
+            step = {
+                "step": gather.step.name,
+                "source": None,
+                "kind": gather.step.kind,
+                "key": gather.step_key,
+            }
+            rows.append({**step, "units": None, "bytes": None, "keys": []})
+        return rows
+
+
+def _segment_row(segment: SegmentPlan) -> dict[str, Any]:
+    return {
+        "step": segment.name,
+        "source": segment.source,
+        "kind": "segment",
+        "steps": [s.name for s in segment.steps],
+        "key": segment.step_key,
+        "units": len(segment.units),
+        "bytes": sum(u.n_bytes for u in segment.units),
+        "keys": [u.key for u in segment.units],
+    }
+
+
+def make_plan(
+    recipe_path: Path,
+    out: Path,
+    *,
+    overrides: Sequence[str] = (),
+    sample: Fraction | None = None,
+    measure_all: bool = False,
+    allow_code: bool = False,
+) -> Plan:
+    """The plan of a recipe into the store `out`. Reads the input once to digest it; digests are remembered.
+
+    sample: the share of each source's bytes to take, by hash of the units, at least one unit a source.
+
+    Raises: RecipeError.
+    """
+    recipe = load_recipe(recipe_path, overrides, allow_code=allow_code)
+    libraries: dict[str, str] = {}
+    file_lists = tuple(_file_list(source, out) for source in recipe.sources)
+    segments = tuple(
+        segment
+        for source, files in zip(recipe.sources, file_lists, strict=True)
+        for segment in _segments(source, files, sample=sample, measure_all=measure_all, libraries=libraries)
+    )
+    parts = [u.key for s in segments if s.final for u in s.units]
+    gathers, dropping = _gathers(recipe, parts, libraries)
+    tokens = None
+    if recipe.tokens is not None:
+        step = Step("tokens", recipe.tokens, "tokens")
+        tokens = _gather(step, recipe.folder, parts, after=dropping, libraries=libraries, kind="tokens")
+    return Plan(
+        recipe,
+        out,
+        file_lists,
+        segments,
+        tuple(gathers),
+        tokens,
+        str(sample) if sample else None,
+        measure_all,
+        libraries,
+    )
+
+
+def _gathers(
+    recipe: Recipe, parts: list[str], libraries: dict[str, str]
+) -> tuple[list[GatherPlan], tuple[str, ...]]:
+    gathers: list[GatherPlan] = []
+    dropping: tuple[str, ...] = ()
+    for step in recipe.steps:
+        if not isinstance(step.stage, Gather):
+            raise RecipeError(
+                f"{step.where}: expected a step over all sources (exact, minhash, decontaminate), got {step.name}. "
+                "Rules run on one source: write it under that source's steps."
+            )
+        gather = _gather(step, recipe.folder, parts, after=dropping, libraries=libraries, kind="gather")
+        gathers.append(gather)
+        if gather.action == "drop":
+            dropping = (*dropping, gather.step_key)
+    return gathers, dropping
+
+
+def _gather(
+    step: Step,
+    folder: Path,
+    parts: list[str],
+    *,
+    after: tuple[str, ...],
+    libraries: dict[str, str],
+    kind: str,
+) -> GatherPlan:
+    assert step.stage is not None
+    own = _stage_value(step, libraries)
+    sides = step.stage.side_inputs(folder)
+    key = digest_value(["gather", FORMAT, own, sides, parts, list(after)])
+    action = getattr(step.stage, "action", "drop")
+    return GatherPlan(StepPlan(step, kind, key), action, key, after)
+
+
+def _stage_value(step: Step, libraries: dict[str, str]) -> list[Any]:
+    # What of a stage its output depends on, beside its input.
+    stage = step.stage
+    assert stage is not None
+    versions = {name: metadata.version(name) for name in stage.libraries}
+    libraries.update(versions)
+    return [step.name, type(stage).name, type(stage).version, stage.params(), versions, step.digest]
+
+
+def _segments(
+    source: Source, files: FileList, *, sample: Fraction | None, measure_all: bool, libraries: dict[str, str]
+) -> Iterator[SegmentPlan]:
+    read = Step("read", source.reader, "read")
+    first = _stage_value(read, libraries)
+    key = digest_value(["read", FORMAT, source.name, source.licence, measure_all, first])
+    units = _sampled(_file_units(source.reader, files, key), sample)
+    run = [StepPlan(read, "read", key)]
+    number, parent = 1, None
+    for i, step in enumerate(source.steps):
+        if step.stage is None:
+            segment = _segment(source, number, run, units, parent, final=i + 1 == len(source.steps))
+            yield segment
+            if segment.final:
+                return
+            run = [StepPlan(step, "read", segment.step_key)]
+            units, parent, number = list(segment.units), segment.name, number + 1
+            key = segment.step_key
+            continue
+        key = digest_value(["step", key, _stage_value(step, libraries)])
+        run.append(StepPlan(step, _kind(step.stage), key))
+    yield _segment(source, number, run, units, parent, final=True)
+
+
+def _kind(stage: Stage) -> str:
+    return next(
+        k.__name__.lower() for k in type(stage).__mro__ if k.__name__ in ("Rewrite", "Edit", "Rule", "Gather")
+    )
+
+
+def _segment(
+    source: Source,
+    number: int,
+    run: Sequence[StepPlan],
+    units: Sequence[Unit],
+    parent: str | None,
+    *,
+    final: bool,
+) -> SegmentPlan:
+    step_key = run[-1].key
+    keyed = []
+    for unit in units:
+        given = unit.key if parent else _unit_value(unit)
+        key = digest_value(["task", FORMAT, step_key, given])
+        keyed.append(
+            Unit(
+                key,
+                unit.label,
+                unit.ordinal,
+                unit.n_bytes,
+                () if parent else unit.splits,
+                unit.key if parent else None,
+            )
+        )
+    name = source.name if number == 1 and final else f"{source.name}.{number}"
+    return SegmentPlan(name, source.name, source.licence, tuple(run), step_key, tuple(keyed), parent, final)
+
+
+def _unit_value(unit: Unit) -> list[Any]:
+    return [[s.file.path, s.file.size, s.file.digest, s.start, s.end] for s in unit.splits]
+
+
+def _file_units(reader: Read, files: FileList, key: str) -> list[Unit]:
+    units: list[Unit] = []
+    waiting: list[Split] = []
+    for split in (s for f in files.files for s in reader.splits(f)):
+        waiting.append(split)
+        if sum(s.end - s.start for s in waiting) >= GROUP_BYTES:
+            units.append(_unit(waiting, len(units), key))
+            waiting = []
+    if waiting:
+        units.append(_unit(waiting, len(units), key))
+    return units
+
+
+def _unit(splits: Sequence[Split], ordinal: int, key: str) -> Unit:
+    first = splits[0]
+    label = first.file.path + (f"@{first.start}" if first.start else "")
+    label += f" and {len(splits) - 1} more" if len(splits) > 1 else ""
+    return Unit(key, label, ordinal, sum(s.end - s.start for s in splits), tuple(splits))
+
+
+def _sampled(units: list[Unit], sample: Fraction | None) -> list[Unit]:
+    if sample is None:
+        return units
+    wanted = sum(u.n_bytes for u in units) * sample
+    by_hash = sorted(units, key=lambda u: (hash64("sample", digest_value(_unit_value(u))), u.ordinal))
+    chosen: list[Unit] = []
+    n_bytes = 0
+    for unit in by_hash:
+        if chosen and n_bytes >= wanted:
+            break
+        chosen.append(unit)
+        n_bytes += unit.n_bytes
+    return sorted(chosen, key=lambda u: u.ordinal)
+
+
+def _file_list(source: Source, out: Path) -> FileList:
+    known = _known_digests(out)
+    fresh: dict[str, list[Any]] = {}
+    files = []
+    for file in source.files:
+        stat = file.full.stat()
+        name = str(file.full.resolve())
+        entry = known.get(name)
+        if entry is None or entry[:2] != [stat.st_size, stat.st_mtime_ns]:
+            entry = [stat.st_size, stat.st_mtime_ns, digest_file(file.full)]
+            fresh[name] = entry
+        files.append(SourceFile(source.name, file.root, file.path, entry[0], entry[2], source.licence))
+    if fresh:
+        commit_bytes(out, _DIGESTS, json.dumps({**known, **fresh}, sort_keys=True).encode())
+    return FileList(source.name, tuple(files))
+
+
+_DIGESTS = "runs/inputs.json"
+
+
+def _known_digests(out: Path) -> Mapping[str, list[Any]]:
+    # A memory of digests by size and mtime, private to this machine; losing it costs one read of the input.
+    path = out / _DIGESTS
+    if not path.exists():
+        return {}
+    try:
+        known: dict[str, list[Any]] = json.loads(path.read_bytes())
+    except ValueError:
+        return {}
+    return known

@@ -1,0 +1,162 @@
+"""The folder a build writes to: its lock, its receipts, its unfinished work.
+
+    receipts/<task key>.json      a finished task of an unfinished step
+    receipts/<pack key>.jsonl     all receipts of a finished step, a line each; the single files are gone
+    runs/scratch/<step key>/      what phases of a gather write for each other; removed with the gather
+    runs/tmp/                     files being written; swept when a build begins
+    runs/lock                     held by the one build at work
+
+A task is done if and only if its receipt is here and its outputs have the recorded sizes. Only the builder, under
+the lock, lists these folders; readers open what a manifest names.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from manifests.commit import FileRef, commit_bytes, sweep
+from manifests.digest import digest_value, read_sealed, seal
+from manifests.errors import DamageError, UsageError
+from manifests.receipt import Receipt, read_pack, receipt_path, write_pack
+
+__all__ = [
+    "Receipts",
+    "locked",
+    "pack_key",
+    "quarantined",
+    "remove_scratch",
+    "scratch_folder",
+    "write_quarantine",
+    "write_spec",
+]
+
+QUARANTINE = "quarantine.json"
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Hold the store's lock; what killed builds left unfinished is swept first.
+
+    Raises: UsageError while another build holds it.
+    """
+    (root / "runs").mkdir(parents=True, exist_ok=True)
+    fd = os.open(root / "runs" / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(fd)
+        raise UsageError(
+            f"{root}: another build is at work here. Two at once would remove each other's unfinished files. "
+            "Wait for it (`quern status` shows it), or build into another folder with --out."
+        ) from error
+    try:
+        sweep(root)
+        yield
+    finally:
+        os.close(fd)
+
+
+class Receipts:
+    """The receipts of a store, by task key; knows which tasks are done."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._packed: dict[str, Receipt] = {}
+        for path in sorted((root / "receipts").glob("*.jsonl")):
+            self._load(path)
+
+    def _load(self, path: Path) -> None:
+        try:
+            self._packed.update({receipt.key: receipt for receipt in read_pack(path)})
+        except DamageError:
+            # A damaged pack proves nothing: its tasks are done again, and the pack is written anew.
+            path.unlink()
+
+    def get(self, key: str) -> Receipt | None:
+        """The receipt of a finished task whose outputs are all there, else None."""
+        receipt = self._packed.get(key) or self._single(key)
+        return receipt if receipt is not None and receipt.verifies(self._root) else None
+
+    def _single(self, key: str) -> Receipt | None:
+        try:
+            return Receipt.read(self._root, key)
+        except DamageError:
+            (self._root / receipt_path(key)).unlink()
+            return None
+
+    def finished_gather(self, step_key: str) -> list[Receipt] | None:
+        """The kept receipts of a finished gather, if it is finished and all its outputs are there."""
+        path = self._root / f"receipts/{step_key}.jsonl"
+        found = list(read_pack(path)) if path.exists() else None
+        return found if found is not None and all(r.verifies(self._root) for r in found) else None
+
+    def pack(self, name: str, receipts: Sequence[Receipt]) -> FileRef:
+        """Commit the receipts of a finished step as `receipts/<name>.jsonl` and drop the single ones.
+
+        name: the step's key for a gather (its parts are in it), `pack_key` for the units of a segment.
+        """
+        ref = write_pack(self._root, name, receipts)
+        for receipt in receipts:
+            self._packed[receipt.key] = receipt
+        self.forget(r.key for r in receipts)
+        return ref
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Remove single receipts of tasks."""
+        for key in keys:
+            (self._root / receipt_path(key)).unlink(missing_ok=True)
+
+
+def pack_key(step_key: str, task_keys: Sequence[str]) -> str:
+    """The name of a finished step's pack: the step and exactly these tasks."""
+    return digest_value(["pack", step_key, *task_keys])
+
+
+def scratch_folder(step_key: str) -> str:
+    """Where the phases of a gather write for each other, below the store."""
+    return f"runs/scratch/{step_key}"
+
+
+def remove_scratch(root: Path, step_key: str) -> None:
+    """Remove a finished gather's scratch."""
+    shutil.rmtree(root / scratch_folder(step_key), ignore_errors=True)
+
+
+def quarantined(root: Path) -> dict[str, dict[tuple[int, int], str]]:
+    """Records judged by clock or crash, once: {task key: {(split, ordinal): reason}}.
+
+    Raises: DamageError.
+    """
+    path = root / QUARANTINE
+    found: dict[str, dict[tuple[int, int], str]] = {}
+    if path.exists():
+        for entry in read_sealed(path)["records"]:
+            found.setdefault(entry["task"], {})[entry["split"], entry["ordinal"]] = entry["reason"]
+    return found
+
+
+def write_quarantine(root: Path, records: dict[str, dict[tuple[int, int], str]]) -> FileRef:
+    """Commit the quarantine."""
+    entries = [
+        {"ordinal": ordinal, "reason": reason, "split": split, "task": task}
+        for task, places in sorted(records.items())
+        for (split, ordinal), reason in sorted(places.items())
+    ]
+    return commit_bytes(
+        root, QUARANTINE, seal({"format": "quern.quarantine", "records": entries, "version": 1})
+    )
+
+
+def write_spec(root: Path, spec: dict[str, Any]) -> Path:
+    """Write a step's specification for the workers; the same step always has the same file."""
+    name = f"runs/specs/{digest_value(spec)}.json"
+    if not (root / name).exists():
+        commit_bytes(root, name, json.dumps(spec, sort_keys=True).encode())
+    return root / name
