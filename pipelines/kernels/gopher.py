@@ -27,7 +27,7 @@ from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 from pipelines.kernels.unicode import ALPHA, SPACE, character_classes
 from pipelines.kernels.words import byte_at, decode
 
-__all__ = ["QUALITY_COUNTS", "STOP_WORDS", "count_quality", "quality_counts"]
+__all__ = ["MAX_STOP_WORDS", "QUALITY_COUNTS", "STOP_WORDS", "count_quality", "quality_counts"]
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]

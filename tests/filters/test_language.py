@@ -1,0 +1,189 @@
+"""The language rule: what it calls, where it looks, and what it does at its limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+
+from manifests.errors import DigestError, MissingFileError
+from pipelines.filters import language
+from pipelines.filters.labels import SPACED, UNSPACED
+from pipelines.filters.language import LID_176_SHA256, Language, four_windows, identify, load_model
+from pipelines.fuse import empty_batch
+from tests.filters.batches import batch_of, reasons_of
+
+SENTENCES = Path(__file__).parents[3] / "shared" / "data" / "langid" / "lingua-sentences"
+ENGLISH = "It was the best of times, it was the worst of times, it was the age of wisdom. "
+NOTHING = "1"  # no language: the model says "en" with a score of .12
+GERMAN = "Es war die beste und die schlimmste aller Zeiten, ein Jahrhundert der Weisheit. "
+TEXTS = {
+    "en": ENGLISH,
+    "de": GERMAN,
+    "fr": "C'était le meilleur et le pire de tous les temps, le siècle de la folie et celui de la sagesse.",
+    "ru": "Это было самое прекрасное время, это было самое злосчастное время, век мудрости, век безумия.",
+    "zh": "那是最美好的时代，那是最糟糕的时代；那是智慧的年头，那是愚昧的年头。",
+    "ja": "それはあらゆる時代の中で最良の時代であり、最悪の時代でもあった。",
+    "ar": "كان أحسن الأزمان، وكان أسوأ الأزمان. كان عصر الحكمة، وكان عصر الحماقة.",
+    "hi": "वह सबसे अच्छा समय था, वह सबसे बुरा समय था, वह बुद्धिमानी का युग था।",
+    "th": "มันเป็นช่วงเวลาที่ดีที่สุด มันเป็นช่วงเวลาที่เลวร้ายที่สุด",
+    "el": "Ήταν τα καλύτερα χρόνια, ήταν τα χειρότερα χρόνια, ήταν τα χρόνια της σοφίας.",
+}
+
+
+def values(*pairs: tuple[str | None, float]) -> dict[str, object]:
+    labels, scores = zip(*pairs, strict=True)
+    return {"language": pa.array(labels, pa.string()), "language_score": np.array(scores, np.float32)}
+
+
+def verdicts(rule: Language, *pairs: tuple[str | None, float]) -> list[str | None]:
+    return [rule.reasons[code - 1] if code else None for code in rule.decide(values(*pairs))]
+
+
+def test_ten_languages_are_told_apart_by_their_labels() -> None:
+    measured = Language().measure(batch_of(list(TEXTS.values())))
+    assert measured["language"].to_pylist() == list(TEXTS)
+    assert measured["language"].type == pa.string()
+    assert measured["language_score"].dtype == np.float32
+    assert (measured["language_score"] <= 1).all()
+
+
+def test_other_languages_and_unsure_ones_are_dropped_with_their_reasons() -> None:
+    rule = Language(keep=("en",))
+    assert reasons_of(rule, [ENGLISH, GERMAN, NOTHING, "", None, " \n "]) == [
+        None,
+        "other_language",
+        "unsure_language",
+        "other_language",
+        "other_language",
+        "other_language",
+    ]
+
+
+def test_a_score_at_the_limit_is_kept_and_the_next_float32_below_is_not() -> None:
+    edge = np.float32(0.65)
+    below = np.nextafter(edge, np.float32(0), dtype=np.float32)
+    assert verdicts(Language(keep=("en",)), ("en", edge), ("en", below), ("de", below)) == [
+        None,
+        "unsure_language",
+        "other_language",
+    ]
+
+
+def test_a_limit_of_none_is_off() -> None:
+    assert verdicts(Language(), ("de", 0.9), (None, 0.0)) == [None, "unsure_language"]
+    assert verdicts(Language(min_score=None), ("de", 0.1), (None, 0.0)) == [None, None]
+    assert Language(min_score=None).limits() == {}
+    assert verdicts(Language(min_score=0.0), (None, 0.0)) == [None]
+    assert Language(keep=("en", "de")).limits() == {
+        "other_language": ("language", "in en, de"),
+        "unsure_language": ("language_score", ">= 0.65"),
+    }
+
+
+def test_four_windows_span_the_text_from_its_first_character_to_its_last() -> None:
+    text = "".join(chr(0x4E00 + i) for i in range(1001))
+    pieces = four_windows(text).split(" ")
+    assert [len(piece) for piece in pieces] == [250] * 4
+    assert pieces[0] == text[:250]
+    assert pieces[-1] == text[-250:]
+    assert [text.index(piece) for piece in pieces] == [0, 250, 500, 751]
+
+
+def test_a_page_that_opens_in_another_language_is_named_by_its_body() -> None:
+    page = ENGLISH * 3 + GERMAN * 60
+    assert reasons_of(Language(keep=("de",)), [page]) == [None]
+    model = load_model(None, LID_176_SHA256)
+    assert identify(model, page[:250])[0] == "en"
+
+
+def test_up_to_a_thousand_characters_are_read_whole_and_longer_ones_by_windows() -> None:
+    model = load_model(None, LID_176_SHA256)
+    text = (ENGLISH * 20)[:1000]
+    longer = ENGLISH * 40
+    measured = Language().measure(batch_of([text, longer]))["language_score"]
+    assert measured[0] == np.float32(identify(model, text)[1])
+    assert measured[1] == np.float32(identify(model, four_windows(longer))[1])
+    assert measured[1] != np.float32(identify(model, longer)[1])
+    whole = Language(window="whole").measure(batch_of([longer]))["language_score"]
+    assert whole[0] == np.float32(identify(model, longer)[1])
+
+
+def test_windows_that_leave_it_unsure_send_the_whole_text() -> None:
+    model = load_model(None, LID_176_SHA256)
+    text = (NOTHING * 250 + GERMAN * 6) * 3 + NOTHING * 250  # the windows meet what is no language
+    windows, whole = identify(model, four_windows(text)), identify(model, text)
+    assert windows[1] < 0.65
+    assert whole[0] == "de"
+    assert Language().measure(batch_of([text]))["language_score"][0] == np.float32(whole[1])
+    kept = Language(whole_below=None).measure(batch_of([text]))["language_score"][0]
+    assert kept == np.float32(windows[1])
+
+
+def test_newlines_read_as_spaces_and_odd_characters_do_no_harm() -> None:
+    model = load_model(None, LID_176_SHA256)
+    assert identify(model, "one two\nthree\n") == identify(model, "one two three ")
+    for text in ("\x00", "a\x00b", "\ufffd", "\U0010ffff", "\r\n", "a" * 100_000):
+        label, score = identify(model, text)
+        assert 0 <= score <= 1
+        assert (label is None) == (not text.strip())
+
+
+def test_the_models_labels_are_the_ones_a_recipe_may_name() -> None:
+    model = load_model(None, LID_176_SHA256)
+    found = set()
+    for text in [*TEXTS.values(), "saluton mondo", "salve munde", "1", "Bonan tagon, kiel vi fartas?"]:
+        found |= {
+            label.removeprefix("__label__") for _, label in model.f.predict(text + "\n", 200, 0.0, "strict")
+        }
+    assert len({*SPACED, *UNSPACED}) == len(SPACED) + len(UNSPACED) == 176
+    assert found <= {*SPACED, *UNSPACED}
+    assert len(found) > 165
+
+
+def test_a_language_the_model_cannot_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValidationError, match='got "eng"; did you mean "en"'):
+        Language(keep=("eng",))
+
+
+def test_a_damaged_model_and_a_missing_one_are_errors_before_they_are_loaded(tmp_path: Path) -> None:
+    damaged = bytearray(language._shipped_model().read_bytes())
+    damaged[100_000] ^= 1
+    (tmp_path / "lid.ftz").write_bytes(damaged)
+    with pytest.raises(DigestError, match=LID_176_SHA256):
+        Language(model=Path("lid.ftz"), root=tmp_path).measure(batch_of(["a"]))
+    with pytest.raises(MissingFileError, match="no-such"):
+        load_model(tmp_path / "no-such.ftz", LID_176_SHA256)
+
+
+def test_a_model_file_of_ones_own_is_taken_from_the_recipes_folder_and_named_in_the_key(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "own.ftz").write_bytes(language._shipped_model().read_bytes())
+    rule = Language(model=Path("own.ftz"), root=tmp_path)
+    assert rule.measure(batch_of([GERMAN]))["language"].to_pylist() == ["de"]
+    assert rule.params()["model"] == "own.ftz"
+    assert rule.params()["model_sha256"] == LID_176_SHA256
+    assert str(tmp_path) not in str(rule.params())
+
+
+def test_a_batch_of_no_documents_has_typed_columns() -> None:
+    measured = Language().measure(empty_batch(with_payload=False))
+    assert measured["language"].type == pa.string()
+    assert len(Language(keep=("en",)).decide(measured)) == 0
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not SENTENCES.exists(), reason="needs ../shared/data")
+def test_real_sentences_are_named_as_well_as_the_model_was_measured_to() -> None:
+    right = total = 0
+    for path in sorted(SENTENCES.glob("*.txt")):
+        if path.stem in {*SPACED, *UNSPACED}:
+            labels = Language().measure(batch_of(path.read_text("utf-8").splitlines()[:50]))["language"]
+            right += labels.to_pylist().count(path.stem)
+            total += len(labels)
+    assert total > 3000
+    assert right / total > 0.87
