@@ -7,7 +7,7 @@ Every limit is inclusive and `None` turns it off. What is counted, and how other
 `kernels/gopher.py` and `kernels/repetition.py`; two differences decide documents: words here are runs of
 non-white space, so no full stop is a word, and stop words match in any case ("The").
 
-Price on one core: quality 150 MB/s, repetition 27 on pages of 6 kB and 20 on whole books; it is the dearest rule,
+Price on one core: quality 150 MB/s; repetition 27 on pages of 6 kB, 20 on whole books, the dearest rule,
 so place it after the cheap ones. An empty document breaks no limit on repetition and is too short for
 quality.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from pipelines.batch import Batch, BatchBuilder, Record
 from pipelines.stage import Rule
 
@@ -15,6 +17,11 @@ def batch_of(texts: Sequence[str | None]) -> Batch:
         assert not list(builder.add(Record("texts", i, i, 1, text=text)))
     [batch] = builder.flush()
     return batch
+
+
+def no_documents() -> Batch:
+    """A batch of the right columns and no rows."""
+    return batch_of(["a"]).select(np.zeros(1, np.bool_))
 
 
 def reasons_of(rule: Rule, texts: Sequence[str | None]) -> list[str | None]:

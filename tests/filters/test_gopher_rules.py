@@ -14,11 +14,10 @@ from pydantic import ValidationError
 from pipelines.filters.gopher import QUALITY_LIMITS, REPETITION_LIMITS, GopherQuality, GopherRepetition
 from pipelines.filters.labels import SPACED, UNSPACED
 from pipelines.filters.limits import Limit
-from pipelines.fuse import empty_batch
 from pipelines.kernels.gopher import QUALITY_COUNTS
 from pipelines.kernels.repetition import REPETITION_COUNTS
 from pipelines.stage import Rule
-from tests.filters.batches import batch_of, reasons_of
+from tests.filters.batches import batch_of, no_documents, reasons_of
 from tests.kernels.texts import synthetic_documents
 from tests.oracles import kernel_twins
 
@@ -163,7 +162,7 @@ def test_repetition_gives_datatroves_reasons_on_pieces_of_books(monkeypatch: pyt
 
 def test_a_batch_of_no_documents_and_a_document_without_text_are_measured() -> None:
     for rule in (GopherQuality(), GopherRepetition()):
-        assert len(rule.decide(rule.measure(empty_batch(with_payload=False)))) == 0
+        assert len(rule.decide(rule.measure(no_documents()))) == 0
         assert all(values.dtype == np.int64 for values in rule.measure(batch_of([None, "a"])).values())
 
 

@@ -13,8 +13,7 @@ from manifests.errors import DigestError, MissingFileError
 from pipelines.filters import language
 from pipelines.filters.labels import SPACED, UNSPACED
 from pipelines.filters.language import LID_176_SHA256, Language, four_windows, identify, load_model
-from pipelines.fuse import empty_batch
-from tests.filters.batches import batch_of, reasons_of
+from tests.filters.batches import batch_of, no_documents, reasons_of
 
 SENTENCES = Path(__file__).parents[3] / "shared" / "data" / "langid" / "lingua-sentences"
 ENGLISH = "It was the best of times, it was the worst of times, it was the age of wisdom. "
@@ -171,7 +170,7 @@ def test_a_model_file_of_ones_own_is_taken_from_the_recipes_folder_and_named_in_
 
 
 def test_a_batch_of_no_documents_has_typed_columns() -> None:
-    measured = Language().measure(empty_batch(with_payload=False))
+    measured = Language().measure(no_documents())
     assert measured["language"].type == pa.string()
     assert len(Language(keep=("en",)).decide(measured)) == 0
 
