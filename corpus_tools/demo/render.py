@@ -23,6 +23,7 @@ import re
 import signal
 import subprocess
 import sys
+import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ _ENVIRONMENT = {
 }
 # Prose is wrapped between this width and 79 columns.
 _PROSE_WIDTH = 55
+_STOCK = (types.WrapperDescriptorType, types.MethodWrapperType, types.BuiltinFunctionType)
+_INHERITED = re.compile(r"<hr>\n[A-Z][a-z ]+ inherited from .*?(?=<hr>|\Z)", re.DOTALL)
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
@@ -115,16 +118,36 @@ def _block(text: str) -> str:
 
 
 class _Pages(pydoc.HTMLDoc):
-    """pydoc's pages as a site would serve them: docstrings in paragraphs, and no values that differ by machine."""
+    """pydoc's pages as a site would serve them: docstrings in paragraphs, a class's own members only.
+
+    Inherited members and the special methods' stock phrases ("Return repr(self).") make up half of pydoc's
+    text; repetition rules drop pages that are full of them. Values that differ between machines are left out.
+    """
 
     def markup(self, text: str, escape: Any = None, *names: Any) -> str:
         # pydoc itself writes a no-break space for every space, which is no prose on any page.
         return as_blocks(super().markup(text, self.escape, *names)) if text else ""
 
+    def section(self, title: str, cls: str, contents: str, *rest: Any) -> str:
+        return super().section(title, cls, _INHERITED.sub("", contents), *rest)
+
+    def docroutine(self, object: Any, name: str | None = None, *rest: Any, **named: Any) -> str:  # noqa: A002
+        return "" if _says_nothing(object) else super().docroutine(object, name, *rest, **named)
+
+    def docdata(self, object: Any, name: str | None = None, *rest: Any, **named: Any) -> str:  # noqa: A002
+        return "" if name in {"__dict__", "__weakref__"} else super().docdata(object, name, *rest, **named)
+
     def docother(self, object: Any, name: str | None = None, mod: Any = None, *ignored: Any) -> str:  # noqa: A002
         if isinstance(object, bool | int | float):
             return super().docother(object, name, mod)
         return f"<strong>{name}</strong>: {type(object).__name__}" if name else type(object).__name__
+
+
+def _says_nothing(routine: Any) -> bool:
+    """True for special methods that bring no words of their own."""
+    name = getattr(routine, "__name__", "")
+    stock = isinstance(routine, _STOCK) or not getattr(routine, "__doc__", None)
+    return stock and name.startswith("__") and name.endswith("__")
 
 
 def _page(name: str) -> str | None:
