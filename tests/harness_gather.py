@@ -122,13 +122,14 @@ class Result:
 
 @dataclass
 class Corpus:
-    """Sources as lists of parts, each a list of texts; `ids` of the documents by (source, part, row)."""
+    """Sources as lists of parts, each a list of texts; `ids[part][row]` names a document."""
 
     root: Path
     sources: Mapping[str, Sequence[Sequence[str | None]]]
     alive_rows: list[npt.NDArray[np.bool_]] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     ids: list[list[bytes]] = field(default_factory=list)
+    _seen: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for source, parts in self.sources.items():
@@ -137,7 +138,7 @@ class Corpus:
 
     def _add(self, source: str, texts: Sequence[str | None]) -> None:
         number = len(self.parts)
-        ids = [doc_id(source, str(number), row) for row in range(len(texts))]
+        ids = [self._id(source, text or "") for text in texts]
         columns: dict[str, Any] = {name: [None] * len(texts) for name in DOCUMENT.names}
         columns.update(doc_id=ids, source=[source] * len(texts), text=list(texts), origin=[[]] * len(texts))
         table = pa.table(columns, schema=DOCUMENT)
@@ -148,13 +149,20 @@ class Corpus:
         self.alive_rows.append(np.ones(len(texts), dtype=np.bool_))
         self.ids.append(ids)
 
-    def run(self, stage: Gather, *, shuffle: int | None = None) -> Result:
-        """Run every phase; the units of a phase in an order drawn with seed `shuffle`."""
+    def _id(self, source: str, text: str) -> bytes:
+        # Named by its text and how often that came before: dealt over other parts, a source has the same ids.
+        seen = self._seen[source, text] = self._seen.get((source, text), 0) + 1
+        return doc_id(source, text, seen)
+
+    def run(
+        self, stage: Gather, *, shuffle: int | None = None, axes: Mapping[str, int] | None = None
+    ) -> Result:
+        """Run every phase; its units in an order drawn with seed `shuffle`, their number as `axes` says."""
         for phase in stage.phases():
             shutil.rmtree(self.root / phase.name, ignore_errors=True)
         done: dict[str, list[Task]] = {}
         for phase in stage.phases():
-            units = list(range(self._n_units(phase, done)))
+            units = list(range((axes or {}).get(phase.name) or self._n_units(phase, done)))
             tasks = [self._task(phase.name, unit, len(units), done) for unit in units]
             if shuffle is not None:
                 random.Random(shuffle).shuffle(units)
@@ -176,6 +184,13 @@ class Corpus:
         if axis == "one":
             return 1
         return axis(self._task(phase.name, 0, 0, done)) if callable(axis) else int(axis)
+
+
+def kept_ids(corpus: Corpus, result: Result) -> set[bytes]:
+    """The ids of documents that stay."""
+    rows = zip(corpus.ids, corpus.alive_rows, result.verdicts(), strict=True)
+    parts = (zip(ids, alive.tolist(), verdicts, strict=True) for ids, alive, verdicts in rows)
+    return {i for part in parts for i, a, v in part if a and not v}
 
 
 def check_account(corpus: Corpus, result: Result, *, marking: bool = False) -> None:

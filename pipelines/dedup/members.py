@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines.dedup.arrays import read_arrays, write_arrays
 from pipelines.dedup.repeats import bases, group_starts
+from pipelines.parquet import write_table
 from pipelines.stage import Gather, GatherTask
 
 __all__ = [
@@ -133,7 +133,7 @@ def settle(task: GatherTask, stage: Gather, members: Members, n_bytes: I64s, **e
 def write_verdict(task: GatherTask, columns: Mapping[str, Any]) -> None:
     """Write the verdict file of this task's part."""
     with task.output("verdict", ".parquet") as file:
-        pq.write_table(pa.table(dict(columns)), file, compression="zstd", write_page_checksum=True)
+        write_table(file, pa.table(dict(columns)))
 
 
 def account(task: GatherTask, stage: Gather, verdicts: npt.NDArray[np.uint8], n_bytes: I64s) -> None:

@@ -1,0 +1,263 @@
+"""MinHash: the clusters of datasketch and dictionaries, recall where theory puts it, and nothing left to chance."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from manifests.errors import FormatError
+from pipelines.dedup import MinHash
+from pipelines.dedup.signatures import Scheme, read_signatures, sign_texts
+from tests.dedup.test_exact import as_docs, corpora, keepers
+from tests.harness_gather import Corpus, check_account, kept_ids
+from tests.oracles.gather_twins import near_keepers, signature
+from tests.oracles.kernel_twins import shingles
+
+SMALL = {"ngram": 2, "bands": 6, "rows": 2}
+
+
+def document(rng, n_words=300):
+    return [f"w{n}" for n in rng.integers(0, 20_000, n_words)]
+
+
+def edited(words, rng, frac):
+    """The words with `frac` of them replaced by others."""
+    words = list(words)
+    for at in rng.choice(len(words), round(frac * len(words)), replace=False):
+        words[at] = f"new{rng.integers(0, 10**9)}"
+    return words
+
+
+def planted(n_pairs, frac, *, seed, n_words=300):
+    rng = np.random.default_rng(seed)
+    first = [document(rng, n_words) for _ in range(n_pairs)]
+    return [" ".join(d) for d in first], [" ".join(edited(d, rng, frac)) for d in first]
+
+
+def jaccard(a, b, n=5):
+    first, second = set(shingles(a, n)), set(shingles(b, n))
+    return len(first & second) / len(first | second)
+
+
+@pytest.mark.parametrize("keep", ["first", "longest"])
+@given(sources=corpora, shuffle=st.integers(0, 9), buckets=st.integers(1, 3))
+@settings(max_examples=15, deadline=None)
+def test_clusters_and_keepers_are_those_of_datasketch_and_dictionaries(
+    tmp_path_factory, keep, sources, shuffle, buckets
+):
+    corpus = Corpus(tmp_path_factory.mktemp("minhash"), sources)
+    result = corpus.run(MinHash(**SMALL, keep=keep), shuffle=shuffle, axes={"match": 6 * buckets})
+    assert keepers(corpus, result) == near_keepers(as_docs(corpus), **SMALL, longest=keep == "longest")
+    check_account(corpus, result)
+
+
+def test_signatures_are_datasketchs():
+    texts = ["It was the best of times, it was the worst of times", "short", "", "中文字符很多", "x " * 500]
+    signatures, n_shingles = sign_texts(
+        pa.table({"text": pa.array(texts, pa.large_string())}), Scheme(5, 14, 8, 7, "xxh32")
+    )
+    assert n_shingles.tolist() == [len(shingles(t, 5)) for t in texts]
+    for text, found in zip(texts, signatures, strict=True):
+        assert found.tolist() == signature(text, ngram=5, n_hashes=112, seed=7).tolist()
+
+
+@pytest.mark.parametrize(("frac", "least", "most"), [(0.02, 0.9, 1.0), (0.05, 0.2, 0.5), (0.3, 0.0, 0.0)])
+def test_recall_of_planted_edits_is_what_the_s_curve_predicts(tmp_path, frac, least, most):
+    first, second = planted(200, frac, seed=5)
+    result = Corpus(tmp_path, {"a": [first], "b": [second]}).run(MinHash())
+    chances = np.array([1 - (1 - jaccard(a, b) ** 8) ** 14 for a, b in zip(first, second, strict=True)])
+    n_found = sum(result.verdicts()[1])
+    assert sum(result.verdicts()[0]) == 0
+    assert abs(n_found - chances.sum()) <= 4 * np.sqrt((chances * (1 - chances)).sum()) + 0.01
+    assert least <= n_found / 200 <= most
+
+
+def test_more_bands_find_more_and_min_jaccard_takes_back_what_is_too_much(tmp_path):
+    first, second = planted(60, 0.05, seed=6)
+    _, far = planted(60, 0.15, seed=6)
+    corpus = Corpus(tmp_path, {"a": [first], "b": [second], "c": [far]})
+    n_near = {}
+    for name, stage in {
+        "default": MinHash(),
+        "sensitive": MinHash(bands=28, rows=4),
+        "verified": MinHash(bands=28, rows=4, min_jaccard=0.5),
+    }.items():
+        near, distant = corpus.run(stage).verdicts()[1:]
+        n_near[name] = sum(near), sum(distant)
+    assert n_near["default"][0] < 40
+    assert n_near["sensitive"][0] == 60
+    assert n_near["sensitive"][1] > 5
+    assert n_near["verified"][0] >= 55
+    assert n_near["verified"][1] == 0
+
+
+def test_min_jaccard_still_joins_those_who_are_like_a_later_leader(tmp_path):
+    rng = np.random.default_rng(1)
+    base = document(rng, 100)
+    # One band of one row over the same words: everyone shares it now and then; leaders differ.
+    loose = MinHash(ngram=1, bands=60, rows=1, min_jaccard=0.9)
+    other = edited(base, rng, 0.6)
+    texts = [" ".join(base), " ".join(other), " ".join([*base, "tail"]), " ".join([*other, "tail"])]
+    result = Corpus(tmp_path, {"a": [texts]}).run(loose)
+    clusters = result.column("cluster")
+    assert clusters[0] == clusters[2] != clusters[1] == clusters[3]
+
+
+def test_similarity_is_given_in_per_mille_and_close_to_the_true_one(tmp_path):
+    first, second = planted(40, 0.02, seed=8)
+    result = Corpus(tmp_path, {"a": [first], "b": [second]}).run(MinHash())
+    pairs = zip(first, second, result.tables()[1].column("similarity").to_pylist(), strict=True)
+    errors = [found / 1000 - jaccard(a, b) for a, b, found in pairs if found is not None]
+    assert len(errors) > 30
+    assert abs(np.mean(errors)) < 0.03
+    assert max(map(abs, errors)) < 0.2
+    assert set(result.tables()[0].column("similarity").to_pylist()) == {None}
+
+
+def test_a_near_copy_falls_with_its_reason(tmp_path):
+    text = " ".join(f"w{i}" for i in range(300))
+    corpus = Corpus(tmp_path, {"a": [[text]], "b": [[text + " end", "unlike"]]})
+    result = corpus.run(MinHash())
+    assert result.verdicts() == [[0], [1, 0]]
+    assert result.tally().dropped == {"minhash": {"near_duplicate": 1}}
+    check_account(corpus, result)
+
+
+def test_within_source_leaves_copies_in_other_sources(tmp_path):
+    text = " ".join(f"w{i}" for i in range(300))
+    corpus = Corpus(tmp_path, {"a": [[text, text]], "b": [[text], [text]]})
+    assert sum(corpus.run(MinHash(within="source")).column("verdict")) == 2
+    assert sum(corpus.run(MinHash(within="all")).column("verdict")) == 3
+
+
+def test_documents_without_words_are_never_merged(tmp_path):
+    corpus = Corpus(tmp_path, {"a": [["", "", None, None, "...", "...", " ", " "]]})
+    result = corpus.run(MinHash())
+    assert sum(result.column("verdict")) == 0
+    assert result.tasks["sign"][0].facts == {"n_signed": 0, "n_without_words": 8}
+
+
+def test_the_longest_stays_where_it_is_asked_for(tmp_path):
+    text = " ".join(f"w{i}" for i in range(300))
+    corpus = Corpus(tmp_path, {"a": [[text]], "b": [[text + " and an end"]]})
+    assert corpus.run(MinHash(keep="first")).verdicts() == [[0], [1]]
+    assert corpus.run(MinHash(keep="longest")).verdicts() == [[1], [0]]
+
+
+def test_max_cluster_counts_and_does_not_cut(tmp_path):
+    corpus = Corpus(tmp_path, {"a": [["one two three"] * 9 + ["four five six"] * 2]})
+    result = corpus.run(MinHash(max_cluster=5))
+    facts = result.tasks["cluster"][0].facts
+    assert (facts["n_clusters"], facts["n_above_max"], facts["largest"][0][1]) == (2, 1, 9)
+    assert sum(result.column("verdict")) == 9
+
+
+def test_the_bytes_do_not_depend_on_the_order_of_units(tmp_path):
+    first, second = planted(30, 0.02, seed=2)
+    corpus = Corpus(tmp_path, {"a": [first[:9], first[9:]], "b": [second, first[:4]]})
+    stage = MinHash(min_jaccard=0.6)
+    wanted = corpus.run(stage).digests()
+    for seed in range(2):
+        assert corpus.run(stage, shuffle=seed).digests() == wanted
+
+
+def test_who_stays_depends_neither_on_parts_nor_on_buckets(tmp_path):
+    first, second = planted(30, 0.03, seed=3)
+    texts = [text for pair in zip(first, second, strict=True) for text in pair]
+    whole = Corpus(tmp_path / "whole", {"a": [texts]})
+    dealt = Corpus(tmp_path / "dealt", {"a": [texts[33:], [], texts[:5], texts[5:33]]})
+    stage = MinHash(min_jaccard=0.6)
+    kept = kept_ids(whole, whole.run(stage))
+    assert len(kept) < 40
+    assert kept == kept_ids(dealt, dealt.run(stage, axes={"match": 42}))
+
+
+def test_a_document_dropped_before_neither_joins_nor_bridges(tmp_path):
+    text = " ".join(f"w{i}" for i in range(300))
+    corpus = Corpus(tmp_path, {"a": [[text]], "b": [[text + " x", text + " y"]]})
+    corpus.alive_rows[0][:] = False
+    result = corpus.run(MinHash())
+    assert result.verdicts()[0] == [0]
+    assert sum(result.verdicts()[1]) == 1
+    check_account(corpus, result)
+
+
+def test_a_chain_is_one_cluster(tmp_path):
+    words = [f"w{i}" for i in range(400)]
+    texts = [" ".join([*words[: 400 - 8 * k], *(f"x{i}" for i in range(8 * k))]) for k in range(20)]
+    result = Corpus(tmp_path, {"a": [texts]}).run(MinHash())
+    assert len(set(result.column("cluster"))) == 1
+    assert min(s for s in result.column("similarity") if s is not None) < 800
+
+
+@pytest.mark.parametrize("sources", [{}, {"a": []}, {"a": [[]]}, {"a": [[None, ""], []]}, {"a": [["one"]]}])
+def test_corpora_with_next_to_nothing_in_them_work(tmp_path, sources):
+    corpus = Corpus(tmp_path, sources)
+    result = corpus.run(MinHash(min_jaccard=0.5))
+    assert sum(result.column("verdict")) == 0
+    check_account(corpus, result)
+
+
+def test_signatures_of_two_schemes_are_refused(tmp_path):
+    corpus = Corpus(tmp_path, {"a": [["one two"], ["one two"]]})
+    paths = []
+    for seed in (1, 2):
+        task = corpus.run(MinHash(seed=seed)).tasks["sign"][0]
+        paths.append(tmp_path / f"{seed}.arrays")
+        paths[-1].write_bytes(task.outputs["signatures"].check(tmp_path).read_bytes())
+    with pytest.raises(FormatError, match=r"'seed': 1.*'seed': 2"):
+        read_signatures(paths)
+
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("number", "n_pairs"), [(100, 5), (1000, 10)])
+def test_planted_articles_are_found_and_nothing_else(tmp_path, number, n_pairs):
+    train = DATA / f"dedup/minhash-articles/articles_{number}.train"
+    if not train.exists():
+        pytest.skip("no ../shared/data")
+    lines = [line.split(" ", 1) for line in train.read_text().splitlines() if line]
+    names = [name for name, _ in lines]
+    gold = {
+        frozenset(line.split())
+        for line in train.with_suffix(".truth").read_text().splitlines()
+        if line.strip()
+    }
+    corpus = Corpus(tmp_path, {"a": [[text for _, text in lines]]})
+    result = corpus.run(MinHash(bands=28, rows=4, min_jaccard=0.4))
+    of = dict(zip(corpus.ids[0], names, strict=True))
+    rows = zip(names, result.column("keeper"), strict=True)
+    found = {frozenset((name, of[keeper])) for name, keeper in rows if keeper}
+    assert len(gold) == n_pairs
+    assert found == gold
+
+
+@pytest.mark.real
+def test_editions_of_a_book_are_one_cluster_and_a_listing_is_none_of_it(tmp_path):
+    folder = DATA / "gutenberg/en-editions-of-1342"
+    if not folder.exists():
+        pytest.skip("no ../shared/data")
+    paths = sorted(folder.glob("*.txt"))
+    texts = [p.read_bytes().decode("utf-8", "replace") for p in paths]
+    result = Corpus(tmp_path, {"a": [texts]}).run(MinHash())
+    clusters = dict(zip((p.name for p in paths), result.column("cluster"), strict=True))
+    assert clusters.pop("pandp09.txt") is None
+    assert len(set(clusters.values())) == 1
+
+
+@pytest.mark.real
+def test_natural_duplicates_of_gutenberg_fall_in_pairs(tmp_path):
+    folder = DATA / "gutenberg/en-natural-duplicates"
+    if not folder.exists():
+        pytest.skip("no ../shared/data")
+    pairs = [line.split("\t")[1:] for line in (folder / "PAIRS.tsv").read_text().splitlines()[1:]]
+    texts = [[(folder / name).read_bytes().decode("utf-8", "replace") for name in pair] for pair in pairs]
+    result = Corpus(tmp_path, {"a": texts}).run(MinHash())
+    assert [sum(part) for part in result.verdicts()] == [1] * len(pairs)
+    for table in result.tables():
+        assert len(set(table.column("cluster").to_pylist())) == 1
