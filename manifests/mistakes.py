@@ -14,9 +14,12 @@ import re
 import types
 import typing
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
+
+from manifests.quantities import share_text
 
 if TYPE_CHECKING:
     from manifests.yamlfile import Loc, Positions
@@ -28,15 +31,30 @@ def describe_mistakes(
     model: type[BaseModel], error: ValidationError, positions: Positions, base: Loc
 ) -> list[str]:
     """Returns one line a place, in the order of the file; the branches of a union share a line."""
-    at_place: dict[tuple[Loc, str], list[str]] = {}
-    for item in error.errors(include_url=False):
+    at_place: dict[tuple[Loc, str], list[tuple[str, str]]] = {}
+    for item in _telling(error):
         loc = (*base, *item["loc"])
-        unknown = item["type"] == "extra_forbidden"
-        place = positions.where_key(loc) if unknown else positions.where(loc)
-        expected = _expected(model, item, _names_of(loc))
-        at_place.setdefault((positions.known(loc), place), []).append(expected)
+        is_key = item["type"] in ("extra_forbidden", "missing")
+        place = positions.where_key(loc) if item["type"] == "extra_forbidden" else positions.where(loc)
+        path = (*positions.known(loc[:-1]), loc[-1]) if is_key else positions.known(loc)
+        at_place.setdefault((path, place), []).append(_expected(model, item, _names_of(path)))
     ordered = sorted(at_place.items(), key=lambda entry: positions.at(entry[0][0]))
-    return [f"{place}: {' or '.join(dict.fromkeys(what))}" for (_, place), what in ordered]
+    return [f"{place}: expected {_joined(what)}" for (_, place), what in ordered]
+
+
+def _telling(error: ValidationError) -> list[Any]:
+    """Returns the errors that tell something: a list with a wrong item is also said to be too short."""
+    found = error.errors(include_url=False)
+    above = {item["loc"][:length] for item in found for length in range(len(item["loc"]))}
+    return [item for item in found if item["type"] != "too_short" or item["loc"] not in above]
+
+
+def _joined(mistakes: Sequence[tuple[str, str]]) -> str:
+    """Returns `text or a list for x, got 7` for what the branches of a union expected of one value."""
+    by_rest: dict[str, list[str]] = {}
+    for what, rest in dict.fromkeys(mistakes):
+        by_rest.setdefault(rest, []).append(what)
+    return ", or ".join(" or ".join(what) + rest for rest, what in by_rest.items())
 
 
 _EXPECTED = {
@@ -70,24 +88,34 @@ _EXPECTED = {
 }
 
 
-def _expected(model: type[BaseModel], item: Any, path: str) -> str:
+_FRACTION = re.compile(r"Fraction\(([0-9]+), ([0-9]+)\)")
+
+
+def _expected(model: type[BaseModel], item: Any, path: str) -> tuple[str, str]:
+    """Returns what was expected, and the rest of the sentence: for which key, what stood there instead."""
     kind, context, got = item["type"], item.get("ctx", {}), item["input"]
+    subject = f" for `{path}`" if path else ""
     if kind == "extra_forbidden":
         return _unknown_key(str(item["loc"][-1]), _field_names(model, item["loc"][:-1]), path)
     if kind == "missing":
-        return f"expected the key `{path}`, got nothing"
+        return f"the key `{path}`", ", got nothing"
     if kind == "value_error":
-        return f"{context['error']}, got {shown(got)} for `{path}`"
-    text = _EXPECTED[kind].format(**context) if kind in _EXPECTED else item["msg"]
+        return str(context["error"]).removeprefix("expected "), f", got {shown(got)}{subject}"
+    bounds = {key: _FRACTION.sub(_as_share, str(bound)) for key, bound in context.items()}
+    text = _EXPECTED[kind].format(**bounds) if kind in _EXPECTED else item["msg"]
     choices = re.findall(r"'([^']*)'", text) if kind in ("literal_error", "enum") else []
-    return f"expected {text} for `{path}`, got {shown(got)}{did_you_mean(got, choices)}"
+    return text, f"{subject}, got {shown(got)}{did_you_mean(got, choices)}"
 
 
-def _unknown_key(key: str, names: Sequence[str], path: str) -> str:
+def _as_share(match: re.Match[str]) -> str:
+    return share_text(Fraction(int(match[1]), int(match[2])))
+
+
+def _unknown_key(key: str, names: Sequence[str], path: str) -> tuple[str, str]:
     around = path.rpartition(".")[0]
     inside = f" in `{around}`" if around else ""
     known = ", ".join(names[:16]) + (", ..." if len(names) > 16 else "")
-    return f'expected a known key{inside} ({known or "none"}), got "{key}"{did_you_mean(key, names)}'
+    return f"a known key{inside} ({known or 'none'})", f', got "{key}"{did_you_mean(key, names)}'
 
 
 def did_you_mean(got: object, choices: Iterable[str]) -> str:

@@ -72,22 +72,40 @@ def _wrong_language(
     if route and "language" not in columns:
         return f"expected a `language` step before {name}, which is routed by language (for: [{', '.join(route)}])"
     reaching = route or sent
-    if ALL in stage.languages or reaching is None:
+    if ALL in stage.languages or reaching is None or _has_own_words(stage):
         return None
     strangers = [language for language in reaching if language not in stage.languages]
     if not strangers:
         return None
-    known, met = ", ".join(stage.languages), ", ".join("any language" if s == ALL else s for s in strangers)
+    kin = [language for language in reaching if language in stage.languages] or stage.languages
+    fit = _listed(kin, "...")
     return (
-        f"expected documents in {known}, which are all that {name} holds for, got {met}: it would drop them for "
-        f"what it does not know. Write  {name}: {{for: [{known}]}}  or  language: {{keep: [{known}]}}, set "
-        f"{_word_params(stage)} or leave {name} out"
+        f"expected documents in {_listed(stage.languages, 'other')} only, which {name} holds for, got "
+        f"{'any language' if ALL in strangers else _listed(strangers, 'other')}: they would be dropped for what it "
+        f"does not know. Write  {name}: {{for: [{fit}]}}  or  language: {{keep: [{fit}]}}"
+        f"{_word_remedy(stage)}, or leave {name} out"
     )
 
 
-def _word_params(stage: Stage) -> str:
-    """Returns the parameters that a rule's words may stand in, for the message."""
-    names = [
-        name for name in type(stage).model_fields if "word" in name and not name.startswith(("min", "max"))
+def _listed(languages: Sequence[str], rest: str) -> str:
+    return ", ".join(languages) if len(languages) <= 6 else f"{', '.join(languages[:6])}, {rest}"
+
+
+def _word_params(stage: Stage) -> list[str]:
+    """Returns the parameters that hold words, such as `stop_words`."""
+    return [
+        name
+        for name in type(stage).model_fields
+        if name.endswith("_words") and name[:4] not in ("min_", "max_")
     ]
-    return f"its parameter {' or '.join(names)} for them," if names else "its limits for them,"
+
+
+def _has_own_words(stage: Stage) -> bool:
+    """Returns whether whoever wrote the recipe gave the rule other words, or turned off what counts them."""
+    words = _word_params(stage)
+    off = [getattr(stage, f"min_{name}", 0) is None for name in words]
+    return bool(words) and (bool(stage.model_fields_set & {*words}) or all(off))
+
+
+def _word_remedy(stage: Stage) -> str:
+    return "".join(f", give it {name}: [...]" for name in _word_params(stage))

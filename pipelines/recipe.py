@@ -25,7 +25,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from manifests.digest import digest_file
 from manifests.errors import RecipeError
 from manifests.mistakes import did_you_mean
 from manifests.quantities import Count, Percent, percent_text
@@ -35,9 +34,10 @@ from pipelines.flow import check_flow
 from pipelines.inputs import InputFile, choose, find_files, repeated_files
 from pipelines.registry import reader_class
 from pipelines.stage import Read
-from pipelines.steps import Reading, Step, at_home, read_steps, spell_out, step_spec
+from pipelines.steps import Reading, Step, at_home, default_steps, read_steps, spell_out, step_spec
+from pipelines.tokens import Tokens
 
-__all__ = ["Recipe", "Source", "Step", "Take", "Tokens", "TrainTokenizer", "load_recipe", "resolved"]
+__all__ = ["Recipe", "Source", "Step", "Take", "load_recipe", "resolved"]
 
 
 # --- as written ------------------------------------------------------------------------------------
@@ -54,32 +54,6 @@ class Take(_Written):
     """How many."""
     seed: int = 0
     """Another seed, another choice."""
-
-
-class TrainTokenizer(_Written):
-    """A byte-level BPE to train on the corpus."""
-
-    vocab_size: Count = Field(ge=257, le=1 << 20)
-    """Tokens in all: 256 bytes, the end of text, and merges."""
-    sample: Count = Field(default=256 << 20, ge=1)
-    """Bytes of text to train on, at most, drawn from the sources by their size."""
-    seed: int = 1
-    """Of the draw."""
-
-
-class Tokens(_Written):
-    """How text becomes shards."""
-
-    train: TrainTokenizer | None = None
-    """Train a tokenizer on this corpus."""
-    use: Path | None = None
-    """A tokenizer.json to use instead."""
-    partition: tuple[str, ...] = ()
-    """Document columns to cut shards by, so that a mix can choose among them."""
-    holdout: Percent = Fraction(1, 200)
-    """Share of each source's bytes that training never sees."""
-    seed: int = 1
-    """Of the holdout and of the places of documents in the shards."""
 
 
 class _WrittenSource(_Written):
@@ -156,7 +130,7 @@ def _resolve(reading: Reading, written: _WrittenRecipe) -> Recipe:
     steps = read_steps(
         reading, written.steps, ("steps",), {step.name for source in found for step in source.steps}
     )
-    for source in found:
+    for source in found if not reading.mistakes else []:
         reading.mistakes.extend(check_flow(source.reader, [*source.steps, *steps]))
     if written.tokens is not None:
         _check_tokens(reading, written.tokens, [*(s for source in found for s in source.steps), *steps])
@@ -179,7 +153,7 @@ def _source(reading: Reading, written: _WrittenSource, loc: Loc) -> list[Source]
     items, found, taken = written.steps, [], set[str]()
     with reading.collect((*loc, "read")):
         kind, reader = _reader(reading, written.read, (*loc, "read"))
-        items = list(reader.default_steps) if items is None else items
+        items = default_steps(reader) if items is None else items
         found.append((kind, reader))
     steps = read_steps(reading, items or [], (*loc, "steps"), taken)
     return [Source(written.name, *both, files, written.licence, written.take, steps) for both in found]
@@ -229,9 +203,6 @@ def _taken(files: list[InputFile], take: Take | None) -> list[InputFile]:
 
 
 def _check_tokens(reading: Reading, tokens: Tokens, steps: Sequence[Step]) -> None:
-    with reading.collect(("tokens",)):
-        if (tokens.train is None) == (tokens.use is None):
-            raise RecipeError("expected either `train` or `use` (leave `tokens` out to stop at text)")
     with reading.collect(("tokens", "use")):
         if tokens.use is not None and not (reading.folder / tokens.use).is_file():
             raise RecipeError(f'expected a tokenizer.json, found nothing at "{tokens.use}"')
@@ -252,7 +223,7 @@ def resolved(recipe: Recipe) -> dict[str, Any]:
         "name": recipe.name,
         "sources": [_source_spec(source) for source in recipe.sources],
         "steps": [step_spec(step) for step in recipe.steps],
-        "tokens": None if recipe.tokens is None else _tokens_spec(recipe.tokens, recipe.folder),
+        "tokens": None if recipe.tokens is None else recipe.tokens.params(),
         "max_failed": None if recipe.max_failed is None else percent_text(recipe.max_failed),
     }
 
@@ -265,10 +236,3 @@ def _source_spec(source: Source) -> dict[str, Any]:
         "take": None if source.take is None else source.take.model_dump(),
         "steps": [step_spec(step) for step in source.steps],
     }
-
-
-def _tokens_spec(tokens: Tokens, folder: Path) -> dict[str, Any]:
-    use = (
-        None if tokens.use is None else {"name": tokens.use.name, "digest": digest_file(folder / tokens.use)}
-    )
-    return {**tokens.model_dump(), "use": use, "partition": list(tokens.partition)}

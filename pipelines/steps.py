@@ -19,11 +19,21 @@ from typing import Any, TypeVar
 from manifests.digest import digest_file
 from manifests.errors import QuernError, RecipeError
 from manifests.mistakes import shown
-from manifests.yamlfile import Loc, Positions, YamlError, validate
+from manifests.yamlfile import Loc, Positions, YamlError, parse_yaml, validate
 from pipelines.registry import READERS, reader_class, stage_class, user_class, user_file
-from pipelines.stage import Stage
+from pipelines.stage import Read, Stage
 
-__all__ = ["SAVE", "Reading", "Step", "at_home", "read_steps", "spell_out", "stage_of", "step_spec"]
+__all__ = [
+    "SAVE",
+    "Reading",
+    "Step",
+    "at_home",
+    "default_steps",
+    "read_steps",
+    "spell_out",
+    "stage_of",
+    "step_spec",
+]
 
 SAVE = "save"
 RECIPE_KEYS = ("name", "sources", "steps", "tokens", "max_failed")
@@ -82,6 +92,11 @@ def read_steps(reading: Reading, items: Sequence[Any], loc: Loc, taken: set[str]
     return tuple(steps)
 
 
+def default_steps(reader: Read | type[Read]) -> list[Any]:
+    """Returns the steps a reader brings for a source that names none; each is declared as a line of YAML."""
+    return [parse_yaml(line, file=f"default steps of {reader.name}")[0] for line in reader.default_steps]
+
+
 def _step(reading: Reading, item: Any, loc: Loc, taken: set[str]) -> Step:
     name, params, params_loc = _parts(item, loc)
     where = reading.positions.where(loc)
@@ -134,9 +149,15 @@ def _stage(reading: Reading, model: type[S], params: Any, loc: Loc) -> S:
 def _expanded(reading: Reading, patterns: Sequence[Any], loc: Loc) -> list[Any]:
     """Returns the files and folders that `against` names, globs replaced by what they match, in order."""
     found: list[Any] = []
+    mistakes = []
     for i, pattern in enumerate(patterns):
-        with reading.collect((*loc, i)):
-            found += _matches(pattern, reading.folder) if isinstance(pattern, str) else [pattern]
+        names = _matches(pattern, reading.folder) if isinstance(pattern, str) else [pattern]
+        if not names:
+            place = reading.positions.where((*loc, i))
+            mistakes.append(f'{place}: expected a file to compare with, found nothing at "{pattern}"')
+        found += names
+    if mistakes:
+        raise YamlError(*mistakes)
     return found
 
 
@@ -144,9 +165,7 @@ def _matches(pattern: str, folder: Path) -> list[str]:
     # DIR@1a2b3c names one manifest of a folder.
     if (folder / pattern).exists() or (folder / pattern.partition("@")[0]).is_dir():
         return [pattern]
-    if not (names := sorted(glob.glob(pattern, root_dir=folder, recursive=True))):
-        raise RecipeError(f'expected a file to compare with, found nothing at "{pattern}"')
-    return names
+    return sorted(glob.glob(pattern, root_dir=folder, recursive=True))
 
 
 def at_home(stage: S, folder: Path) -> S:
@@ -172,7 +191,7 @@ def step_spec(step: Step) -> dict[str, Any]:
     """Returns a step as a manifest holds it: name, stage, version, parameters; of a user's own, file and digest."""
     if step.stage is None:
         return {"step": step.name, "stage": SAVE, "version": 1, "params": {}}
-    own = {} if step.use is None else {"use": Path(step.use).name, "digest": step.digest}
+    own = {} if step.use is None else {"use": step.use, "digest": step.digest}
     return {
         "step": step.name,
         "stage": step.stage.name,
@@ -251,5 +270,5 @@ def _steps_of(source: Any) -> Any:
         read = source.get("read")
         kind = next(iter(read), "") if isinstance(read, dict) else read
         if kind in READERS:
-            source["steps"] = list(reader_class(kind).default_steps)
+            source["steps"] = default_steps(reader_class(kind))
     return source.get("steps") if isinstance(source, dict) else None

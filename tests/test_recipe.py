@@ -1,0 +1,554 @@
+"""A recipe is resolved into frozen stages and lists of files, or refused with every mistake at its place."""
+
+import gzip
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from manifests.digest import canonical, digest_file
+from manifests.errors import RecipeError
+from pipelines import recipe as recipe_module
+from pipelines.recipe import load_recipe, resolved
+from pipelines.registry import READERS, STAGES, reader_class, stage_class
+from pipelines.steps import stage_of
+
+SHIPPED = sorted((Path(recipe_module.__file__).parent / "recipes").glob("*.yaml"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a small crawl, some books and a benchmark, all but the benchmark empty."""
+    for path in ("crawl/a/1.warc.gz", "crawl/a/2.warc.gz", "crawl/b/1.warc.gz", "crawl/.hidden/3.warc.gz"):
+        touch(tmp_path / path)
+    for path in ("books/emma.txt", "books/emma.zip", "more/emma.txt", "more/[odd] name.txt"):
+        touch(tmp_path / path)
+    touch(tmp_path / "bench" / "one.jsonl", '{"q": "How many apples are left?"}\n')
+    touch(tmp_path / "bench" / "two.jsonl", '{"q": "Which planet is the largest one?"}\n')
+    return tmp_path
+
+
+def touch(path, text=""):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def load(folder, text, *overrides, **options):
+    path = folder / "r.yaml"
+    path.write_text(text)
+    return load_recipe(path, overrides, **options)
+
+
+def mistakes(folder, text, *overrides, **options):
+    with pytest.raises(RecipeError) as caught:
+        load(folder, text, *overrides, **options)
+    return str(caught.value).replace(f"{folder}/", "").splitlines()[:-1]
+
+
+def web(paths='["crawl/**/*.warc.gz"]', rest="", read="wet "):
+    return f"name: small\nsources:\n  - {{name: web, read: {read}, paths: {paths}{rest}}}\n"
+
+
+def paths_of(recipe, source=0):
+    return [file.path for file in recipe.sources[source].files]
+
+
+# --- files -----------------------------------------------------------------------------------------
+
+
+def test_a_glob_is_rooted_at_what_stands_before_its_first_wildcard(folder):
+    recipe = load(folder, web(rest=", steps: []"))
+    assert paths_of(recipe) == ["a/1.warc.gz", "a/2.warc.gz", "b/1.warc.gz"]
+    assert {file.root for file in recipe.sources[0].files} == {folder / "crawl"}
+
+
+def test_a_single_file_is_rooted_at_its_folder(folder):
+    recipe = load(folder, web('["crawl/a/2.warc.gz"]', ", steps: []"))
+    assert paths_of(recipe) == ["2.warc.gz"]
+
+
+def test_a_declared_root_names_files_below_it(folder):
+    recipe = load(folder, web('["a/*.gz", "b/1.warc.gz"]', ", root: crawl, steps: []"))
+    assert paths_of(recipe) == ["a/1.warc.gz", "a/2.warc.gz", "b/1.warc.gz"]
+
+
+def test_a_name_with_brackets_is_found_as_it_stands(folder):
+    assert paths_of(load(folder, web('["more/[odd] name.txt"]', ", steps: []"))) == ["[odd] name.txt"]
+
+
+@pytest.mark.parametrize("pack", [str.encode, lambda text: gzip.compress(text.encode())])
+def test_a_path_list_is_read_plain_and_gzipped(folder, pack):
+    (folder / "list").write_bytes(pack("# a crawl\ncrawl/b/1.warc.gz\n\ncrawl/a/1.warc.gz\n"))
+    assert paths_of(load(folder, web('["@list"]', ", steps: []"))) == [
+        "crawl/a/1.warc.gz",
+        "crawl/b/1.warc.gz",
+    ]
+
+
+def test_a_path_list_counts_from_the_declared_root(folder):
+    touch(folder / "list", "a/1.warc.gz\n")
+    recipe = load(folder, web('["@list"]', ", root: crawl, steps: []"))
+    assert recipe.sources[0].files[0].full == folder / "crawl" / "a" / "1.warc.gz"
+
+
+def test_the_order_of_files_is_that_of_their_paths_not_of_the_patterns(folder):
+    recipe = load(folder, web('["b/*", "a/*"]', ", root: crawl, steps: []"))
+    assert paths_of(recipe) == ["a/1.warc.gz", "a/2.warc.gz", "b/1.warc.gz"]
+
+
+def test_the_folder_s_place_on_the_machine_leaves_no_trace(folder, tmp_path_factory):
+    text = web(rest=", steps: []") + "steps: [exact, decontaminate: {against: ['bench/*.jsonl']}]\n"
+    first = canonical(resolved(load(folder, text)))
+    moved = tmp_path_factory.mktemp("elsewhere") / "moved"
+    folder.rename(moved)
+    assert canonical(resolved(load(moved, text))) == first
+    assert str(folder).encode() not in first
+
+
+def test_taking_more_files_keeps_those_already_taken(folder):
+    taken = [set(paths_of(load(folder, web(rest=f", take: {{files: {n}}}, steps: []")))) for n in (1, 2, 3)]
+    assert [len(each) for each in taken] == [1, 2, 3]
+    assert taken[0] < taken[1] < taken[2]
+
+
+def test_another_seed_takes_other_files(folder):
+    for i in range(40):
+        touch(folder / "crawl" / f"{i}.warc.gz")
+    chosen = [load(folder, web(rest=f", take: {{files: 5, seed: {seed}}}, steps: []")) for seed in (1, 1, 2)]
+    assert paths_of(chosen[0]) == paths_of(chosen[1]) != paths_of(chosen[2])
+
+
+@pytest.mark.parametrize(
+    ("paths", "rest", "place", "what"),
+    [
+        ('["crawl/*.zip"]', "", "3:37", 'expected files like "crawl/*.zip", found none below'),
+        ('["none/*.zip"]', "", "3:37", "there is no folder none"),
+        ('["a.warc", "crawl/a/3.gz"]', "", "3:47", 'expected a file, found nothing at "crawl/a/3.gz"'),
+        ('["@missing"]', "", "3:37", "missing: expected a readable list of paths"),
+        ('["@list"]', "", "3:37", "list:2: expected a file, found nothing at crawl/c.gz"),
+        ('["@absolute"]', "", "3:37", "absolute:1: expected a relative path, got /x/1.gz; add  root: /x"),
+        ('["@broken"]', "", "3:37", "broken: expected a readable list of paths"),
+        ('["@empty"]', "", "3:37", "empty: expected a list of paths, got an empty file"),
+        ('["https://host/1.warc.gz"]', "", "3:37", "remote paths are read by a later version"),
+        ('["s3://bucket/*.warc.gz"]', "", "3:37", "remote paths are read by a later version"),
+        ('["../*.yaml"]', ", root: crawl", "3:37", "expected a path below root"),
+        ('["crawl/a/*", "crawl/*/1.warc.gz"]', ", root: .", "3:36", "expected every file once"),
+        ('["books/*.txt", "more/*.txt"]', "", "3:36", "documents would have equal ids; add  root:"),
+        ('["crawl/a/*"]', ", take: {files: 3}", "3:65", "expected at most 2"),
+        ("[]", "", "3:36", "expected a list of 1 or more"),
+    ],
+)
+def test_paths_that_name_no_input_are_refused_at_their_place(folder, paths, rest, place, what):
+    touch(folder / "list", "crawl/a/1.warc.gz\ncrawl/c.gz\n")
+    touch(folder / "absolute", "/x/1.gz\n")
+    touch(folder / "empty", "\n# nothing\n")
+    (folder / "broken").write_bytes(b"\x1f\x8b\x08broken")
+    found = [line for line in mistakes(folder, web(paths, rest + ", steps: []")) if what in line]
+    assert [line.startswith(f"r.yaml:{place}: ") for line in found] == [True]
+
+
+# --- steps -----------------------------------------------------------------------------------------
+
+
+def names(steps):
+    return [step.name for step in steps]
+
+
+def test_a_stage_used_again_gets_a_number(folder):
+    text = (
+        web(rest=", steps: [save]")
+        + "steps: [exact, minhash: {ngram: 3}, exact: {by: normalised}, minhash]\n"
+    )
+    recipe = load(folder, text)
+    assert names(recipe.steps) == ["exact", "minhash", "exact_2", "minhash_2"]
+    assert [recipe.steps[1].stage.ngram, recipe.steps[3].stage.ngram] == [3, 5]
+
+
+def test_sources_with_the_same_step_share_its_name_and_later_steps_count_on(folder):
+    text = (
+        "name: two\nsources:\n  - {name: a, read: wet, paths: ['crawl/a/*'], steps: [exact]}\n"
+        "  - {name: b, read: {wet: }, paths: ['crawl/b/*'], steps: [exact]}\nsteps: [exact]\n"
+    )
+    recipe = load(folder, text)
+    assert [names(source.steps) for source in recipe.sources] == [["exact"], ["exact"]]
+    assert names(recipe.steps) == ["exact_2"]
+
+
+def test_save_is_a_step_without_a_stage(folder):
+    recipe = load(folder, web(rest=", steps: [save]"))
+    assert [(step.name, step.stage) for step in recipe.sources[0].steps] == [("save", None)]
+
+
+def test_only_name_and_sources_are_required_and_the_reader_brings_its_steps(folder):
+    recipe = load(folder, web())
+    assert names(recipe.sources[0].steps) == ["language", "gopher_repetition", "gopher_quality"]
+    assert recipe.sources[0].steps[0].stage.keep == ("en",)
+    assert (recipe.steps, recipe.tokens, recipe.max_failed, recipe.sources[0].licence) == (
+        (),
+        None,
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("steps", "place", "what"),
+    [
+        ("[exct]", "3:68", 'got "exct"; did you mean "exact"?'),
+        ("[exact: {bye: text}]", "3:76", 'got "bye"; did you mean "by"?'),
+        ("[exact: {by: texts}]", "3:80", 'got "texts"; did you mean "text"?'),
+        (
+            "[minhash: {ngram: five}]",
+            "3:85",
+            'expected a whole number for `sources[0].steps[0].minhash.ngram`, got "five"',
+        ),
+        ("[exact: text]", "3:75", "expected a mapping (key: value)"),
+        ("[save: {now: 1}]", "3:68", "expected `save` alone"),
+        ("[{exact: {}, minhash: {}}]", "3:68", "expected a step: name, name: {parameters}"),
+        ("[7]", "3:68", "expected a step: name, name: {parameters}"),
+        ("[[exact]]", "3:68", "expected a step: name, name: {parameters}"),
+        ("exact", "3:67", "expected a list"),
+        ("[warc]", "3:68", "readers stand under `read`"),
+        (
+            "[decontaminate: {against: [none.jsonl]}]",
+            "3:94",
+            'expected a file to compare with, found nothing at "none.jsonl"',
+        ),
+        ("[decontaminate: {against: ['x/*.jsonl']}]", "3:94", 'found nothing at "x/*.jsonl"'),
+        ("[decontaminate]", "3:68", "expected the key `sources[0].steps[0].against`"),
+        ("[{use: rules.py}]", "3:68", "expected use: ./FILE.py:Name"),
+        ("[{use: './none.py:Rule'}]", "3:68", 'found nothing at "./none.py"'),
+    ],
+)
+def test_a_wrong_step_is_refused_at_its_place(folder, steps, place, what):
+    found = mistakes(folder, web(rest=f", steps: {steps}"))
+    assert len(found) == 1
+    assert found[0].startswith(f"r.yaml:{place}: ")
+    assert what in found[0]
+
+
+def test_a_rule_for_words_before_there_is_text_is_refused(folder):
+    found = mistakes(folder, web(rest=", steps: [exact]", read="warc"))
+    assert found == [
+        (
+            "r.yaml:3:68: expected `text`, which exact reads, to be made by a step before it, found none; "
+            "put `extract` before it"
+        )
+    ]
+
+
+def test_a_benchmark_glob_is_replaced_by_the_files_it_matches_in_order(folder):
+    recipe = load(
+        folder,
+        web(rest=", steps: []") + "steps: [decontaminate: {against: ['bench/*']}]\n",
+    )
+    assert recipe.steps[0].stage.against == ("bench/one.jsonl", "bench/two.jsonl")
+
+
+# --- languages -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("steps", "strangers"),
+    [
+        ("[language: {keep: [en, de]}, gopher_quality]", "got de"),
+        ("[language: {keep: [en]}, gopher_quality: {for: [de]}]", "got de"),
+        ("[language: {keep: [de]}, save, gopher_quality]", "got de"),
+    ],
+)
+def test_another_language_through_an_english_rule_is_refused_with_the_ways_out(folder, steps, strangers):
+    found = mistakes(folder, web(rest=f", steps: {steps}"))
+    assert len(found) == 1
+    assert strangers in found[0]
+    for way_out in ("{for: [en]}", "language: {keep: [en]}", "stop_words: [...]", "leave gopher_quality out"):
+        assert way_out in found[0]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "[language: {keep: [en]}, gopher_quality]",
+        "[language: {keep: [en, de]}, gopher_quality: {for: [en]}]",
+        "[gopher_quality]",
+        "[language: {keep: [de]}, gopher_quality: {stop_words: [der, die, und]}]",
+        "[language: {keep: [de]}, gopher_quality: {min_stop_words: }]",
+    ],
+)
+def test_english_through_an_english_rule_is_let_through(folder, steps):
+    assert "gopher_quality" in names(load(folder, web(rest=f", steps: {steps}")).sources[0].steps)
+
+
+def test_a_route_needs_a_language_step_before_it(folder):
+    found = mistakes(folder, web(rest=", steps: [gopher_quality: {for: [en]}]"))
+    assert "expected a `language` step before gopher_quality" in found[0]
+
+
+# --- the rest of a recipe --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "what"),
+    [
+        ("nam: x\n", "4:1", 'got "nam"; did you mean "name"?'),
+        ("tokens: {train: {vocab_size: 4k, vocab: 4k}}\n", "4:34", 'got "vocab"'),
+        ("tokens: {train: {vocab_size: many}}\n", "4:30", "expected a whole number"),
+        ("tokens: {train: {vocab_size: 100}}\n", "4:17", "expected at least 257"),
+        ("tokens: {use: none.json}\n", "4:15", 'found nothing at "none.json"'),
+        ("tokens: {use: r.yaml, holdout: 60%}\n", "4:32", "expected a number of 0.5 or less"),
+        (
+            "tokens: {train: {vocab_size: 1k}, use: r.yaml}\n",
+            "4:9",
+            "expected one of `train: {vocab_size: 32768}` and `use: tokenizer.json`",
+        ),
+        ("tokens: {train: {vocab_size: 1k}, partition: [licens]}\n", "4:47", 'did you mean "licence"?'),
+        ("max_failed: 5\n", "4:13", "with its sign"),
+        ("steps: {exact: {}}\n", "4:8", "expected a list"),
+    ],
+)
+def test_a_wrong_key_is_refused_at_its_place(folder, text, place, what):
+    found = mistakes(folder, web(rest=", steps: []") + text)
+    assert found[0].startswith(f"r.yaml:{place}: ")
+    assert what in found[0]
+
+
+@pytest.mark.parametrize(
+    ("read", "place", "what"),
+    [
+        (
+            "wrc",
+            "3:23",
+            'expected a reader (code, gutenberg, jsonl, parquet, warc, wet), got "wrc"; did you mean "warc"?',
+        ),
+        ("{warc: {max_byte: 1}}", "3:31", 'got "max_byte"; did you mean "max_bytes"?'),
+        ("{warc: {}, wet: {}}", "3:23", "expected one reader"),
+        ("7", "3:23", "expected text or a mapping (key: value) for `sources[0].read`, got 7"),
+    ],
+)
+def test_a_wrong_reader_is_refused_at_its_place(folder, read, place, what):
+    found = mistakes(folder, web(rest=", steps: []", read=read))
+    assert found[0].startswith(f"r.yaml:{place}: ")
+    assert what in found[0]
+
+
+def test_two_sources_of_one_name_are_refused(folder):
+    second = "  - {name: web, read: wet, paths: [books/emma.txt], steps: []}\n"
+    found = mistakes(folder, web(rest=", steps: []") + second)
+    assert len(found) == 1
+    assert found[0].startswith('r.yaml:4:12: expected a new name, got "web" again (first at')
+
+
+def test_every_mistake_is_told_at_once_in_the_order_of_the_file(folder):
+    text = web('["none.warc"]', ", steps: [exct]") + "steps: [save: 1, minhash: {ngrams: 5}]\n"
+    found = mistakes(folder, text)
+    assert [line.split(":")[1:3] for line in found] == [["3", "37"], ["3", "59"], ["4", "9"], ["4", "28"]]
+
+
+def test_a_missing_recipe_is_one_line(tmp_path):
+    with pytest.raises(RecipeError, match=r"none\.yaml: expected a readable file"):
+        load_recipe(tmp_path / "none.yaml")
+
+
+def test_holdout_and_failures_are_exact(folder):
+    recipe = load(
+        folder,
+        web(rest=", steps: []") + "tokens: {train: {vocab_size: 16k}, holdout: 1%}\nmax_failed: 0.1%\n",
+    )
+    assert (recipe.tokens.train.vocab_size, recipe.tokens.holdout) == (16_000, Fraction(1, 100))
+    assert recipe.max_failed == Fraction(1, 1000)
+
+
+# --- --set -----------------------------------------------------------------------------------------
+
+TWO_USES = "steps: [minhash, exact, minhash: {ngram: 3}]\n"
+
+
+@pytest.mark.parametrize(
+    ("override", "ngrams"),
+    [
+        ("minhash.ngram=7", [7, 3]),
+        ("minhash_2.ngram=7", [5, 7]),
+        ("steps.minhash.ngram=7", [7, 3]),
+        ("steps.2={minhash: {ngram: 8}}", [5, 8]),
+    ],
+)
+def test_set_reaches_a_step_by_its_name(folder, override, ngrams):
+    recipe = load(folder, web(rest=", steps: []") + TWO_USES, override)
+    assert [step.stage.ngram for step in recipe.steps if step.name.startswith("minhash")] == ngrams
+
+
+def test_set_reaches_a_step_in_every_source_and_one_the_reader_brought(folder):
+    text = (
+        "name: two\nsources:\n  - {name: a, read: wet, paths: ['crawl/a/*']}\n"
+        "  - {name: b, read: wet, paths: ['crawl/b/*'], steps: [gopher_quality]}\n"
+    )
+    recipe = load(folder, text, "gopher_quality.min_words=61")
+    limits = [
+        step.stage.min_words for s in recipe.sources for step in s.steps if step.name == "gopher_quality"
+    ]
+    assert limits == [61, 61]
+
+
+def test_a_value_set_is_part_of_the_recipe_as_if_it_stood_in_the_file(folder):
+    text = web(rest=", steps: []")
+    in_file = resolved(load(folder, text + "steps: [minhash: {ngram: 7}]\n"))
+    assert resolved(load(folder, text + "steps: [minhash]\n", "minhash.ngram=7")) == in_file
+
+
+def test_a_wrong_value_set_is_reported_as_set(folder):
+    found = mistakes(folder, web(rest=", steps: []") + "steps: [minhash]\n", "minhash.ngrm=7")
+    assert found[0].startswith("--set steps.0.minhash.ngrm=7: expected a known key")
+    assert found[0].endswith('did you mean "ngram"?')
+
+
+# --- code of the user's own ------------------------------------------------------------------------
+
+RULES = """\
+from typing import ClassVar
+
+import numpy as np
+
+from pipelines.stage import Rule
+
+
+class TooMany(Rule):
+    name: ClassVar[str] = "too_many"
+    version: ClassVar[int] = 3
+    reasons: ClassVar[tuple[str, ...]] = ("too_many",)
+    max_frac: float = 0.5
+
+    def measure(self, batch):
+        return {}
+
+    def decide(self, values):
+        return np.zeros(0, dtype=np.uint8)
+
+
+def vowels(text):
+    return sum(text.count(v) for v in "aeiou")
+
+
+NUMBER = 3
+"""
+
+
+def with_rules(folder, step):
+    touch(folder / "rules.py", RULES)
+    return web(rest=f", steps: [{step}]")
+
+
+def test_code_is_not_run_without_leave(folder):
+    touch(folder / "rules.py", "raise SystemExit('this ran')\n")
+    found = mistakes(folder, web(rest=", steps: [{use: './rules.py:TooMany'}]"))
+    assert "add  --allow-code" in found[0]
+
+
+def test_a_class_of_the_user_s_own_is_a_stage_like_any_other(folder):
+    recipe = load(folder, with_rules(folder, "{use: './rules.py:TooMany', max_frac: 0.25}"), allow_code=True)
+    step = recipe.sources[0].steps[0]
+    assert (step.name, step.stage.max_frac, step.digest) == (
+        "too_many",
+        0.25,
+        digest_file(folder / "rules.py"),
+    )
+
+
+def test_a_wrong_parameter_of_the_user_s_own_stage_is_refused_at_its_place(folder):
+    text = with_rules(folder, "{use: './rules.py:TooMany', max_frc: 1}")
+    found = mistakes(folder, text, allow_code=True)
+    assert found[0].startswith("r.yaml:3:96: ")
+    assert 'did you mean "max_frac"?' in found[0]
+
+
+def test_a_function_becomes_a_rule_with_two_limits(folder):
+    from pipelines.batch import BatchBuilder, Record
+
+    recipe = load(folder, with_rules(folder, "{use: './rules.py:vowels', min: 2, max: 4}"), allow_code=True)
+    stage = recipe.sources[0].steps[0].stage
+    builder = BatchBuilder("web")
+    texts = ["xyz", "aei", "aeiouaeiou"]
+    assert [list(builder.add(Record("p", i, 0, 0, text=text))) for i, text in enumerate(texts)] == [
+        [],
+        [],
+        [],
+    ]
+    verdicts = stage.decide(stage.measure(next(builder.flush())))
+    assert [stage.reasons[v - 1] if v else "kept" for v in verdicts] == [
+        "score_too_low",
+        "kept",
+        "score_too_high",
+    ]
+
+
+@pytest.mark.parametrize("name", ["NUMBER", "Missing"])
+def test_what_is_neither_stage_nor_function_is_refused(folder, name):
+    found = mistakes(folder, with_rules(folder, f"{{use: './rules.py:{name}'}}"), allow_code=True)
+    assert f"expected a stage class or a function text -> float named {name}" in found[0]
+
+
+# --- what a manifest holds -------------------------------------------------------------------------
+
+
+def test_a_worker_makes_the_same_stages_from_what_is_recorded(folder):
+    text = with_rules(folder, "{use: './rules.py:TooMany', max_frac: 0.25}, save")
+    recipe = load(
+        folder,
+        text + "steps: [exact, minhash: {ngram: 4}, decontaminate: {against: ['bench/*']}]\n",
+        allow_code=True,
+    )
+    steps = [*recipe.sources[0].steps, *recipe.steps]
+    record = resolved(recipe)
+    again = [stage_of(spec, folder) for spec in [*record["sources"][0]["steps"], *record["steps"]]]
+    assert again == [step.stage for step in steps]
+    assert stage_of(record["sources"][0]["read"], folder) == recipe.sources[0].reader
+
+
+def test_a_file_edited_after_planning_is_not_run(folder):
+    recipe = load(folder, with_rules(folder, "{use: './rules.py:TooMany'}"), allow_code=True)
+    spec = resolved(recipe)["sources"][0]["steps"][0]
+    (folder / "rules.py").write_text(RULES + "# edited\n")
+    with pytest.raises(RecipeError, match="it was edited meanwhile"):
+        stage_of(spec, folder)
+
+
+def test_a_stage_of_another_version_is_not_mistaken_for_the_recorded_one(folder):
+    spec = {"step": "exact", "stage": "exact", "version": 99, "params": {}}
+    with pytest.raises(RecipeError, match="expected version 99 of exact"):
+        stage_of(spec, folder)
+
+
+def test_a_resolved_recipe_does_not_depend_on_the_hash_seed(folder):
+    touch(folder / "r.yaml", web(rest=", steps: []") + "steps: [exact, minhash]\n")
+    code = (
+        "from pathlib import Path; from manifests.digest import digest_value; from pipelines.recipe import *; "
+        f"print(digest_value(resolved(load_recipe(Path({str(folder / 'r.yaml')!r})))))"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path), "LC_ALL": locale},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed, locale in (("1", "C"), ("2", "C.UTF-8"))
+    }
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("kind", [*READERS, *STAGES])
+def test_every_registered_name_is_a_class_that_goes_by_it(kind):
+    found = reader_class(kind) if kind in READERS else stage_class(kind)
+    assert found.name == kind
+    assert found.version >= 1
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_wrong_in_nothing_but_its_missing_files(path):
+    try:
+        load_recipe(path)
+    except RecipeError as error:
+        lines = str(error).splitlines()[:-1]
+        assert [
+            line for line in lines if "expected files like" not in line and "found nothing" not in line
+        ] == []
