@@ -39,8 +39,13 @@ def check_flow(reader: Read, steps: Sequence[Step]) -> list[str]:
         mistakes += [f"{step.where}: {mistake}" for mistake in found if mistake]
         columns = _columns_after(step.name, step.stage, columns)
         if "language" in step.stage.writes:
-            sent = tuple(getattr(step.stage, "keep", None) or (ALL,))
+            sent = _languages_kept(step.stage)
     return mistakes
+
+
+def _languages_kept(stage: Stage) -> tuple[str, ...]:
+    marks = getattr(stage, "action", "drop") == "mark"
+    return tuple((None if marks else getattr(stage, "keep", None)) or (ALL,))
 
 
 def _columns_read(reader: Read) -> frozenset[str]:

@@ -256,6 +256,8 @@ def test_a_benchmark_glob_is_replaced_by_the_files_it_matches_in_order(folder):
         ("[language: {keep: [en, de]}, gopher_quality]", "got de"),
         ("[language: {keep: [en]}, gopher_quality: {for: [de]}]", "got de"),
         ("[language: {keep: [de]}, save, gopher_quality]", "got de"),
+        ("[language, gopher_quality]", "got any language"),
+        ("[language: {keep: [en], action: mark}, gopher_quality]", "got any language"),
     ],
 )
 def test_another_language_through_an_english_rule_is_refused_with_the_ways_out(folder, steps, strangers):
