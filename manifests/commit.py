@@ -177,7 +177,7 @@ def commit_file(root: Path, path: str) -> Iterator[_Commit]:
     try:
         yield commit
         commit.ref = commit.file.finish(path)
-        os.replace(temp, target)
+        temp.replace(target)
         _fsync_folder(target.parent)
     except BaseException:
         temp.unlink(missing_ok=True)

@@ -454,8 +454,8 @@ def _feasible(mix: MixManifest, config: MixFile, mistakes: _Mistakes) -> None:
         if row.verdict == "contaminated":
             mistakes.add(
                 ("phases", phase, "weights", row.source),
-                f"expected no benchmark text in {row.source}, its corpus marked some and kept it. Drop it in the recipe, "
-                f'or add to the mix: allow: [{{verdict: marked, source: {row.source}, because: "..."}}]',
+                f"expected no benchmark text in {row.source}, its corpus marked some and kept it. Drop it in the "
+                f'recipe, or add to the mix: allow: [{{verdict: marked, source: {row.source}, because: "..."}}]',
             )
     mistakes.stop()
 
@@ -469,7 +469,8 @@ def _longest(mix: MixManifest, row: CheckRow) -> int:
 
 def _epochs_text(row: CheckRow, mix: MixManifest, longest: int) -> str:
     if row.available < 2 * mix.seq_len:
-        return f"expected at least {2 * mix.seq_len:,} tokens in {row.source} for rows of {mix.seq_len}, got {row.available:,}"
+        least = 2 * mix.seq_len
+        return f"expected at least {least:,} tokens in {row.source} for rows of {mix.seq_len}, got {row.available:,}"
     weight = row.wanted / (mix.n_rows * mix.seq_len)
     feasible = weight * row.max_epochs / row.epochs
     return (

@@ -145,14 +145,23 @@ class Tally:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Tally:
         """The tally a receipt spells."""
-        bins = {v: {int(b): n for b, n in table.items()} for v, table in value["histograms"].items()}
-        copied = {
-            k: {s: dict(r) for s, r in value[k].items()}
-            for k in ("dropped", "dropped_bytes", "marked", "labels")
-        }
-        flat = {k: dict(value[k]) for k in ("routed", "domains")}
-        counts = {k: value[k] for k in ("n_read", "n_kept", "bytes_read", "bytes_kept")}
-        return cls(histograms=bins, **copied, **flat, **counts)
+
+        def copied(name: str) -> dict[str, dict[str, int]]:
+            return {key: dict(table) for key, table in value[name].items()}
+
+        return cls(
+            n_read=value["n_read"],
+            n_kept=value["n_kept"],
+            bytes_read=value["bytes_read"],
+            bytes_kept=value["bytes_kept"],
+            dropped=copied("dropped"),
+            dropped_bytes=copied("dropped_bytes"),
+            marked=copied("marked"),
+            routed=dict(value["routed"]),
+            histograms={v: {int(b): n for b, n in table.items()} for v, table in value["histograms"].items()},
+            labels=copied("labels"),
+            domains=dict(value["domains"]),
+        )
 
 
 def _add(table: dict[Any, int], key: Any, n: int) -> None:

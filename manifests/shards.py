@@ -22,6 +22,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -105,8 +106,10 @@ class ShardHeader:
             )
         if (found := xxhash.xxh3_128_digest(data[:112])) != data[112:HEADER]:
             raise DigestError.of(f"{where} header", data[112:HEADER].hex(), found.hex())
-        _, version, width, *counts, tokenizer, block, _, _ = _FIELDS.unpack(data[:HEADER])
-        header = cls(*counts, tokenizer=tokenizer.hex())
+        _, version, width, n_tokens, n_docs, n_bytes, vocab_size, eot, tokenizer, block, _, _ = (
+            _FIELDS.unpack(data[:HEADER])
+        )
+        header = cls(n_tokens, n_docs, n_bytes, vocab_size, eot, tokenizer.hex())
         if (version, width, block) != (VERSION, header.dtype.itemsize, BLOCK):
             raise FormatError(
                 f"{where}: expected version {VERSION}, {header.dtype.itemsize}-byte tokens and blocks of {BLOCK}; "
@@ -170,7 +173,7 @@ def _body(
             raise ValueError(f"token {int(piece.max())} outside a vocabulary of {header.vocab_size}")
         n += len(piece)
         if len(piece):
-            yield memoryview(np.ascontiguousarray(piece, dtype=header.dtype)).cast("B")
+            yield np.ascontiguousarray(piece, dtype=header.dtype).data.cast("B")
     if n != header.n_tokens or len(ends) != header.n_docs or (n and int(ends[-1]) != n):
         raise ValueError(
             f"{n} tokens in {len(ends)} documents; the header says {header.n_tokens} in {header.n_docs}"
@@ -178,7 +181,7 @@ def _body(
     if pad := header.ends_at - HEADER - n * header.dtype.itemsize:
         yield memoryview(bytes(pad))
     if len(ends):
-        yield memoryview(np.ascontiguousarray(ends, dtype="<u8")).cast("B")
+        yield np.ascontiguousarray(ends, dtype="<u8").data.cast("B")
 
 
 class Shard:
@@ -221,7 +224,7 @@ class Shard:
                 raise DigestError.of(f"{path} block digests", expected, found)
         return cls(path, header, data)
 
-    def __enter__(self) -> Shard:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -309,7 +312,10 @@ class TokenStream:
         if not 0 <= start <= start + n_tokens <= self.n_tokens:
             raise IndexError(f"tokens {start}:{start + n_tokens} of a stream of {self.n_tokens}")
         pieces = [self.shards[k].read(a, b - a) for k, a, b in self.locate(start, start + n_tokens)]
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces or [np.zeros(0, dtype=np.uint16)])
+        if len(pieces) == 1:
+            return pieces[0]
+        whole = np.empty(n_tokens, dtype=self.shards[0].header.dtype if self.shards else np.uint16)
+        return np.concatenate(pieces, out=whole) if pieces else whole
 
     def locate(self, start: int, stop: int) -> list[tuple[int, int, int]]:
         """Which shards hold tokens [start, stop): (shard, first token in it, one past the last)."""

@@ -74,6 +74,7 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
         "n_read": tally.n_read,
         "bytes_read": tally.bytes_read,
         "n_kept": tally.n_kept,
+        "bytes_kept": tally.bytes_kept,
         "dropped": tally.dropped,
         "written": sum(ref.size for ref in receipt.outputs.values()),
     }

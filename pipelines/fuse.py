@@ -25,7 +25,7 @@ from manifests.digest import hash64
 from manifests.receipt import Tally
 from pipelines.batch import DOCUMENT, PAYLOAD, Batch, text_view
 from pipelines.spans import apply_spans
-from pipelines.stage import Edit, Read, Rewrite, Rule, Stage
+from pipelines.stage import Edit, Rewrite, Rule, Stage
 
 __all__ = ["DROPPED_TEXT", "Fuse", "Step", "empty_batch", "is_probe"]
 
@@ -58,10 +58,14 @@ class _Fate:
 
 @dataclass(slots=True)
 class Fuse:
-    """One unit's pass. Feed it batches; it yields rows to write and keeps the tally."""
+    """One unit's pass. Feed it batches; it yields rows to write and keeps the tally.
+
+    start: a batch of no documents with the columns that will come (`empty_batch`).
+    """
 
     reader: Step
     steps: Sequence[Step]
+    start: Batch
     measure_all: bool = False
     quarantine: Mapping[int, str] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
@@ -71,8 +75,8 @@ class Fuse:
     def schemas(self) -> tuple[pa.Schema, pa.Schema]:
         """The columns of a part and of the dropped file: found by sending no documents through every step."""
         if self._schema is None:
-            probe = Fuse(self.reader, self.steps)
-            batch = empty_batch(with_payload=any(isinstance(s.stage, Rewrite) for s in self.steps))
+            probe = Fuse(self.reader, self.steps, self.start)
+            batch = self.start
             for index, step in enumerate(self.steps):
                 batch = probe._apply(index, step, batch, _alive(batch))
             part = _with_values(batch).schema
@@ -124,7 +128,8 @@ class Fuse:
         # A dropped document goes on only to be measured, and only while it has text or may still get one.
         probe = np.ones(len(batch), dtype=np.bool_) if self.measure_all else fate.probe
         has_text = np.asarray(pc.is_valid(batch.column("text")))
-        return (fate.step < 0) | (probe & has_text)
+        stays: npt.NDArray[np.bool_] = (fate.step < 0) | (probe & has_text)
+        return stays
 
     def _apply(self, index: int, step: Step, batch: Batch, fate: _Fate) -> Batch:
         if isinstance(step.stage, Rewrite):
@@ -253,11 +258,16 @@ def is_probe(doc_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return np.asarray((mixed >> np.uint64(32)) % np.uint64(PROBE_ONE_IN) == 0)
 
 
-def empty_batch(*, with_payload: bool) -> Batch:
-    """A batch of no documents: what schemas are found with."""
-    schema = pa.schema([*DOCUMENT, *(PAYLOAD if with_payload else ())])
-    rows = pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
-    return Batch(rows, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint8))
+def empty_batch(columns: pa.Schema | None = None) -> Batch:
+    """A batch of no documents: what schemas are found with.
+
+    columns: of a saved part, where the pass begins with one; else what a reader gives.
+    """
+    schema = columns if columns is not None else pa.schema([*DOCUMENT, *PAYLOAD])
+    fields = [f for f in schema if "." not in f.name]
+    rows = pa.RecordBatch.from_arrays([pa.array([], f.type) for f in fields], schema=pa.schema(fields))
+    values = {f.name: pa.array([], f.type) for f in schema if "." in f.name}
+    return Batch(rows, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint8), values)
 
 
 def _routed(rule: Rule, batch: Batch) -> npt.NDArray[np.bool_]:
@@ -301,9 +311,3 @@ def _sizes(batch: Batch) -> npt.NDArray[np.int64]:
 
 def _n_bytes(batch: Batch) -> int:
     return int(_sizes(batch).sum())
-
-
-def check_reader(stage: Stage) -> Read:
-    """The stage as a reader (a plan always starts a segment with one)."""
-    assert isinstance(stage, Read)
-    return stage

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +52,7 @@ class PhaseTask:
             for p in spec["parts"]
         ]
 
-    def __enter__(self) -> PhaseTask:
+    def __enter__(self) -> Self:
         heartbeat.split(self.unit)
         return self
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from importlib import metadata
@@ -31,7 +31,17 @@ from pipelines.recipe import Recipe, Source, load_recipe, resolved
 from pipelines.stage import Gather, Read, SourceFile, Split, Stage
 from pipelines.steps import Step, step_spec
 
-__all__ = ["GROUP_BYTES", "FileList", "GatherPlan", "Plan", "SegmentPlan", "StepPlan", "Unit", "make_plan"]
+__all__ = [
+    "GROUP_BYTES",
+    "FileList",
+    "GatherPlan",
+    "Plan",
+    "SegmentPlan",
+    "StepPlan",
+    "Unit",
+    "make_plan",
+    "sampled",
+]
 
 GROUP_BYTES = 4 << 20
 FORMAT = 1
@@ -183,24 +193,54 @@ def make_plan(
     segments = tuple(
         segment
         for source, files in zip(recipe.sources, file_lists, strict=True)
-        for segment in _segments(source, files, sample=sample, measure_all=measure_all, libraries=libraries)
+        for segment in _segments(source, files, measure_all=measure_all, libraries=libraries)
     )
+    gathers, tokens = _regroup(recipe, segments, libraries)
+    plan = Plan(recipe, out, file_lists, segments, gathers, tokens, None, measure_all, libraries)
+    return plan if sample is None else sampled(plan, sample)
+
+
+def sampled(plan: Plan, share: Fraction) -> Plan:
+    """The plan cut down to a share of each source's bytes, at least one unit; a larger share holds a smaller one.
+
+    Its parts are the whole plan's own, so what a sample built the whole need not build again; gathers see other
+    documents and have other keys.
+    """
+    chosen: set[str] = set()
+    segments = []
+    for segment in plan.segments:
+        units = (
+            [u for u in segment.units if u.parent in chosen]
+            if segment.parent
+            else _chosen(segment.units, share)
+        )
+        chosen |= {u.key for u in units}
+        segments.append(replace(segment, units=tuple(units)))
+    gathers, tokens = _regroup(plan.recipe, segments, plan.libraries)
+    return replace(plan, segments=tuple(segments), gathers=gathers, tokens=tokens, sample=str(share))
+
+
+def _chosen(units: Sequence[Unit], share: Fraction) -> list[Unit]:
+    wanted, n_bytes = sum(u.n_bytes for u in units) * share, 0
+    chosen: list[Unit] = []
+    for unit in sorted(units, key=lambda u: (hash64("sample", u.key), u.ordinal)):
+        if chosen and n_bytes >= wanted:
+            break
+        chosen.append(unit)
+        n_bytes += unit.n_bytes
+    return sorted(chosen, key=lambda u: u.ordinal)
+
+
+def _regroup(
+    recipe: Recipe, segments: Sequence[SegmentPlan], libraries: dict[str, str]
+) -> tuple[tuple[GatherPlan, ...], GatherPlan | None]:
     parts = [u.key for s in segments if s.final for u in s.units]
     gathers, dropping = _gathers(recipe, parts, libraries)
-    tokens = None
-    if recipe.tokens is not None:
-        step = Step("tokens", recipe.tokens, "tokens")
-        tokens = _gather(step, recipe.folder, parts, after=dropping, libraries=libraries, kind="tokens")
-    return Plan(
-        recipe,
-        out,
-        file_lists,
-        segments,
-        tuple(gathers),
-        tokens,
-        str(sample) if sample else None,
-        measure_all,
-        libraries,
+    if recipe.tokens is None:
+        return tuple(gathers), None
+    step = Step("tokens", recipe.tokens, "tokens")
+    return tuple(gathers), _gather(
+        step, recipe.folder, parts, after=dropping, libraries=libraries, kind="tokens"
     )
 
 
@@ -249,12 +289,12 @@ def _stage_value(step: Step, libraries: dict[str, str]) -> list[Any]:
 
 
 def _segments(
-    source: Source, files: FileList, *, sample: Fraction | None, measure_all: bool, libraries: dict[str, str]
+    source: Source, files: FileList, *, measure_all: bool, libraries: dict[str, str]
 ) -> Iterator[SegmentPlan]:
     read = Step("read", source.reader, "read")
     first = _stage_value(read, libraries)
     key = digest_value(["read", FORMAT, source.name, source.licence, measure_all, first])
-    units = _sampled(_file_units(source.reader, files, key), sample)
+    units = _file_units(source.reader, files, key)
     run = [StepPlan(read, "read", key)]
     number, parent = 1, None
     for i, step in enumerate(source.steps):
@@ -328,21 +368,6 @@ def _unit(splits: Sequence[Split], ordinal: int, key: str) -> Unit:
     label = first.file.path + (f"@{first.start}" if first.start else "")
     label += f" and {len(splits) - 1} more" if len(splits) > 1 else ""
     return Unit(key, label, ordinal, sum(s.end - s.start for s in splits), tuple(splits))
-
-
-def _sampled(units: list[Unit], sample: Fraction | None) -> list[Unit]:
-    if sample is None:
-        return units
-    wanted = sum(u.n_bytes for u in units) * sample
-    by_hash = sorted(units, key=lambda u: (hash64("sample", digest_value(_unit_value(u))), u.ordinal))
-    chosen: list[Unit] = []
-    n_bytes = 0
-    for unit in by_hash:
-        if chosen and n_bytes >= wanted:
-            break
-        chosen.append(unit)
-        n_bytes += unit.n_bytes
-    return sorted(chosen, key=lambda u: u.ordinal)
 
 
 def _file_list(source: Source, out: Path) -> FileList:

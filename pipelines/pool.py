@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from manifests.errors import Stopped
 from pipelines import heartbeat
@@ -82,7 +82,7 @@ class Pool:
 
     n_workers: int
     limits: Limits = field(default_factory=Limits)
-    on_event: Callable[[Event], None] = lambda event: None
+    on_event: Callable[[Event], None] = lambda _: None
     on_quarantine: Callable[[], None] = lambda: None
     stop: Callable[[], int] = lambda: 0
     _children: list[_Child] = field(default_factory=list)
@@ -90,7 +90,7 @@ class Pool:
     _suspects: dict[tuple[str, int, int], int] = field(default_factory=dict)
     _tries: dict[str, int] = field(default_factory=dict)
 
-    def __enter__(self) -> Pool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

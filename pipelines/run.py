@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,7 @@ from manifests.commit import FileRef, commit_file
 from manifests.receipt import Receipt
 from pipelines import heartbeat
 from pipelines.batch import BATCH_BYTES, DOCUMENT, Batch
-from pipelines.fuse import Fuse, Step
+from pipelines.fuse import Fuse, Step, empty_batch
 from pipelines.gather import PhaseTask
 from pipelines.parquet import open_part, writer
 from pipelines.stage import Phased, Read, SourceFile, Split, Stage
@@ -87,7 +87,7 @@ def _run_phase(spec: dict[str, Any], index: int, _: Quarantine) -> Receipt:
 def _run_segment(spec: dict[str, Any], index: int, quarantine: Quarantine) -> Receipt:
     root, unit = Path(spec["root"]), spec["units"][index]
     steps = [Step(s["step"], make_stage(s, Path(spec["folder"]))) for s in spec["steps"]]
-    fuse = Fuse(steps[0], steps[1:], measure_all=spec["measure_all"])
+    fuse = Fuse(steps[0], steps[1:], _start(root, unit), measure_all=spec["measure_all"])
     n_rows = {"part": 0, "dropped": 0}
     with ExitStack() as stack:
         sinks = {
@@ -112,6 +112,13 @@ def _run_segment(spec: dict[str, Any], index: int, quarantine: Quarantine) -> Re
         outputs=outputs,
         facts={"n_bytes": fuse.tally.bytes_kept, "n_docs": n_rows["part"]},
     )
+
+
+def _start(root: Path, unit: dict[str, Any]) -> Batch:
+    if "part" not in unit:
+        return empty_batch()
+    with open_part(root, FileRef.from_json(unit["part"])) as file:
+        return empty_batch(file.schema_arrow.remove_metadata())
 
 
 def _batches(
@@ -176,7 +183,7 @@ class _Sink:
         self._n_bytes = 0
         self._stack = ExitStack()
 
-    def __enter__(self) -> _Sink:
+    def __enter__(self) -> Self:
         self._committing = self._stack.enter_context(self._commit)
         self._writer = self._stack.enter_context(writer(self._committing.file, self._schema))
         return self

@@ -1,0 +1,203 @@
+"""What a build will cost, reckoned from a small one: two samples through the whole path, a line through both.
+
+    1st sample   a few units of each source, chosen by hash      seconds and bytes written, step by step
+    2nd sample   more of them (the first ones are reused)        the same
+    forecast     step's cost = a + b * bytes, carried to all the bytes
+
+The samples are real builds into the same store, so the full build reads none of their files again. Time is what the
+units of a step took, over the workers that can share them; the disk's peak is everything that stays plus the
+largest scratch of a gather that stands at one time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from pipelines.executor import build, default_workers
+from pipelines.plan import GatherPlan, Plan, SegmentPlan, sampled
+from pipelines.pool import Event
+from pipelines.stage import Phased
+
+__all__ = ["Forecast", "StepCost", "probe"]
+
+FIRST_SHARE = Fraction(1, 50)
+MAX_SHARE = Fraction(1, 4)
+
+
+@dataclass(slots=True)
+class _Measured:
+    """What one sample cost: per step, seconds and bytes written of each of its units."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    written: dict[str, int] = field(default_factory=dict)
+    kept: dict[str, int] = field(default_factory=dict)
+    unit_bytes: dict[str, int] = field(default_factory=dict)
+    n_units: dict[str, int] = field(default_factory=dict)
+    wall: float = 0.0
+
+    def note(self, event: Event, sizes: Mapping[tuple[str, str], int]) -> None:
+        step = event["step"]
+        if event["kind"] == "step":
+            self.n_units[step] = event["n_units"] - event["n_done"]
+        if event["kind"] != "unit_done":
+            return
+        self.seconds[step] = self.seconds.get(step, 0.0) + event["seconds"]
+        self.written[step] = self.written.get(step, 0) + event["written"]
+        self.kept[step] = self.kept.get(step, 0) + event["bytes_kept"]
+        self.unit_bytes[step] = self.unit_bytes.get(step, 0) + sizes.get((step, event["unit"]), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class StepCost:
+    """Forecast of one step: seconds of one core, bytes it writes, whether they stay."""
+
+    step: str
+    core_seconds: float
+    n_bytes: int
+    stays: bool
+    parallel: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Forecast of a build from nothing. seconds: wall clock with `workers`; peak_bytes: of the store."""
+
+    seconds: float
+    peak_bytes: int
+    final_bytes: int
+    workers: int
+    share: str
+    steps: list[StepCost]
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "final_bytes": self.final_bytes,
+            "peak_bytes": self.peak_bytes,
+            "seconds": round(self.seconds, 1),
+            "share": self.share,
+            "steps": [{n: getattr(s, n) for n in StepCost.__slots__} for s in self.steps],
+            "workers": self.workers,
+        }
+
+
+def probe(
+    plan: Plan, seconds: float, *, workers: int | None = None, on_event: Callable[[Event], None] | None = None
+) -> Forecast:
+    """Build samples of a plan for about `seconds` and forecast the whole.
+
+    Raises: what `build` raises.
+    """
+    n_workers = workers or default_workers()
+    first = _sample(plan, FIRST_SHARE, n_workers, on_event)
+    # What is left of the time goes to a larger sample, a quarter at most: beyond it, just build.
+    left = max(0.0, seconds - first.wall)
+    growth = Fraction(max(2.0, min(12.0, left / max(first.wall, 0.1)))).limit_denominator(10)
+    share = min(MAX_SHARE, FIRST_SHARE * growth)
+    second = _sample(plan, share, n_workers, on_event)
+    return _forecast(plan, [(FIRST_SHARE, first), (share, second)], n_workers)
+
+
+def _sample(plan: Plan, share: Fraction, workers: int, on_event: Callable[[Event], None] | None) -> _Measured:
+    measured = _Measured()
+    sizes = {(s.name, u.label): u.n_bytes for s in plan.segments for u in s.units}
+
+    def listener(event: Event) -> None:
+        measured.note(event, sizes)
+        if on_event is not None:
+            on_event(event)
+
+    started = time.monotonic()
+    build(sampled(plan, share), workers=workers, on_event=listener)
+    measured.wall = time.monotonic() - started
+    return measured
+
+
+def _forecast(plan: Plan, samples: list[tuple[Fraction, _Measured]], workers: int) -> Forecast:
+    costs = [_segment_cost(s, [m for _, m in samples], workers) for s in plan.segments]
+    xs = [_kept_bytes(plan, share, samples) for share, _ in samples]
+    whole = _kept_bytes(plan, Fraction(1), samples)
+    gathers = [*plan.gathers, *([plan.tokens] if plan.tokens else [])]
+    groups = [_gather_costs(g, samples, xs, whole, workers, len(plan.final_units)) for g in gathers]
+    every = [*costs, *(cost for group in groups for cost in group)]
+    share, last = samples[-1]
+    idle = last.wall - sum(
+        last.seconds.get(name, 0.0) / min(workers, max(1, n)) for name, n in last.n_units.items()
+    )
+    peak, final = _disk(costs, groups)
+    return Forecast(
+        seconds=max(0.0, idle) + sum(c.core_seconds / c.parallel for c in every),
+        peak_bytes=peak,
+        final_bytes=final,
+        workers=workers,
+        share=str(share),
+        steps=every,
+    )
+
+
+def _segment_cost(segment: SegmentPlan, samples: list[_Measured], workers: int) -> StepCost:
+    # Each unit was measured in the one sample that ran it: the rate is over all of them.
+    total = sum(u.n_bytes for u in segment.units)
+    seen = sum(m.unit_bytes.get(segment.name, 0) for m in samples)
+    factor = total / seen if seen else 0.0
+    return StepCost(
+        step=segment.name,
+        core_seconds=sum(m.seconds.get(segment.name, 0.0) for m in samples) * factor,
+        n_bytes=int(sum(m.written.get(segment.name, 0) for m in samples) * factor),
+        stays=True,
+        parallel=min(workers, max(1, len(segment.units))),
+    )
+
+
+def _kept_bytes(plan: Plan, share: Fraction, samples: list[tuple[Fraction, _Measured]]) -> float:
+    # Bytes of text the gathers read at this share, from what each source's final segment kept of its input.
+    cut = sampled(plan, share) if share < 1 else plan
+    total = 0.0
+    for segment in (s for s in cut.segments if s.final):
+        seen = sum(m.unit_bytes.get(segment.name, 0) for _, m in samples)
+        kept = sum(m.kept.get(segment.name, 0) for _, m in samples)
+        total += sum(u.n_bytes for u in segment.units) * (kept / seen if seen else 0.0)
+    return total
+
+
+def _gather_costs(
+    gather: GatherPlan,
+    samples: list[tuple[Fraction, _Measured]],
+    xs: list[float],
+    whole: float,
+    workers: int,
+    n_parts: int,
+) -> list[StepCost]:
+    stage = gather.step.stage
+    assert isinstance(stage, Phased)
+    costs = []
+    for phase in stage.phases():
+        name = f"{gather.step.name}/{phase.name}"
+        seconds = _line(xs, [m.seconds.get(name, 0.0) for _, m in samples], whole)
+        written = _line(xs, [float(m.written.get(name, 0)) for _, m in samples], whole)
+        n_units = n_parts if phase.axis == "part" else samples[-1][1].n_units.get(name, 1)
+        stays = phase.keep or phase.name == "verdict"
+        costs.append(StepCost(name, seconds, int(written), stays, min(workers, max(1, n_units))))
+    return costs
+
+
+def _line(xs: list[float], ys: list[float], x: float) -> float:
+    """The value at x of the line through the first and last point; never falling, never below 0 at 0."""
+    if xs[-1] <= xs[0]:
+        return ys[-1]
+    slope = max(0.0, (ys[-1] - ys[0]) / (xs[-1] - xs[0]))
+    start = ys[-1] - slope * xs[-1]
+    return start + slope * x if start >= 0 else ys[-1] * x / xs[-1]
+
+
+def _disk(segments: list[StepCost], groups: list[list[StepCost]]) -> tuple[int, int]:
+    stands = sum(c.n_bytes for c in segments)
+    peak = stands
+    for group in groups:
+        stands += sum(c.n_bytes for c in group if c.stays)
+        peak = max(peak, stands + sum(c.n_bytes for c in group if not c.stays))
+    return peak, stands
