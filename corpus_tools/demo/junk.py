@@ -6,9 +6,10 @@
     empty, short        no text, too little text
     german, french,     another language
     spanish
-    digests, table,     words too long, no letters, hashes, bullets, dots
-    tags, bullets,
-    teasers, words
+    digests, letters,   words too long, words too short,
+    table, tags,        no letters, hashes,
+    bullets, teasers,   bullets, dots,
+    links, words        no sentence
     lines, paragraphs,  the same again and again
     chant
 
@@ -27,7 +28,11 @@ from collections.abc import Callable, Sequence
 from corpus_tools.demo.site import anchors, blog_page, handbook_page, shop_page
 from corpus_tools.demo.warcfile import Page
 
-__all__ = ["JUNK", "junk_pages"]
+__all__ = ["JUNK", "JUNK_NAMES", "junk_pages"]
+
+JUNK_NAMES = (
+    "ast", "bisect", "calendar", "csv", "difflib", "enum", "fractions", "gzip", "heapq", "json", "locale", "random",
+)  # fmt: skip
 
 _SHOP = "https://best-links.example"
 _BLOG = "https://notes.example"
@@ -147,6 +152,12 @@ def _hex(name: str, ordinal: int) -> str:
     return hashlib.sha512(f"{name} {ordinal}".encode()).hexdigest()
 
 
+def _letters(name: str) -> Page:
+    """A word puzzle: letters, none of them a word."""
+    rows = "".join(f"<p>{' '.join(_hex(name, i))} is a row of the {name}.</p>" for i in range(20))
+    return _html(f"{_SHOP}/{name}/puzzle.html", shop_page(f"The puzzle of {name}", rows))
+
+
 def _table(name: str) -> Page:
     year = 1900 + zlib.crc32(name.encode()) % 200
     text = "<p>The calendar of the year that you asked for, with the days of the week and of the month.</p>"
@@ -233,6 +244,7 @@ JUNK: dict[str, Callable[[str], Page]] = {
     "spanish": _foreign("es", _SPANISH, charset="windows-1252"),
     "links": _links,
     "digests": _digests,
+    "letters": _letters,
     "table": _table,
     "tags": _tags,
     "bullets": _bullets,

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pydoc_data.topics import topics
 
-from corpus_tools.demo.junk import junk_pages
+from corpus_tools.demo.junk import JUNK_NAMES, junk_pages
 from corpus_tools.demo.render import as_blocks
 from corpus_tools.demo.site import anchors, bare_page, handbook_page
 from corpus_tools.demo.warcfile import Page
@@ -28,7 +28,6 @@ __all__ = ["crawl_pages", "topic_texts"]
 _SITE = "https://docs.handbook.example"
 _MIRROR = "https://mirror.handbook.example"
 _N_RELATED = 8
-_N_JUNK = 12
 _UNDERLINES = set("*=-~^#")
 
 
@@ -46,7 +45,7 @@ def crawl_pages(modules: Mapping[str, str]) -> list[Page]:
         _index("library", list(modules)),
         _index("reference", list(texts)),
         _whole("reference", [*texts.values(), *modules.values()]),
-        *junk_pages(_some(list(modules), _N_JUNK)),
+        *junk_pages(JUNK_NAMES),
     ]
     return sorted(pages, key=lambda page: hash64("crawl order", page.url))
 
@@ -85,12 +84,6 @@ def _whole(shelf: str, bodies: Sequence[str]) -> Page:
 
 def _html(url: str, text: str) -> Page:
     return Page(url, text.encode("utf-8", "replace"))
-
-
-def _some(names: Sequence[str], count: int) -> list[str]:
-    """`count` of the plain names, chosen by hash."""
-    plain = [name for name in names if name.isalpha()]
-    return sorted(plain, key=lambda name: hash64("junk", name))[:count]
 
 
 def _topic_html(text: str) -> str:
