@@ -1,0 +1,127 @@
+"""`quern plan` and `quern build`: what the pipelines are asked, and how their answers are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from corpus_tools.progress import progress
+from corpus_tools.screen import size, table
+from corpus_tools.status import done_rows
+from manifests.corpus import CorpusManifest
+from manifests.errors import UsageError
+from manifests.quantities import parse_percent
+from manifests.yamlfile import load_yaml
+
+if TYPE_CHECKING:
+    from pipelines.plan import Plan
+
+__all__ = ["build_text", "describe", "plan_text", "planned", "run_build"]
+
+
+def planned(
+    recipe: Path, out: Path | None, *, overrides: Sequence[str], sample: str | None, **options: bool
+) -> Plan:
+    """The plan of a recipe; its folder is corpora/NAME unless `out` names another.
+
+    Raises: RecipeError, UsageError.
+    """
+    from pipelines.plan import make_plan
+
+    share = _share(sample)
+    return make_plan(recipe, out or _default_out(recipe), overrides=overrides, sample=share, **options)
+
+
+def _share(sample: str | None) -> Fraction | None:
+    if sample is None:
+        return None
+    try:
+        return parse_percent(sample)
+    except ValueError as error:
+        raise UsageError(
+            f"--sample {sample}: {error}. Nothing was built. Write a share such as 5% or 0.1%."
+        ) from error
+
+
+def _default_out(recipe: Path) -> Path:
+    value, positions = load_yaml(recipe)
+    name = value.get("name") if isinstance(value, dict) else None
+    if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
+        raise UsageError(
+            f"{positions.file}:1:1: expected a `name:` for the corpus, got {name!r}. It names the folder "
+            "corpora/NAME. Add one, or give --out DIR."
+        )
+    return Path("corpora") / name
+
+
+def describe(plan: Plan, *, probe_seconds: float | None) -> dict[str, Any]:
+    """The plan's steps with what is done of them, and with a probe its time, disk and memory."""
+    answer: dict[str, Any] = {"out": str(plan.root), "steps": done_rows(plan.root, plan.describe())}
+    if probe_seconds is not None:
+        from pipelines.probe import probe
+
+        answer["probe"] = probe(plan, probe_seconds)
+    return answer
+
+
+def plan_text(answer: Mapping[str, Any]) -> str:
+    """The plan as a table, the probe's figures below it."""
+    rows = [
+        {
+            "step": row["step"],
+            "source": row.get("source"),
+            "does": ", ".join(row.get("steps") or [row["kind"]]),
+            "units": row.get("units"),
+            "done": row["done"],
+            "input": size(row["bytes"]) if row.get("bytes") is not None else None,
+            "state": _state(row),
+        }
+        for row in answer["steps"]
+    ]
+    probe = [{"estimate": name, "value": value} for name, value in answer.get("probe", {}).items()]
+    return table(rows, title=f"into {answer['out']}") + ("\n" + table(probe) if probe else "")
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    if row.get("units") is None:
+        return "done" if row["done"] else "new"
+    return "done" if row["done"] >= row["units"] else "begun" if row["done"] else "new"
+
+
+def run_build(plan: Plan, **options: Any) -> dict[str, Any]:
+    """Build, showing progress on stderr; returns what was built.
+
+    Raises: QuernError; Stopped after a signal, ready to go on.
+    """
+    from pipelines.executor import build
+
+    with progress() as show:
+        path = build(plan, on_event=show, **options)
+    manifest = CorpusManifest.read(path)
+    dropped = sum(v.n_dropped for v in manifest.verdicts if v.action == "drop")
+    return {
+        "manifest": str(path),
+        "digest": manifest.digest,
+        "documents": sum(p.n_docs for p in manifest.parts if p.final) - dropped,
+        "tokens": sum(p.n_tokens for p in manifest.partitions),
+        "steps": [
+            {"step": s.name, "source": s.source, "read": s.n_read, "kept": s.n_kept, "dropped": s.dropped}
+            for s in manifest.steps
+        ],
+        "missing_units": manifest.missing,
+    }
+
+
+def build_text(answer: Mapping[str, Any]) -> str:
+    """What was built: every step's account, then the manifest."""
+    rows = [{**row, "dropped": _reasons(row["dropped"])} for row in answer["steps"]]
+    counts = f"{answer['documents']:,} documents, {answer['tokens']:,} tokens"
+    missing = "".join(f"missing: {unit}\n" for unit in answer["missing_units"])
+    return table(rows) + missing + f"\n{answer['manifest']}  {answer['digest']}  {counts}\n"
+
+
+def _reasons(dropped: Mapping[str, int]) -> str:
+    heaviest = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{reason} {n:,}" for reason, n in heaviest)

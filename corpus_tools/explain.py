@@ -1,0 +1,358 @@
+"""One document's life: where it came from, every step it met, every value beside its limit, where it lies now.
+
+    DOC ──find──> a row of a part (kept, or dropped by a gather) or of the file of dropped ones beside it
+        ──steps of its source, in the recipe's order──> outcome, values, limits; a gather's evidence
+        ──documents tables──> shard and token range
+
+The rule that decided is the rule that explains: the stage is built again from the manifest's parameters, its
+`decide` is asked and its `limits` are shown. A user's own stage is code from elsewhere and is not run: its
+values are shown without limits.
+
+Price: ids, URLs, refs and paths of every part and dropped file are read once, then the rows found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from corpus_tools.expressions import evaluate
+from corpus_tools.open import Corpus, open_corpus
+from corpus_tools.screen import clean, table, tidy
+from manifests.commit import FileRef
+from manifests.corpus import PartEntry, StepEntry
+from manifests.errors import UsageError
+
+__all__ = ["Life", "Limit", "Place", "StepLife", "explain"]
+
+_KEYS = ("doc_id", "url", "ref", "origin")
+_ABOUT = ("url", "ref", "title", "date", "licence")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One thing a rule asks: the quantity as it is reckoned, its value here, the limit, the reason if it fails."""
+
+    reason: str
+    quantity: str
+    value: float | str | None
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepLife:
+    """What one step made of a document.
+
+    outcome: `read`, `kept`, `dropped`, `marked`, `passed by` (a route for other languages) or `only measured`
+    (the document was dropped before; one in 100 is measured to the end).
+    """
+
+    step: str
+    stage: str
+    kind: str
+    outcome: str
+    reason: str | None
+    values: dict[str, Any]
+    limits: list[Limit]
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a kept document's tokens lie: tokens [start, end) of a shard."""
+
+    shard: str
+    split: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Life:
+    """All that is known of one document."""
+
+    doc_id: str
+    source: str
+    about: dict[str, str]
+    origin: list[dict[str, Any]]
+    outcome: str
+    steps: list[StepLife]
+    places: list[Place]
+    opening: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The life as JSON."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """The life as a page."""
+        about = "".join(f"  {name:8} {tidy(value, 100)}\n" for name, value in self.about.items())
+        came = "".join(f"  from     {_origin_text(o)}\n" for o in self.origin)
+        lies = "".join(
+            f"  lies in  {p.shard} tokens {p.start:,} to {p.end:,} ({p.split})\n" for p in self.places
+        )
+        opening = f"  begins   {tidy(self.opening, 100)}\n" if self.opening else ""
+        head = f"{self.doc_id}  {clean(self.source)}  {self.outcome}\n"
+        return head + about + came + lies + opening + "\n" + "".join(_step_text(s) for s in self.steps)
+
+    __str__ = text
+
+
+def explain(folder: Path, document: str, *, at_most: int = 10) -> list[Life]:
+    """The lives of the documents that `document` names: an id or 8 digits of it, a URL, a ref, a path's beginning.
+
+    Raises: UsageError when none matches; DamageError.
+    """
+    corpus = open_corpus(folder)
+    lives = [_life(corpus, found) for found in _take(_find(corpus, document), at_most)]
+    if not lives:
+        raise UsageError(
+            f"{document}: expected a document id, a URL, a ref or the beginning of a path, found none like it in "
+            f"{folder}. Nothing can be explained. `quern audit {folder}` lists its sources and domains."
+        )
+    return lives
+
+
+def _take(found: Iterator[_Found], n: int) -> Iterator[_Found]:
+    for _, item in zip(range(n), found, strict=False):
+        yield item
+
+
+# --- finding ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One row: its values, and the part and row it stands in (part None for a row of a file of dropped ones)."""
+
+    row: pa.Table
+    part: PartEntry | None
+    index: int
+
+
+def _find(corpus: Corpus, query: str) -> Iterator[_Found]:
+    for part in corpus.manifest.parts:
+        if part.final:
+            yield from _find_in(corpus, part.part, query, part)
+        if part.dropped is not None:
+            yield from _find_in(corpus, part.dropped, query, None)
+
+
+def _find_in(corpus: Corpus, ref: FileRef, query: str, part: PartEntry | None) -> Iterator[_Found]:
+    with pq.ParquetFile(ref.check(corpus.root), page_checksum_verification=True) as file:
+        first = 0
+        for group in range(file.num_row_groups):
+            keys = file.read_row_group(group, columns=list(_KEYS)).combine_chunks()
+            rows = np.flatnonzero(_matches(keys, query))
+            whole = file.read_row_group(group) if len(rows) else None
+            for row in rows.tolist():
+                assert whole is not None
+                yield _Found(whole.slice(row, 1), part, first + row)
+            first += len(keys)
+
+
+def _matches(keys: pa.Table, query: str) -> Any:
+    """bool[n_docs]: rows that `query` names."""
+    found = np.zeros(len(keys), dtype=np.bool_)
+    if re.fullmatch(r"[0-9a-fA-F]{8,32}", query):
+        ids = keys.column("doc_id").cast(pa.binary())
+        low, high = (pa.scalar(bytes.fromhex(query.ljust(32, c)), pa.binary()) for c in "0f")
+        found |= _true(pc.and_(pc.greater_equal(ids, low), pc.less_equal(ids, high)))
+    for name in ("url", "ref"):
+        found |= _true(pc.equal(keys.column(name), query))
+    for origins in keys.column("origin").chunks:
+        starts = _true(pc.starts_with(origins.flatten().field("path"), pattern=query))
+        found[pc.list_parent_indices(origins).to_numpy()[starts]] = True
+    return found
+
+
+def _true(mask: Any) -> Any:
+    return np.asarray(pc.fill_null(mask, fill_value=False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+# --- one document ----------------------------------------------------------------------------------
+
+
+def _life(corpus: Corpus, found: _Found) -> Life:
+    row = found.row.to_pylist()[0]
+    doc_id, source = row["doc_id"], row["source"]
+    steps = list(_steps(corpus, found, row))
+    ends = [s for s in steps if s.outcome == "dropped"]
+    return Life(
+        doc_id=doc_id.hex(),
+        source=source,
+        about={name: row[name] for name in _ABOUT if row.get(name)},
+        origin=row["origin"],
+        outcome=f"dropped by {ends[0].step}: {ends[0].reason}" if ends else "kept",
+        steps=steps,
+        places=[] if ends else list(_places(corpus, source, doc_id)),
+        opening=(row.get("text") or "")[:300] or None,
+    )
+
+
+def _steps(corpus: Corpus, found: _Found, row: dict[str, Any]) -> Iterator[StepLife]:
+    gone = False
+    for step in corpus.steps_of(row["source"]):
+        if step.kind in ("save", "tokens"):
+            continue
+        life = (
+            _gathered(corpus, step, found) if step.kind == "gather" else _stepped(step, found, row, gone=gone)
+        )
+        if life is not None:
+            yield life
+            gone = gone or life.outcome == "dropped"
+
+
+def _stepped(step: StepEntry, found: _Found, row: dict[str, Any], *, gone: bool) -> StepLife | None:
+    stage = _stage(step)
+    values = _values(step, stage, row)
+    outcome, reason = _outcome(step, row, gone=gone)
+    measured = any(v is not None for v in values.values())
+    route = getattr(stage, "route", None)
+    if gone and not measured:
+        return None
+    if route and row.get("language") not in route and not gone:
+        outcome = "passed by"
+    elif step.kind == "rule" and stage is not None and measured and outcome != "dropped":
+        reason = _decided(stage, step, found.row)
+        outcome = outcome if reason is None or gone else "marked" if step.action == "mark" else outcome
+    limits = _limits(stage, step, row) if measured else []
+    return StepLife(step.name, step.stage, step.kind, outcome, reason, values, limits, _remark(step, stage))
+
+
+def _outcome(step: StepEntry, row: dict[str, Any], *, gone: bool) -> tuple[str, str | None]:
+    if row.get("dropped_step") == step.name:
+        return "dropped", row["dropped_reason"]
+    return "only measured" if gone else "read" if step.kind == "read" else "kept", None
+
+
+def _values(step: StepEntry, stage: Any, row: dict[str, Any]) -> dict[str, Any]:
+    prefix = f"{step.name}."
+    written = [name for name in getattr(stage, "writes", ()) if name in row]
+    own = {name.removeprefix(prefix): row[name] for name in row if name.startswith(prefix)}
+    return {**{name: row[name] for name in written}, **own}
+
+
+def _remark(step: StepEntry, stage: Any) -> str:
+    if stage is None and step.kind == "rule":
+        return "a stage of the user's own: its limits are in its file"
+    if stage is not None and stage.version != step.version:
+        return f"decided by version {step.version}; this Quern has version {stage.version}, whose limits may differ"
+    return ""
+
+
+@cache
+def _stage_of(stage: str, params: str) -> Any:
+    import json
+
+    from pipelines.registry import STAGES, stage_class
+
+    return stage_class(stage).model_validate(json.loads(params)) if stage in STAGES else None
+
+
+def _stage(step: StepEntry) -> Any:
+    from manifests.digest import canonical
+
+    return _stage_of(step.stage, canonical(step.params).decode())
+
+
+def _decided(stage: Any, step: StepEntry, row: pa.Table) -> str | None:
+    """The reason for which a rule would drop this row, from its saved values."""
+    prefix = f"{step.name}."
+    values = {name: _array(row, name) for name in row.column_names if "." in name or name in stage.writes}
+    own = {name.removeprefix(prefix): array for name, array in values.items() if name.startswith(prefix)}
+    verdict = int(stage.decide({**values, **own})[0])
+    return stage.reasons[verdict - 1] if verdict else None
+
+
+def _array(row: pa.Table, name: str) -> Any:
+    array = row.column(name).combine_chunks()
+    plain = (
+        pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or pa.types.is_boolean(array.type)
+    )
+    return array.to_numpy(zero_copy_only=False) if plain else array
+
+
+def _limits(stage: Any, step: StepEntry, row: dict[str, Any]) -> list[Limit]:
+    if stage is None or step.kind != "rule":
+        return []
+    prefix = f"{step.name}."
+    names = {**row, **{name.removeprefix(prefix): v for name, v in row.items() if name.startswith(prefix)}}
+    return [
+        Limit(reason, text, evaluate(text, names), limit) for reason, (text, limit) in stage.limits().items()
+    ]
+
+
+def _gathered(corpus: Corpus, step: StepEntry, found: _Found) -> StepLife | None:
+    if found.part is None:
+        return None
+    entries = [v for v in corpus.verdicts_of(found.part) if v.step == step.name]
+    if not entries or _dropped_before(corpus, step, found):
+        return None
+    path = entries[0].verdict.check(corpus.root)
+    row = pq.read_table(path).slice(found.index, 1).to_pylist()[0]
+    verdict = row.pop("verdict") or 0
+    reason = step.reasons[verdict - 1] if verdict else None
+    outcome = "kept" if not verdict else "marked" if entries[0].action == "mark" else "dropped"
+    evidence = {name: _shown(value) for name, value in row.items() if value is not None}
+    return StepLife(step.name, step.stage, step.kind, outcome, reason, evidence, [])
+
+
+def _dropped_before(corpus: Corpus, step: StepEntry, found: _Found) -> bool:
+    assert found.part is not None
+    for entry in corpus.verdicts_of(found.part):
+        if entry.step == step.name:
+            return False
+        if entry.action == "drop" and entry.n_dropped:
+            table = pq.read_table(entry.verdict.check(corpus.root), columns=["verdict"])
+            if table.column("verdict")[found.index].as_py():
+                return True
+    return False
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_shown(v) for v in value]
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def _places(corpus: Corpus, source: str, doc_id: bytes) -> Iterator[Place]:
+    for partition in (p for p in corpus.manifest.partitions if p.source == source):
+        for shard in partition.shards:
+            path = shard.documents.check(corpus.root)
+            found = pq.read_table(path, columns=["doc_id", "start", "end"], filters=[("doc_id", "=", doc_id)])
+            for row in found.to_pylist():
+                yield Place(shard.shard.path, partition.split, row["start"], row["end"])
+
+
+# --- text ------------------------------------------------------------------------------------------
+
+
+def _origin_text(origin: dict[str, Any]) -> str:
+    record = f" record {origin['record_id']}" if origin.get("record_id") else ""
+    return clean(f"{origin['path']} offset {origin['offset']:,} length {origin['length']:,}{record}")
+
+
+def _step_text(step: StepLife) -> str:
+    outcome = step.outcome.upper() if step.outcome in ("dropped", "marked") else step.outcome
+    why = f": {step.reason}" if step.reason else ""
+    rows = [_limit_row(step, limit) for limit in step.limits]
+    shown = {lim.quantity for lim in step.limits}
+    rows += [{"value": n, "is": v, "limit": "", "else": ""} for n, v in step.values.items() if n not in shown]
+    lines = table(rows).replace("\n", "\n      ").rstrip() if rows else ""
+    remark = f"      ({step.remark})\n" if step.remark else ""
+    return f"  {step.step:22} {outcome}{clean(why)}\n" + remark + (f"      {lines}\n" if lines else "")
+
+
+def _limit_row(step: StepLife, limit: Limit) -> dict[str, Any]:
+    here = "  <--" if limit.reason == step.reason else ""
+    return {"value": limit.quantity, "is": limit.value, "limit": limit.limit, "else": limit.reason + here}

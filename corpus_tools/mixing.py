@@ -1,0 +1,31 @@
+"""`quern mix check`: whether the corpora can feed a mix, as a table, before any GPU hour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from corpus_tools.screen import table
+from manifests.mixfile import check, load_mix
+
+__all__ = ["checked", "mix_text"]
+
+
+def checked(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The mix's digest, rows and tokens, and a row for every source.
+
+    Raises: UsageError for whatever the trainer would refuse.
+    """
+    mix = load_mix(path, overrides).manifest
+    rows = [asdict(row) for row in check(mix)]
+    tokens = mix.n_rows * mix.seq_len
+    return {"name": mix.name, "digest": mix.digest, "rows": mix.n_rows, "tokens": tokens, "sources": rows}
+
+
+def mix_text(answer: Mapping[str, Any]) -> str:
+    """The check as a table."""
+    rows = [{**row, "licences": ", ".join(row["licences"])} for row in answer["sources"]]
+    head = f"{answer['name']}: {answer['tokens']:,} tokens in {answer['rows']:,} rows, mix {answer['digest']}"
+    return table(rows, title=head)

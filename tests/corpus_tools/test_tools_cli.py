@@ -1,0 +1,149 @@
+"""The `quern` command: exit codes, streams, refusals in words, and that no text drives a terminal."""
+
+import json
+import shutil
+
+import pytest
+from click.testing import CliRunner
+from fabricated import fabricate, fabricate_run
+
+from corpus_tools.cli import main
+from corpus_tools.screen import clean, size, table
+from manifests.errors import MissingFileError
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return fabricate(tmp_path_factory.mktemp("cli") / "corpus")
+
+
+def quern(*args, **options):
+    return CliRunner().invoke(main, [str(a) for a in args], **options)
+
+
+def test_every_verb_of_the_grammar_is_there():
+    assert set(main.commands) >= {
+        *(
+            "demo",
+            "init",
+            "plan",
+            "build",
+            "status",
+            "verify",
+            "audit",
+            "explain",
+            "trace",
+            "train",
+            "sample",
+        ),
+        *("mix", "doctor"),
+    }
+    assert set(main.commands["mix"].commands) >= {"check"}
+
+
+@pytest.mark.parametrize("verb", ["status", "verify", "audit"])
+def test_a_verb_about_a_corpus_answers_on_stdout_and_as_json(store, verb):
+    plain = quern(verb, store.root)
+    assert (plain.exit_code, plain.stderr) == (0, "")
+    assert store.manifest.digest in plain.stdout
+    as_json = quern(verb, store.root, "--json")
+    assert as_json.exit_code == 0
+    assert store.manifest.digest in json.dumps(json.loads(as_json.stdout))
+
+
+def test_verify_ends_with_1_when_something_is_wrong(store, tmp_path):
+    copy = shutil.copytree(store.root, tmp_path / "corpus")
+    (copy / "stray").write_bytes(b"?")
+    result = quern("verify", copy)
+    assert result.exit_code == 1
+    assert "no manifest of this store names it" in result.stdout
+    assert json.loads(quern("verify", copy, "--json").stdout)["sound"] is False
+
+
+def test_a_damaged_corpus_ends_with_1_and_words(store, tmp_path):
+    copy = shutil.copytree(store.root, tmp_path / "corpus")
+    (copy / "corpus.json").write_bytes(b"{}")
+    result = quern("audit", copy)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "corpus.json" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("explain", "{corpus}", "https://example.org/none"),
+        ("trace", "{run}", "--step", "0"),
+        ("trace", "{run}"),
+        ("plan", "no-such-file.yaml"),
+        ("pln",),
+        ("verify", "{corpus}", "--deeep"),
+        ("init",),
+    ],
+)
+def test_wrong_use_ends_with_2_and_writes_to_stderr_alone(store, tmp_path, args):
+    run = fabricate_run(tmp_path / "run", store)
+    result = quern(*(a.format(corpus=store.root, run=run) for a in args))
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr
+
+
+def test_a_missing_corpus_ends_with_the_commands_that_make_one(tmp_path):
+    result = quern("verify", tmp_path / "none")
+    assert result.exit_code == 1
+    assert "quern build" in result.stderr
+
+
+def test_a_traceback_is_shown_when_it_is_asked_for(tmp_path):
+    result = quern("verify", tmp_path / "none", env={"QUERN_TRACEBACK": "1"})
+    assert isinstance(result.exception, MissingFileError)
+
+
+def test_trace_and_its_inverse_answer_as_json(store, tmp_path):
+    run = fabricate_run(tmp_path / "run", store)
+    read = json.loads(quern("trace", run, "--step", "1:3", "--json").stdout)
+    assert {row["step"] for row in read} == {1, 2}
+    back = json.loads(quern("trace", run, "--doc", read[0]["doc_id"], "--json").stdout)
+    assert read[0]["row"] in {row["row"] for row in back}
+
+
+def test_a_mix_that_can_be_fed_is_checked_and_one_that_cannot_is_refused_at_its_line(store, tmp_path):
+    run = fabricate_run(tmp_path / "run", store)
+    answer = quern("mix", "check", run / "mix.yaml", "--json")
+    assert answer.exit_code == 0
+    assert {row["source"] for row in json.loads(answer.stdout)["sources"]} == {"web", "books"}
+    refused = quern("mix", "check", run / "mix.yaml", "--set", "phases.0.tokens=9M")
+    assert refused.exit_code == 2
+    assert "mix.yaml:6:" in refused.stderr
+
+
+HOSTILE = "a\x1b]0;owned\x07b\x9bc\u202ed\u2066e\x7ff\rg\u200bh"
+
+
+def test_text_that_could_drive_a_terminal_is_shown_as_escapes():
+    shown = clean(HOSTILE)
+    assert shown == "a\\x1b]0;owned\\x07b\\x9bc\\u202ed\\u2066e\\x7ff\\x0dg\\u200bh"
+    assert clean("Ελλάδα 中文 नमस्ते می‌خواهم 👩‍🔬\tand\n") == "Ελλάδα 中文 नमस्ते می‌خواهم 👩‍🔬\tand\n"
+
+
+def test_a_table_is_clean_and_keeps_a_row_on_a_line():
+    shown = table([{"name": HOSTILE + "\nx", "n": 1234567}, {"name": "中文", "n": None}])
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) == 3
+    assert "1,234,567" in shown
+
+
+def test_an_error_that_quotes_a_corpus_is_clean(tmp_path):
+    result = quern("verify", f"{tmp_path}/\x1b[2Jnone")
+    assert "\x1b" not in result.stderr
+
+
+def test_a_size_has_the_unit_a_person_would_choose():
+    assert [size(n) for n in (0, 999, 1000, 5_347_123, 2 * 10**12)] == [
+        "0 B",
+        "999 B",
+        "1.0 kB",
+        "5.3 MB",
+        "2.0 TB",
+    ]
