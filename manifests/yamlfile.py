@@ -31,6 +31,7 @@ from manifests.mistakes import describe_mistakes, did_you_mean, shown
 from manifests.quantities import Count, Percent, Share, parse_count, parse_share
 
 __all__ = [
+    "REMEDY",
     "Count",
     "Loc",
     "Percent",

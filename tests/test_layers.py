@@ -35,7 +35,8 @@ ONLY_IN = {
 # Whatever unpickles runs code that a file brought along.
 UNSAFE_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 UNSAFE_CALLS = {"torch.load", "torch.save", "pandas.read_pickle"}
-MAY_CATCH_ALL = {("pipelines/run.py", "run_task")}
+# A watched child answers its parent whatever happened; its answer is the report.
+MAY_CATCH_ALL = {("pipelines/run.py", "run_task"), ("pipelines/child.py", "_answer")}
 
 
 def sources(*packages: str) -> list[Path]:
@@ -134,7 +135,7 @@ def test_nothing_unpickles(path):
 
 
 @pytest.mark.parametrize("path", sources(*OURS), ids=label)
-def test_only_run_task_catches_everything(path):
+def test_only_a_task_s_own_frame_catches_everything(path):
     assert broad_handlers(tree_of(path), label(path)) == []
 
 

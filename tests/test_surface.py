@@ -2,10 +2,10 @@
 
 import ast
 import importlib
+import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -33,12 +33,6 @@ def body_of(name: str) -> list[ast.stmt]:
     return ast.parse(path.read_text(encoding="utf-8")).body
 
 
-def defined(body: list[ast.stmt]) -> set[str]:
-    """Returns the public functions and classes that a module defines itself."""
-    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    return {node.name for node in body if isinstance(node, kinds) and not node.name.startswith("_")}
-
-
 def exported(body: list[ast.stmt]) -> list[str] | None:
     """Returns the names in a module's `__all__`, or None where it has none."""
     for node in body:
@@ -54,29 +48,31 @@ def reading_order(name: str) -> tuple[int, list[str | int]]:
     return kind, [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", name)]
 
 
-def is_script(body: list[ast.stmt]) -> bool:
-    return isinstance(body[-1], ast.If) and "__main__" in ast.unparse(body[-1].test) if body else False
+OURS = {name: exported(body_of(name)) for name in modules()}
 
 
 @pytest.mark.parametrize("name", modules())
-def test_a_module_exports_every_public_name_in_order(name):
-    body = body_of(name)
-    names = exported(body)
-    if names is None:
-        assert is_script(body) or not defined(body), (
-            f"{name} defines {sorted(defined(body))} and has no __all__"
-        )
-        return
+def test_a_module_lists_what_it_exports_in_order(name):
+    names = OURS[name] or []
     assert names == sorted(set(names), key=reading_order)
-    assert sorted(defined(body) - set(names)) == []
+    assert [public for public in names if not hasattr(importlib.import_module(name), public)] == []
 
 
-@pytest.mark.parametrize(
-    "name", [package for package in PACKAGES if (ROOT / package / "__init__.py").exists()]
-)
-def test_every_name_a_package_exports_is_there(name):
-    package = importlib.import_module(name)
-    assert [public for public in package.__all__ if not hasattr(package, public)] == []
+@pytest.mark.parametrize("name", modules())
+def test_a_module_uses_only_what_another_exports(name):
+    unlisted = [
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.Module(body_of(name), []))
+        if isinstance(node, ast.ImportFrom) and node.module in OURS
+        for alias in node.names
+        if alias.name not in (OURS[node.module] or []) and f"{node.module}.{alias.name}" not in OURS
+    ]
+    assert unlisted == []
+
+
+@pytest.mark.parametrize("name", [name for name in PACKAGES if name in OURS])
+def test_a_package_says_what_it_exports(name):
+    assert OURS[name] is not None
 
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:
@@ -86,12 +82,13 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
 
 
 def quickest(*args: str) -> float:
-    """Returns the seconds of the quickest of five runs."""
+    """Returns the processor seconds of the quickest of five runs: a busy machine does not slow them."""
     spans = []
     for _ in range(5):
-        start = time.perf_counter()
+        before = os.times()
         run(*args)
-        spans.append(time.perf_counter() - start)
+        after = os.times()
+        spans.append(sum(after[2:4]) - sum(before[2:4]))
     return min(spans)
 
 
