@@ -27,6 +27,7 @@ __all__ = [
     "CorpusManifest",
     "PartEntry",
     "Partition",
+    "Ref",
     "ShardEntry",
     "SourceEntry",
     "StepEntry",

@@ -31,7 +31,7 @@ import xxhash
 from manifests.commit import FileRef, commit_file
 from manifests.errors import DigestError, FormatError, MissingFileError
 
-__all__ = ["BLOCK", "HEADER", "Shard", "ShardHeader", "TokenStream", "token_dtype", "write_shard"]
+__all__ = ["BLOCK", "HEADER", "Shard", "ShardHeader", "TokenStream", "Tokens", "token_dtype", "write_shard"]
 
 MAGIC = b"QUERNTOK"
 VERSION = 1

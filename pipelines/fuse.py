@@ -27,7 +27,7 @@ from pipelines.batch import DOCUMENT, PAYLOAD, Batch, text_view
 from pipelines.spans import apply_spans
 from pipelines.stage import Edit, Rewrite, Rule, Stage
 
-__all__ = ["DROPPED_TEXT", "Fuse", "Step", "empty_batch", "is_probe"]
+__all__ = ["DROPPED_TEXT", "QUARANTINE_REASONS", "Fuse", "Step", "empty_batch", "is_probe"]
 
 # Texts kept of dropped documents: so many per step, reason and unit, each cut here.
 DROPPED_TEXT = 1000

@@ -52,6 +52,7 @@ __all__ = [
     "Spans",
     "Split",
     "Stage",
+    "Verdicts",
     "first_failing",
 ]
 

@@ -25,7 +25,7 @@ from bisect import bisect_left, bisect_right
 from pathlib import Path
 from typing import Literal, Self
 
-__all__ = ["Inflated", "Stored", "begins_record", "find_sync"]
+__all__ = ["MAGIC", "Inflated", "Stored", "begins_record", "find_sync"]
 
 MAGIC = b"\x1f\x8b\x08"
 _BLOCK = 1 << 20
