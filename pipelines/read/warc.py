@@ -33,7 +33,12 @@ class Warc(Read):
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("payload", "content_type")
     libraries: ClassVar[tuple[str, ...]] = ("fastwarc",)
-    default_steps: ClassVar[tuple[str, ...]] = ("extract", "language: {keep: [en]}", "gopher_repetition", "gopher_quality")
+    default_steps: ClassVar[tuple[str, ...]] = (
+        "extract",
+        "language: {keep: [en]}",
+        "gopher_repetition",
+        "gopher_quality",
+    )
     reasons: ClassVar[tuple[str, ...]] = (
         "warcinfo",
         "request",

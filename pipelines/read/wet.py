@@ -28,7 +28,11 @@ class Wet(Read):
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("text",)
     libraries: ClassVar[tuple[str, ...]] = ("fastwarc",)
-    default_steps: ClassVar[tuple[str, ...]] = ("language: {keep: [en]}", "gopher_repetition", "gopher_quality")
+    default_steps: ClassVar[tuple[str, ...]] = (
+        "language: {keep: [en]}",
+        "gopher_repetition",
+        "gopher_quality",
+    )
     reasons: ClassVar[tuple[str, ...]] = ("warcinfo", "other_record", "not_utf8", "no_body", *FLAWS)
 
     max_bytes: int = 32 << 20
