@@ -8,6 +8,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13,$(shell co
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PEERS := .venv-peers/bin
+PEERS_READY := $(if $(wildcard benchmarks/peers.txt),.venv-peers/.installed)
 
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
@@ -31,7 +32,7 @@ format: .venv/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/.installed .venv-peers/.installed
+bench: .venv/.installed $(PEERS_READY)
 	for file in benchmarks/*.py; do QUERN_PEERS=$(PEERS)/python $(BIN)/python $$file || exit 1; done
 
 # torch goes first and alone: a processor-only wheel named +cpu then wins over the one with CUDA.
