@@ -40,7 +40,7 @@ from pipelines.batch import Batch, Values
 from pipelines.filters.labels import SPACED, UNSPACED
 from pipelines.stage import Rule, Verdicts, first_failing
 
-__all__ = ["Language", "identify", "load_model"]
+__all__ = ["Language", "four_windows", "identify", "load_model"]
 
 LID_176_SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
 N_WINDOWS = 4

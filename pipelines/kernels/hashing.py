@@ -3,9 +3,9 @@
     xxh32(data, start, stop, seed) -> uint32       shingles of MinHash
     xxh64(data, start, stop, seed) -> uint64       table lookups inside kernels
     sha1_32(data, start, stop, block, words)       SHA-1, its first 32 bits, as datasketch's default
-    hash_documents(data, offsets) -> uint64[n_docs, 2]     128 bits of each document, for exact duplicates
+    xxh64_spans(data, offsets, seed) -> uint64[n_docs]     of every document; likewise the other two
 
-They are helpers for other kernels (no call costs a Python object). numba widens what it computes on
+The first three are helpers for other kernels (no call costs a Python object). numba widens what it computes on
 32-bit integers to 64 bits, so xxh32 and SHA-1 work in uint64 and cut to 32 bits where a bit could
 come back down (before a right shift or a rotation).
 
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 
-__all__ = ["hash_documents", "sha1_32", "xxh32", "xxh64"]
+__all__ = ["sha1_32", "sha1_32_spans", "xxh32", "xxh32_spans", "xxh64", "xxh64_spans"]
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -190,24 +190,6 @@ def _swap32(x: np.uint64) -> np.uint64:
     """The four bytes of `x` in the other order."""
     high = (x & np.uint64(0xFF)) << np.uint64(24) | (x & np.uint64(0xFF00)) << np.uint64(8)
     return high | x >> np.uint64(8) & np.uint64(0xFF00) | x >> np.uint64(24) & np.uint64(0xFF)
-
-
-@kernel(f"uint64[:, ::1]({BYTES}, {OFFSETS})")
-def _hash_documents(data: Bytes, offsets: Offsets) -> U64s:
-    hashes = np.empty((len(offsets) - 1, 2), np.uint64)
-    for doc in range(len(offsets) - 1):
-        hashes[doc, 0] = xxh64(data, offsets[doc], offsets[doc + 1], np.uint64(0))
-        hashes[doc, 1] = xxh64(data, offsets[doc], offsets[doc + 1], _P64_1)
-    return hashes
-
-
-def hash_documents(data: Bytes, offsets: Offsets) -> U64s:
-    """128 bits of each document, `uint64[n_docs, 2]`: xxh64 with seed 0 and with seed 0x9E3779B185EBCA87.
-
-    Two passes at memory speed. Equal bytes have equal rows; unequal ones of a trillion documents
-    share a row with a chance near 10^-15 if nobody builds collisions on purpose.
-    """
-    return _hash_documents(data, offsets)
 
 
 @kernel(f"uint32[::1]({BYTES}, {OFFSETS}, uint64)")

@@ -35,7 +35,16 @@ from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 from pipelines.kernels.unicode import PUNCT, SPACE, UNSPACED, character_classes, lower_deltas
 from pipelines.kernels.words import byte_at, decode, encode
 
-__all__ = ["Shingles", "permutations", "shingle", "sign", "sketch"]
+__all__ = [
+    "Shingles",
+    "normalise",
+    "permutations",
+    "shingle",
+    "shingle_documents",
+    "sign",
+    "sign_documents",
+    "sketch",
+]
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -56,7 +65,7 @@ class Shingles(NamedTuple):
 
 
 @inline
-def _normalise(
+def normalise(
     data: Bytes, start: int, stop: int, classes: Bytes, lower: npt.NDArray[np.int32],
     out: Bytes, starts: Offsets,
 ) -> int:  # fmt: skip
@@ -120,7 +129,7 @@ def shingle_documents(
     ends = np.zeros(len(offsets), np.int64)
     n_hashes = 0
     for doc in range(len(offsets) - 1):
-        n_words = _normalise(data, offsets[doc], offsets[doc + 1], classes, lower, out, starts)
+        n_words = normalise(data, offsets[doc], offsets[doc + 1], classes, lower, out, starts)
         n_shingles = max(n_words - n_gram + 1, min(n_words, 1))
         width = min(n_gram, n_words)
         size = 16

@@ -10,7 +10,7 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.kernels.hashing import hash_documents, sha1_32_spans, xxh32_spans, xxh64_spans
+from pipelines.kernels.hashing import sha1_32_spans, xxh32_spans, xxh64_spans
 from tests.kernels.texts import as_arrays
 
 SPANS = [np.random.default_rng(n).bytes(n) for n in range(301)]
@@ -40,10 +40,3 @@ def test_hashes_of_random_bytes_are_right(docs: list[bytes], seed: int) -> None:
     assert xxh32_spans(*arrays, np.uint64(seed)).tolist() == [xxhash.xxh32_intdigest(d, seed) for d in docs]
     assert xxh64_spans(*arrays, np.uint64(seed)).tolist() == [xxhash.xxh64_intdigest(d, seed) for d in docs]
     assert sha1_32_spans(*arrays).tolist() == [sha1_low(doc) for doc in docs]
-
-
-@many
-@given(spans)
-def test_a_documents_128_bits_are_two_seeded_xxh64(docs: list[bytes]) -> None:
-    expected = [[xxhash.xxh64_intdigest(d, 0), xxhash.xxh64_intdigest(d, 0x9E3779B185EBCA87)] for d in docs]
-    assert hash_documents(*as_arrays(docs)).tolist() == expected
