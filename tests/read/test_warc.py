@@ -170,7 +170,11 @@ def test_a_file_whose_first_byte_is_damaged_is_still_read(tmp_path: Path) -> Non
 
 
 def test_old_versions_bare_line_feeds_and_lower_case_are_read(tmp_path: Path) -> None:
-    records = [page(0, eol=b"\n"), page(1).replace(b"WARC/1.0", b"WARC/0.18"), page(2).lower()]
+    records = [
+        page(0, eol=b"\n"),
+        page(1).replace(b"WARC/1.0", b"WARC/0.18"),
+        page(2).replace(b"WARC/1.0", b"warc/1.0"),
+    ]
     for data in (b"".join(records), members(records)):
         assert reasons(rows(Warc(), source(tmp_path / "a", data))) == [""] * 3
 

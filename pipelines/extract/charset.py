@@ -1,0 +1,87 @@
+"""Bytes of a page as text, in the encoding a browser would settle on, or a better one.
+
+    byte order mark  >  valid UTF-8 with something beyond ASCII  >  HTTP header  >  <meta>  >  detection
+
+Servers declare ISO-8859-1 for pages that are UTF-8, so bytes that are valid UTF-8 win over a declaration:
+text in another encoding is hardly ever valid UTF-8. A page cut in the middle of a character is still valid.
+A declared encoding that fails is followed by the next one. Price: 1 decode, detection only for undeclared
+pages (1 ms).
+
+Source: WHATWG, Encoding standard, labels and sniffing; resiliparse's uchardet for the last resort.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
+
+__all__ = ["decode_page"]
+
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_HEADER = re.compile(r"charset\s*=\s*[\"']?([\w.:+-]+)", re.IGNORECASE)
+_META = re.compile(rb"<meta[^>]{0,400}?charset\s*=\s*[\"']?([\w.:+-]+)", re.IGNORECASE)
+# Encodings whose bytes are all ASCII, so that being valid UTF-8 says nothing.
+_SEVEN_BIT = ("iso2022", "utf-7", "hz")
+_MAX_LOST_FRAC = 0.1
+_FEW_LOST_FRAC = 0.01
+
+
+def decode_page(data: bytes, content_type: str | None) -> str | None:
+    """The text of a page; None when more than a tenth of it cannot be decoded in any encoding it may have."""
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            return _settled(data[len(mark) :].decode(name, "replace"))
+    declared = _declared(data, content_type)
+    if not any(name.startswith(_SEVEN_BIT) for name in declared) and (text := _as_utf8(data)) is not None:
+        return text
+    for name in declared:
+        if (text := _decode(data, name)) is not None:
+            return text
+    return _settled(data.decode(_python_name(detect_encoding(data) or "utf-8") or "utf-8", "replace"))
+
+
+def _declared(data: bytes, content_type: str | None) -> list[str]:
+    """Python's names of the encodings that the header and the page declare."""
+    header = _HEADER.search(content_type or "")
+    meta = _META.search(data[:4096])
+    names = [header.group(1)] if header else []
+    names += [meta.group(1).decode("ascii", "replace")] if meta else []
+    return [name for n in names if (name := _python_name(n))]
+
+
+def _python_name(label: str) -> str | None:
+    """The codec for a label as browsers map it (latin-1 is windows-1252); None for an unknown one."""
+    mapped = map_encoding_to_html5(label, fallback_utf8=False)
+    try:
+        name = codecs.lookup(mapped or label).name
+    except LookupError:
+        return None
+    # A <meta> that could be read at all is not UTF-16, and codecs like rot13 or zip decode no text.
+    return None if name.startswith(("utf-16", "utf-32")) or not _is_text_codec(name) else name
+
+
+def _is_text_codec(name: str) -> bool:
+    try:
+        return isinstance(b"".decode(name), str)
+    except (LookupError, UnicodeError):
+        return False
+
+
+def _as_utf8(data: bytes) -> str | None:
+    try:
+        # Not final: a page that a crawler cut inside a character is valid up to there.
+        return codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return None
+
+
+def _decode(data: bytes, name: str) -> str | None:
+    """The text where nearly all of it decodes: one broken byte is no other encoding."""
+    text = data.decode(name, "replace")
+    return text if text.count("\ufffd") <= _FEW_LOST_FRAC * len(text) else None
+
+
+def _settled(text: str) -> str | None:
+    return text if text.count("\ufffd") <= _MAX_LOST_FRAC * len(text) else None

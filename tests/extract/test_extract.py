@@ -1,0 +1,224 @@
+"""HTML to text: what must be there, what must not, and what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests.errors import UsageError
+from pipelines.batch import Batch, BatchBuilder, Record
+from pipelines.extract import Extract, extract_text
+from pipelines.extract.charset import decode_page
+from pipelines.extract.page import page_title
+
+HTML = Path(__file__).parents[2].parent / "shared" / "data" / "html"
+PROSE = "The kettle stood on the stove and nobody spoke until the water sang. " * 8
+
+
+def batch(*pages: bytes | None, media: str = "text/html") -> Batch:
+    builder = BatchBuilder("web", with_payload=True)
+    for i, page in enumerate(pages):
+        list(builder.add(Record("a.warc", i, 0, 0, payload=page, content_type=media)))
+    (made,) = builder.flush()
+    return made
+
+
+def reasons(step: Extract, *pages: bytes | None) -> list[str]:
+    texts, verdicts = step.text(batch(*pages))
+    assert [t is None for t in texts.to_pylist()] == [
+        v > 0 or p is None for v, p in zip(verdicts, pages, strict=True)
+    ]
+    return ["" if v == 0 else step.reasons[v - 1] for v in verdicts]
+
+
+def test_text_of_a_page_is_its_main_content_with_entities_resolved() -> None:
+    items = f"<ul><li>{PROSE}<li>{PROSE}</ul>"
+    page = f"<nav><a href=/>Home</a></nav><main><h1>Tea &amp; cake</h1><p>{PROSE}</p>{items}</main>"
+    text = extract_text(page)
+    assert text.startswith("Tea & cake")
+    assert PROSE.strip() in text
+    assert text.count("• The kettle") == 2
+    assert "Home" not in text
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<script>LEAK</script>",
+        "<style>.LEAK{}</style>",
+        "<noscript>LEAK</noscript>",
+        "<template>LEAK</template>",
+        "<!-- LEAK -->",
+        "<p hidden>LEAK</p>",
+        "<p style='display:none'>LEAK</p>",
+        "<p style='visibility:hidden'>LEAK</p>",
+        "<svg><title>LEAK</title><text>LEAK</text></svg>",
+        "<canvas>LEAK</canvas>",
+        "<iframe>LEAK</iframe>",
+        "<noframes>LEAK</noframes>",
+        "<dialog open>LEAK</dialog>",
+        "<select><option>LEAK</select>",
+        "<textarea>LEAK</textarea>",
+        "<button>LEAK</button>",
+        "<img alt=LEAK>",
+        "<input value=LEAK>",
+    ],
+)
+def test_what_a_reader_does_not_see_is_not_text(hidden: str) -> None:
+    text = extract_text(f"<html><body><main><p>{PROSE}</p>{hidden}<p>{PROSE}</p></main></body></html>")
+    assert "LEAK" not in text
+    assert text.count("kettle") == 16
+
+
+def test_controls_and_surrogates_do_not_reach_the_text() -> None:
+    text = extract_text(f"<p>{PROSE}a&#0;b&#xD800;c\x01d&#7;e\x7ff\ufeffg\tz</p>".encode())
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\ufeff\ud800-\udfff]", text)
+    assert re.search("def?g", text.replace("\ufffd", ""))
+    text.encode()
+
+
+@given(
+    st.text(max_size=300), st.sampled_from(["<p>{}</p>", "<div title='{}'>x", "<b>{}", "{}", "<table><td>{}"])
+)
+def test_any_text_in_any_frame_gives_clean_utf8(content: str, frame: str) -> None:
+    text = extract_text(frame.format(content))
+    assert not re.search("[\x00-\x08\x0b-\x1f]", text)
+    text.encode()
+
+
+def test_an_engine_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(UsageError, match=r"'quern'.*expected one of resiliparse"):
+        extract_text("<p>x", engine="quern")
+
+
+GREEK = "Ελληνικά κείμενα γράφονται εδώ."
+JAPANESE = "日本語の文章をここに書きます。" * 4
+
+
+@pytest.mark.parametrize(
+    ("data", "media", "expected"),
+    [
+        (b"\xef\xbb\xbfgr\xc3\xbcn", "text/html; charset=latin-1", "grün"),
+        ("grün".encode("utf-16"), None, "grün"),
+        ("grün".encode(), "text/html; charset=ISO-8859-1", "grün"),
+        ("grün".encode("latin-1"), "text/html; charset=ISO-8859-1", "grün"),
+        ("“grün”".encode("cp1252"), "text/html; charset=iso-8859-1", "“grün”"),
+        (GREEK.encode("iso-8859-7"), "text/html; charset=ISO-8859-7", GREEK),
+        (
+            b"<meta charset='iso-8859-7'>" + GREEK.encode("iso-8859-7"),
+            None,
+            f"<meta charset='iso-8859-7'>{GREEK}",
+        ),
+        (JAPANESE.encode("euc-jp"), "text/html", JAPANESE),
+        (JAPANESE.encode("shift_jis"), "text/html; charset=utf-8", JAPANESE),
+        (JAPANESE.encode("iso-2022-jp"), "text/html; charset=iso-2022-jp", JAPANESE),
+        ("grün".encode() + "ü".encode()[:1], None, "grün"),
+        (b"plain", "text/html; charset=rot13", "plain"),
+        (b"plain", "text/html; charset=nonsense", "plain"),
+        (b"a" * 300 + b"\xff" + "ü".encode(), "text/html; charset=utf-8", "a" * 300 + "\ufffdü"),
+    ],
+)
+def test_the_encoding_is_the_mark_utf8_the_declared_or_the_detected_one(
+    data: bytes, media: str | None, expected: str
+) -> None:
+    assert decode_page(data, media) == expected
+
+
+def test_the_title_is_one_line_of_the_head() -> None:
+    assert (
+        page_title("<head><TITLE lang=en>\n Tea &amp;\n cake </TITLE><body><title>no</title>") == "Tea & cake"
+    )
+    assert page_title("<body><svg><title>Drawing</title></svg>") is None
+    assert page_title("<title> </title>") is None
+
+
+def test_every_page_that_gives_no_text_has_a_reason() -> None:
+    good = f"<p>{PROSE}</p>".encode()
+    step = Extract(max_bytes=1 << 20, max_tags=20_000)
+    pages = (
+        good,
+        b"<p>" + b"x" * (1 << 20),
+        b"<b>" * 20_001,
+        b"%PDF-1.4\x00\x00\x00 <p>x</p>",
+        b"no tag at all, a < b",
+        b"<div>" * 600 + b"x",
+        b"<div>" * 600 + b"x" + b"</div>" * 600,
+        b"<script>only()</script>",
+        b"<div>" * 400 + good,
+        None,
+    )
+    expected = [
+        "",
+        "too_large",
+        "too_large",
+        "not_html",
+        "not_html",
+        "too_deep",
+        "too_deep",
+        "no_text",
+        "",
+        "",
+    ]
+    assert reasons(step, *pages) == expected
+
+
+def test_bytes_that_are_no_encoding_are_undecodable() -> None:
+    noise = b"\xef\xbb\xbf<p>" + bytes(range(128, 256)) * 20 + b"</p>"
+    assert reasons(Extract(), noise) == ["undecodable"]
+
+
+def test_closed_too_often_does_not_hide_what_is_nested_later() -> None:
+    assert reasons(Extract(), b"</div>" * 5000 + b"<div>" * 600 + b"x") == ["too_deep"]
+
+
+def test_unclosed_paragraphs_and_breaks_are_not_depth() -> None:
+    assert reasons(Extract(), (f"<p>{PROSE}<br><img src=x>" * 600).encode()) == [""]
+
+
+def test_titles_are_a_column_of_the_batch() -> None:
+    made = batch("<title>Größe</title><p>x".encode(), None, b"<p>x", media="text/html; charset=utf-8")
+    assert Extract().columns(made)["title"].to_pylist() == ["Größe", None, None]
+
+
+def pages_and_gold() -> Iterator[tuple[str, str]]:
+    folder = HTML / "article-extraction-benchmark"
+    for name, gold in sorted(json.loads((folder / "ground-truth.json").read_text()).items()):
+        path = folder / "html" / f"{name}.html.gz"
+        if path.exists():
+            yield gzip.decompress(path.read_bytes()).decode(), gold["articleBody"]
+
+
+def shingles(text: str) -> Counter[tuple[str, ...]]:
+    words = re.findall(r"\w+", text)
+    return Counter(tuple(words[i : i + 4]) for i in range(max(1, len(words) - 3)))
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not HTML.is_dir(), reason="needs ../shared/data")
+def test_f1_on_the_article_extraction_benchmark_is_at_least_92_percent() -> None:
+    precision, recall = [], []
+    for page, gold in pages_and_gold():
+        found, wanted = shingles(extract_text(page)), shingles(gold)
+        both = (found & wanted).total()
+        precision.append(both / max(1, found.total()))
+        recall.append(both / wanted.total())
+    p, r = sum(precision) / len(precision), sum(recall) / len(recall)
+    assert len(precision) == 92
+    assert 2 * p * r / (p + r) >= 0.92
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not HTML.is_dir(), reason="needs ../shared/data")
+def test_moby_is_the_text_expected_of_resiliparse_without_its_tags() -> None:
+    data = (HTML / "cs336" / "moby.html").read_bytes()
+    expected = (HTML / "cs336" / "moby_extracted.txt").read_text()
+    # The last line of the expected text is the page's tags, which we leave out.
+    assert extract_text(data) == expected.removesuffix("\n\n  • Novel")
