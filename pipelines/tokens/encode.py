@@ -22,22 +22,29 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from manifests.digest import digest_file, hash64, piece_id
+from manifests.digest import digest_file, piece_id
 from manifests.receipt import Tally
 from manifests.shards import Tokens, token_dtype
 from pipelines.batch import ORIGIN, TextView
 from pipelines.stage import GatherTask
-from pipelines.tokens.encoder import Encoder, Ids, encode_fast, encode_reference, load_encoder, n_differing
+from pipelines.tokens.encoder import (
+    Encoder,
+    Ids,
+    count_differing,
+    encode_fast,
+    encode_reference,
+    load_encoder,
+)
 from pipelines.tokens.holdout import Holdout, cut, read_holdout
-from pipelines.tokens.rows import HELDOUT, TRAIN, doc_ids, documents, id_words, texts_of, write_rows
+from pipelines.tokens.rows import HELDOUT, TRAIN, doc_ids, documents, hashes, id_words, texts_of, write_rows
 
-__all__ = ["UNKNOWN", "encode"]
+__all__ = ["UNKNOWN", "Encoded", "Pieces", "cut_pieces", "encode", "encode_pieces"]
 
 UNKNOWN = "unknown"
 # Text handed to an engine at once, and tokens written at once.
 _BATCH_BYTES = 8 << 20
 _MIN_COMPARED = 8
-_COMPARED_FRAC = 256
+_ONE_IN = 256
 
 Int64s = npt.NDArray[np.int64]
 
@@ -65,7 +72,9 @@ def encode(task: GatherTask, *, columns: Sequence[str], seed: int, gap_bytes: in
     table = documents(task, [*dict.fromkeys(["doc_id", "text", "url", "licence", "origin", *columns])])
     holdout, view = read_holdout(task), texts_of(table)
     pieces = cut_pieces(doc_ids(table), view, holdout, gap_bytes=gap_bytes)
-    encoded = _encoded(task, view, pieces, seed=seed)
+    path, tokenizer = task.inputs("tokenizer", "tokenizer")[0], task.facts_of("tokenizer")[0]
+    encoder, dtype = load_encoder(path, digest_file(path)), token_dtype(tokenizer["vocab_size"])
+    encoded = encode_pieces(task, encoder, view, pieces=pieces, eot=tokenizer["eot"], dtype=dtype, seed=seed)
     _count(task, pieces, view, holdout)
     _write(task, table.drop_columns(["text"]), pieces, encoded, columns=columns, seed=seed)
 
@@ -89,26 +98,24 @@ def cut_pieces(ids: Sequence[bytes], view: TextView, holdout: Holdout, *, gap_by
     return Pieces([f[0] for f in found], row_of, ordinal, start, end, held)
 
 
-def _encoded(task: GatherTask, view: TextView, pieces: Pieces, *, seed: int) -> Encoded:
-    path = task.inputs("tokenizer", "tokenizer")[0]
-    tokenizer = task.facts_of("tokenizer")[0]
-    encoder = load_encoder(path, digest_file(path))
-    dtype, eot = token_dtype(tokenizer["vocab_size"]), tokenizer["eot"]
+def encode_pieces(
+    task: GatherTask, encoder: Encoder, view: TextView, *, pieces: Pieces, eot: int, dtype: Any, seed: int
+) -> Encoded:
+    """The tokens of all pieces: gigatoken's where the reference agrees on a sample of them, else the reference's."""
 
     def run(engine: Callable[[Encoder, Sequence[bytes]], Ids]) -> Encoded:
-        batches = [
-            with_end_of_text(engine(encoder, texts), eot=eot, dtype=dtype)
-            for texts in _batches(task, view, pieces)
-        ]
-        return _joined(batches, dtype)
+        batches = _batches(task, view, pieces)
+        return _joined([with_end_of_text(engine(encoder, b), eot=eot, dtype=dtype) for b in batches], dtype)
 
-    task.facts.update(engine="tokenizers", n_compared=0, n_differing=0)
-    if encoder.fast is None:
-        return run(encode_reference)
-    encoded = run(encode_fast)
-    if _agrees(task, encoder, encoded, view=view, pieces=pieces, seed=seed):
-        return encoded
-    return run(encode_reference)
+    encoded = None if encoder.fast is None else run(encode_fast)
+    n_compared, n_differing = (
+        (0, 0) if encoded is None else _compared(encoder, encoded, view, pieces=pieces, seed=seed)
+    )
+    agree = encoded is not None and not n_differing
+    task.facts.update(
+        engine="gigatoken" if agree else "tokenizers", n_compared=n_compared, n_differing=n_differing
+    )
+    return encoded if encoded is not None and agree else run(encode_reference)
 
 
 def _batches(task: GatherTask, view: TextView, pieces: Pieces) -> Iterator[list[bytes]]:
@@ -137,19 +144,15 @@ def _joined(batches: Sequence[Encoded], dtype: np.dtype[Any]) -> Encoded:
     return Encoded(tokens, np.cumsum(sizes))
 
 
-def _agrees(
-    task: GatherTask, encoder: Encoder, encoded: Encoded, *, view: TextView, pieces: Pieces, seed: int
-) -> bool:
-    """Whether both engines give the same ids for the pieces with the lowest hash."""
-    hashes = np.array([hash64("compare", seed, i) for i in pieces.ids], dtype=np.uint64)
-    chosen = np.argsort(hashes, kind="stable")[: max(_MIN_COMPARED, len(hashes) // _COMPARED_FRAC)].tolist()
+def _compared(
+    encoder: Encoder, encoded: Encoded, view: TextView, *, pieces: Pieces, seed: int
+) -> tuple[int, int]:
+    """How many pieces both engines encoded (those with the lowest hash), and how many they encoded differently."""
+    n_compared = max(_MIN_COMPARED, len(pieces.ids) // _ONE_IN)
+    chosen = np.argsort(hashes("compare", seed, pieces.ids), kind="stable")[:n_compared].tolist()
     texts = [view.data[pieces.start[i] : pieces.end[i]].tobytes() for i in chosen]
     found = [encoded.tokens[encoded.offsets[i] : encoded.offsets[i + 1] - 1] for i in chosen]
-    differing = n_differing(encoder, texts, found)
-    task.facts.update(n_compared=len(chosen), n_differing=differing)
-    if not differing:
-        task.facts["engine"] = "gigatoken"
-    return not differing
+    return len(chosen), count_differing(encoder, texts, found)
 
 
 def _count(task: GatherTask, pieces: Pieces, view: TextView, holdout: Holdout) -> None:
@@ -174,7 +177,7 @@ def _write(
     group = (
         np.array([groups.index(k) for k in keys], dtype=np.int64) if len(groups) > 1 else np.zeros(len(keys))
     )
-    place = np.array([hash64("place", seed, i) for i in pieces.ids], dtype=np.uint64)
+    place = hashes("place", seed, pieces.ids)
     high, low = id_words(pieces.ids)
     order = np.lexsort((low, high, place, group))
     rows = _rows(table, pieces, place=place, columns=columns).take(pa.array(order))

@@ -29,9 +29,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from manifests.digest import hash64
 from pipelines.stage import GatherTask
-from pipelines.tokens.rows import doc_ids, documents, open_rows, texts_of, uint64, write_rows
+from pipelines.tokens.rows import doc_ids, documents, hashes, open_rows, texts_of, uint64, write_rows
 
 __all__ = ["MIN_CUT_BYTES", "Holdout", "cut", "measure", "read_holdout", "split"]
 
@@ -56,11 +55,8 @@ def measure(task: GatherTask, *, seed: int) -> None:
     table = documents(task, ["doc_id", "text"])
     ids = doc_ids(table)
     sizes = np.diff(texts_of(table).offsets)
-    clusters = [hash64("holdout", seed, c) for c in _cluster_ids(task, ids)]
-    order = [hash64("tokenizer", seed, i) for i in ids]
-    rows = pa.record_batch(
-        [pa.array(clusters, pa.uint64()), pa.array(order, pa.uint64()), sizes], schema=MEASURED
-    )
+    keys = (hashes("holdout", seed, _cluster_ids(task, ids)), hashes("tokenizer", seed, ids))
+    rows = pa.record_batch([*map(pa.array, keys), pa.array(sizes)], schema=MEASURED)
     with task.output("measured", ".arrow") as file:
         write_rows(file, MEASURED, [rows])
     largest = int(sizes.max()) if len(sizes) else 0
@@ -68,8 +64,8 @@ def measure(task: GatherTask, *, seed: int) -> None:
     task.facts.update(source=source, n_docs=len(ids), n_bytes=int(sizes.sum()), largest=largest)
 
 
-def _cluster_ids(task: GatherTask, ids: Sequence[bytes]) -> list[Any]:
-    """The cluster of every alive document; one that no gather put into a cluster is its own."""
+def _cluster_ids(task: GatherTask, ids: Sequence[bytes]) -> list[bytes]:
+    """The cluster of every alive document: an id of bytes; one that no gather put into a cluster is its own."""
     column = task.evidence(task.unit, "cluster")
     if column is None:
         return list(ids)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import xxhash
 
 from pipelines.batch import ORIGIN, TextView, text_view
 from pipelines.stage import GatherTask
@@ -71,6 +72,13 @@ def id_words(ids: Sequence[bytes]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[
     """The ids as two uint64[n]: comparing (high, low) is comparing the 16 bytes."""
     words = np.frombuffer(b"".join(ids), dtype=">u8").reshape(-1, 2).astype(np.uint64)
     return words[:, 0], words[:, 1]
+
+
+def hashes(purpose: str, seed: int, ids: Sequence[bytes]) -> npt.NDArray[np.uint64]:
+    """`hash64(purpose, seed, id)` of every id: uint64[n], at a tenth of the price."""
+    head = b"".join(len(p).to_bytes(8, "little") + p for p in (purpose.encode(), str(seed).encode()))
+    found = (xxhash.xxh3_64_intdigest(head + len(i).to_bytes(8, "little") + i) for i in ids)
+    return np.fromiter(found, dtype=np.uint64, count=len(ids))
 
 
 def uint64(table: pa.Table, name: str) -> npt.NDArray[np.uint64]:

@@ -1,8 +1,8 @@
 """Runs the phases of `Tokens` on the gathers' harness, with columns and clusters beside the texts.
 
-    corpus = make(tmp_path, {"web": [["a text", "another"], ["more"]]}, clusters={"a text": b"x"})
-    result = run(corpus, Tokens(train={"vocab_size": 300}), shuffle=3)
-    read_shards(corpus, result)        # (source, split, columns) -> [(doc_id, piece, text, tokens)]
+corpus = make(tmp_path, {"web": [["a text", "another"], ["more"]]}, clusters={"a text": b"x"})
+result = run(corpus, Tokens(train={"vocab_size": 300}), shuffle=3)
+read_shards(corpus, result)        # (source, split, columns) -> [(doc_id, piece, text, tokens)]
 """
 
 import random
@@ -12,13 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tests.harness_gather import Corpus, Result, Task
 from tokenizers import Tokenizer
 
 from manifests.commit import commit_file
 from manifests.shards import Shard
 from pipelines.parquet import read_table
 from pipelines.tokens import Tokens
+from tests.harness_gather import Corpus, Result, Task
 
 
 @dataclass
