@@ -129,6 +129,7 @@ class Corpus:
     alive_rows: list[npt.NDArray[np.bool_]] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     ids: list[list[bytes]] = field(default_factory=list)
+    row_group: int = 3
     _seen: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -143,7 +144,7 @@ class Corpus:
         columns.update(doc_id=ids, source=[source] * len(texts), text=list(texts), origin=[[]] * len(texts))
         table = pa.table(columns, schema=DOCUMENT)
         with commit_file(self.root, f"parts/{number:05d}.parquet") as commit:
-            pq.write_table(table, commit.file, row_group_size=3, write_page_checksum=True)
+            pq.write_table(table, commit.file, row_group_size=self.row_group, write_page_checksum=True)
         n_bytes = sum(len((t or "").encode()) for t in texts)
         self.parts.append(Part(f"{number:032x}", source, commit.ref, len(texts), n_bytes))
         self.alive_rows.append(np.ones(len(texts), dtype=np.bool_))

