@@ -4,7 +4,7 @@
     reasons      every reason, with its share of what its step read
     sources      licence, files, documents, tokens        labels    languages and other labels
     partitions   tokens by source, split and column       values    quantiles of what was measured
-    domains      the heaviest hosts of kept documents
+    domains      the heaviest hosts, before documents of different sources were compared
 
 Quantiles come from histograms of four bins an octave: a figure is the lower edge of its bin, at most a fifth low.
 """
@@ -46,7 +46,7 @@ def audit_corpus(folder: Path) -> dict[str, Any]:
         "labels": _labels(total),
         "partitions": [_partition_row(p) for p in corpus.manifest.partitions],
         "values": [_value_row(name, bins) for name, bins in sorted(total.histograms.items())],
-        "domains": _domains(total),
+        "domains": _domains(corpus),
         "benchmarks": [b.model_dump() for b in corpus.manifest.benchmarks],
         "missing": corpus.manifest.missing,
     }
@@ -178,9 +178,13 @@ def _value_row(name: str, bins: Mapping[int, int]) -> dict[str, Any]:
     }
 
 
-def _domains(total: Tally) -> list[dict[str, Any]]:
-    heaviest = Counter(total.domains).most_common()
-    ordered = sorted(heaviest, key=lambda item: (-item[1], item[0]))
+def _domains(corpus: Corpus) -> list[dict[str, Any]]:
+    # Of final parts: what a `save` kept is counted again by the part made from it.
+    final = {part.key for part in corpus.manifest.parts if part.final}
+    counts: Counter[str] = Counter()
+    for receipt in corpus.receipts():
+        counts.update(receipt.tally.domains if receipt.key in final else {})
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [{"domain": name, "documents": n} for name, n in ordered]
 
 
@@ -217,7 +221,10 @@ def _pages(tables: Mapping[str, Any]) -> Iterable[tuple[str, list[dict[str, Any]
             for p in tables["partitions"]
         ],
     )
-    yield "values measured (documents below each quantile)", [_with_bars(row) for row in tables["values"]]
+    yield (
+        "values measured, by quantile (scores in thousandths)",
+        [_with_bars(row) for row in tables["values"]],
+    )
     yield "domains", tables["domains"]
     yield "benchmarks", tables["benchmarks"]
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpus_tools.progress import progress
+from corpus_tools.progress import clock, progress
 from corpus_tools.screen import size, table
 from corpus_tools.status import done_rows
 from manifests.corpus import CorpusManifest
@@ -22,7 +22,13 @@ __all__ = ["build_text", "describe", "plan_text", "planned", "run_build"]
 
 
 def planned(
-    recipe: Path, out: Path | None, *, overrides: Sequence[str], sample: str | None, **options: bool
+    recipe: Path,
+    out: Path | None,
+    *,
+    overrides: Sequence[str] = (),
+    sample: str | None = None,
+    measure_all: bool = False,
+    allow_code: bool = False,
 ) -> Plan:
     """The plan of a recipe; its folder is corpora/NAME unless `out` names another.
 
@@ -30,8 +36,14 @@ def planned(
     """
     from pipelines.plan import make_plan
 
-    share = _share(sample)
-    return make_plan(recipe, out or _default_out(recipe), overrides=overrides, sample=share, **options)
+    return make_plan(
+        recipe,
+        out or _default_out(recipe),
+        overrides=overrides,
+        sample=_share(sample),
+        measure_all=measure_all,
+        allow_code=allow_code,
+    )
 
 
 def _share(sample: str | None) -> Fraction | None:
@@ -57,12 +69,13 @@ def _default_out(recipe: Path) -> Path:
 
 
 def describe(plan: Plan, *, probe_seconds: float | None) -> dict[str, Any]:
-    """The plan's steps with what is done of them, and with a probe its time, disk and memory."""
+    """The plan's steps with what is done of them, and with a probe what the whole build will cost."""
     answer: dict[str, Any] = {"out": str(plan.root), "steps": done_rows(plan.root, plan.describe())}
     if probe_seconds is not None:
         from pipelines.probe import probe
 
-        answer["probe"] = probe(plan, probe_seconds)
+        with progress() as show:
+            answer["probe"] = probe(plan, probe_seconds, on_event=show).as_json()
     return answer
 
 
@@ -76,18 +89,30 @@ def plan_text(answer: Mapping[str, Any]) -> str:
             "units": row.get("units"),
             "done": row["done"],
             "input": size(row["bytes"]) if row.get("bytes") is not None else None,
-            "state": _state(row),
+            "state": row["state"],
         }
         for row in answer["steps"]
     ]
-    probe = [{"estimate": name, "value": value} for name, value in answer.get("probe", {}).items()]
-    return table(rows, title=f"into {answer['out']}") + ("\n" + table(probe) if probe else "")
+    return table(rows, title=f"into {answer['out']}") + (
+        _probe_text(answer["probe"]) if "probe" in answer else ""
+    )
 
 
-def _state(row: Mapping[str, Any]) -> str:
-    if row.get("units") is None:
-        return "done" if row["done"] else "new"
-    return "done" if row["done"] >= row["units"] else "begun" if row["done"] else "new"
+def _probe_text(probe: Mapping[str, Any]) -> str:
+    rows = [
+        {
+            "step": step["step"],
+            "core seconds": round(step["core_seconds"], 1),
+            "writes": size(step["n_bytes"]),
+            "stays": step["stays"],
+        }
+        for step in probe["steps"]
+    ]
+    whole = (
+        f"the whole build: {clock(probe['seconds'])} with {probe['workers']} workers, {size(probe['peak_bytes'])} "
+        f"of disk at its peak, {size(probe['final_bytes'])} in the end (from samples of up to {probe['share']})\n"
+    )
+    return "\n" + table(rows) + whole
 
 
 def run_build(plan: Plan, **options: Any) -> dict[str, Any]:

@@ -79,6 +79,11 @@ def _set(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=text)(function)
 
 
+def _allow_code(function: Callable[..., Any]) -> Callable[..., Any]:
+    text = "Run the stages that the recipe takes from files of its own."
+    return click.option("--allow-code", is_flag=True, help=text)(function)
+
+
 def _example(*lines: str) -> str:
     return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
 
@@ -153,16 +158,17 @@ def _doctor(*, as_json: bool) -> None:
 @click.option("--out", type=_FOLDER, help="The corpus folder; corpora/NAME by default.")
 @click.option("--sample", metavar="SHARE", help="Plan a sample of the units, such as 0.1%.")
 @click.option("--probe", type=_Seconds(), help="Run a few units for this long and reckon time, disk, memory.")
+@_allow_code
 @_set
 @_json
-def _plan(recipe: Path, out: Path | None, *, sample: str | None, probe: float | None, **options: Any) -> None:
+def _plan(recipe: Path, out: Path | None, *, probe: float | None, as_json: bool, **options: Any) -> None:
     """What a build would do: every step, done or new, with its files, units and bytes."""
     from corpus_tools import building
     from corpus_tools.screen import emit
 
-    plan = building.planned(recipe, out, overrides=options["overrides"], sample=sample)
+    plan = building.planned(recipe, out, **options)
     answer = building.describe(plan, probe_seconds=probe)
-    emit(answer, as_json=options["as_json"], text=building.plan_text(answer))
+    emit(answer, as_json=as_json, text=building.plan_text(answer))
 
 
 @main.command(
@@ -179,6 +185,7 @@ def _plan(recipe: Path, out: Path | None, *, sample: str | None, probe: float | 
     "--measure-all", is_flag=True, help="Take every document through every step, for `quern whatif`."
 )
 @click.option("--keep", is_flag=True, help="Keep what one step wrote for another.")
+@_allow_code
 @_set
 @_json
 def _build(recipe: Path, out: Path | None, *, sample: str | None, as_json: bool, **options: Any) -> None:
@@ -186,8 +193,9 @@ def _build(recipe: Path, out: Path | None, *, sample: str | None, as_json: bool,
     from corpus_tools import building
     from corpus_tools.screen import emit
 
-    plan = building.planned(recipe, out, overrides=options.pop("overrides"), sample=sample)
-    answer = building.run_build(plan, **options)
+    given = {name: options.pop(name) for name in ("overrides", "measure_all", "allow_code")}
+    plan = building.planned(recipe, out, sample=sample, **given)
+    answer = building.run_build(plan, memory_gb=options.pop("memory"), **options)
     emit(answer, as_json=as_json, text=building.build_text(answer))
 
 

@@ -140,9 +140,11 @@ class _Found:
 
 
 def _find(corpus: Corpus, query: str) -> Iterator[_Found]:
+    # Kept documents first: a crawl has a request and revisits under the same URL.
     for part in corpus.manifest.parts:
         if part.final:
             yield from _find_in(corpus, part.part, query, part)
+    for part in corpus.manifest.parts:
         if part.dropped is not None:
             yield from _find_in(corpus, part.dropped, query, None)
 
@@ -237,7 +239,7 @@ def _outcome(step: StepEntry, row: dict[str, Any], *, gone: bool) -> tuple[str, 
 
 def _values(step: StepEntry, stage: Any, row: dict[str, Any]) -> dict[str, Any]:
     prefix = f"{step.name}."
-    written = [name for name in getattr(stage, "writes", ()) if name in row]
+    written = [n for n in getattr(stage, "writes", ()) if n in row and n != "text" and n not in _ABOUT]
     own = {name.removeprefix(prefix): row[name] for name in row if name.startswith(prefix)}
     return {**{name: row[name] for name in written}, **own}
 
@@ -347,7 +349,11 @@ def _step_text(step: StepLife) -> str:
     why = f": {step.reason}" if step.reason else ""
     rows = [_limit_row(step, limit) for limit in step.limits]
     shown = {lim.quantity for lim in step.limits}
-    rows += [{"value": n, "is": v, "limit": "", "else": ""} for n, v in step.values.items() if n not in shown]
+    rows += [
+        {"value": n, "is": tidy(v) if isinstance(v, str) else v, "limit": "", "else": ""}
+        for n, v in step.values.items()
+        if n not in shown
+    ]
     lines = table(rows).replace("\n", "\n      ").rstrip() if rows else ""
     remark = f"      ({step.remark})\n" if step.remark else ""
     return f"  {step.step:22} {outcome}{clean(why)}\n" + remark + (f"      {lines}\n" if lines else "")

@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self, TextIO
 
 from corpus_tools.screen import clean, count, size
 
-__all__ = ["PlainDisplay", "Progress", "StepRate", "TerminalDisplay", "progress"]
+__all__ = ["PlainDisplay", "Progress", "StepRate", "TerminalDisplay", "clock", "progress"]
 
 Event = Mapping[str, Any]
 PLAIN_EVERY_S = 5.0
@@ -40,11 +40,11 @@ class StepRate:
     def take(self, event: Event) -> None:
         """Count a finished unit."""
         self.n_new += 1
-        self.n_done = event.get("n_done", self.n_done + 1)
-        self.n_units = event.get("n_units", self.n_units)
-        self.n_docs += event.get("n_docs") or 0
-        self.n_bytes += event.get("n_bytes") or 0
-        self.dropped.update(event.get("dropped") or {})
+        self.n_done += 1
+        self.n_docs += event["n_read"]
+        self.n_bytes += event["bytes_read"]
+        for reasons in event["dropped"].values():
+            self.dropped.update(reasons)
 
     def seconds_left(self, now: float) -> float | None:
         """Seconds until the last unit, if the rest goes as the units of this run went."""
@@ -63,7 +63,7 @@ class StepRate:
                 *self._drops(),
             ]
         left = self.seconds_left(now)
-        return "  ".join([*parts, *([f"ETA {_clock(left)}"] if left is not None else [])])
+        return "  ".join([*parts, *([f"ETA {clock(left)}"] if left is not None else [])])
 
     def _drops(self) -> list[str]:
         n_kept = self.n_docs - sum(self.dropped.values())
@@ -71,7 +71,12 @@ class StepRate:
         return [f"kept {n_kept / self.n_docs:.0%}", *worst]
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A span of time as hours, minutes and seconds.
+
+    >>> clock(75), clock(3671)
+    ('1:15', '1:01:11')
+    """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -165,20 +170,17 @@ class Progress:
         """Take one event of the executor."""
         kind = event["kind"]
         if kind in ("unit_done", "step"):
-            self._move(event, counts=kind == "unit_done")
+            self._move(event)
         elif kind in ("retry", "quarantine", "failed"):
             self._display.say(_trouble(event))
-        elif kind == "done":
-            self._display.say(f"done in {_clock(event.get('seconds') or 0)}")
 
-    def _move(self, event: Event, *, counts: bool) -> None:
-        name, now = event["step"], self._clock()
-        rate = self._rates.setdefault(name, StepRate(name, event.get("n_units") or 0, now))
-        if counts:
-            rate.take(event)
+    def _move(self, event: Event) -> None:
+        now = self._clock()
+        if event["kind"] == "step":
+            self._rates[event["step"]] = StepRate(event["step"], event["n_units"], now, event["n_done"])
         else:
-            rate.n_done, rate.n_units = event.get("n_done") or 0, event.get("n_units") or rate.n_units
-        self._display.show(rate, now)
+            self._rates[event["step"]].take(event)
+        self._display.show(self._rates[event["step"]], now)
 
 
 def _trouble(event: Event) -> str:

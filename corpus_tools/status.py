@@ -70,16 +70,21 @@ def _plan(folder: Path) -> dict[str, Any] | None:
 
 
 def done_rows(folder: Path, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of a plan, each with `done`: how many of its units have their receipt and outputs."""
+    """The rows of a plan, each with `done`, how many of its units are, and its state: new, begun or done."""
     known = finished(folder)
-    return [{**row, "done": _done(folder, row, known)} for row in rows]
+    return [{**row, **_progress(folder, row, known)} for row in rows]
 
 
-def _done(folder: Path, row: Mapping[str, Any], known: Mapping[str, Receipt]) -> int:
-    if not row.get("keys"):
-        # How many tasks a gather has is known when it runs; its step is done when its receipts are packed.
-        return sum(r.step_key == row["key"] and r.verifies(folder) for r in known.values())
-    return sum(key in known and known[key].verifies(folder) for key in row["keys"])
+def _progress(folder: Path, row: Mapping[str, Any], known: Mapping[str, Receipt]) -> dict[str, Any]:
+    if row.get("units") is None:
+        # How many tasks a gather has is known when it runs; it is done when its receipts are packed.
+        mine = [r for r in known.values() if r.step_key == row["key"]]
+        packed = (folder / "receipts" / f"{row['key']}.jsonl").is_file() and all(
+            r.verifies(folder) for r in mine
+        )
+        return {"done": None, "state": "done" if packed else "begun" if mine else "new"}
+    done = sum(key in known and known[key].verifies(folder) for key in row["keys"])
+    return {"done": done, "state": "done" if done == row["units"] else "begun" if done else "new"}
 
 
 def finished(folder: Path) -> dict[str, Receipt]:
@@ -106,7 +111,7 @@ def status_text(state: Mapping[str, Any]) -> str:
         counts = f"{corpus['documents']:,} documents, {corpus['tokens']:,} tokens, {size(corpus['bytes'])}"
         lines.append(f"newest corpus {corpus['name']} {corpus['digest']}: {counts}")
         lines += [f"missing: {unit}" for unit in corpus["missing_units"]]
-    columns = ("step", "source", "kind", "done", "units")
+    columns = ("step", "source", "kind", "done", "units", "state")
     return (
         "\n".join(lines)
         + "\n"

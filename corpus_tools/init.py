@@ -1,0 +1,367 @@
+"""`quern init`: recipe.yaml, mix.yaml and train.yaml, commented, fitted to the data by looking at it.
+
+    NAME            a shipped recipe, as it is shipped: printed, or written with --out
+    FILES...        sources by what the files are, sizes by how much there is
+    NAME FILES...   the shipped recipe's steps over these files
+
+Sizes follow from the bytes of text, roughly reckoned: a vocabulary that such a corpus can fill, a model of a
+twentieth of the tokens trained on (Hoffmann et al. 2022), at most four times over the same text. Every choice
+carries its reason as a comment. Nothing is replaced without --force.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from corpus_tools.screen import size, table
+from corpus_tools.sniff import Found, sniff, walk_files
+from manifests.errors import UsageError
+from manifests.yamlfile import parse_yaml
+
+__all__ = ["Written", "fitted", "shipped", "shipped_text", "write_files"]
+
+_RECIPES = files("pipelines") / "recipes"
+_NAMES = {
+    "warc": "web",
+    "wet": "web_text",
+    "gutenberg": "books",
+    "code": "code",
+    "jsonl": "rows",
+    "parquet": "table",
+}
+# Steps by reader where there are no others: English rules for text, none for code; `save` behind what is dear.
+_STEPS = {
+    "warc": ["extract", "language: {keep: [en]}", "save", "gopher_repetition", "gopher_quality"],
+    "wet": ["language: {keep: [en]}", "gopher_repetition", "gopher_quality"],
+    "jsonl": ["language: {keep: [en]}", "gopher_repetition", "gopher_quality"],
+    "parquet": ["language: {keep: [en]}", "gopher_repetition", "gopher_quality"],
+    "gutenberg": [],
+    "code": [],
+}
+_VOCABS = ((1 << 20, 2048), (1 << 23, 4096), (1 << 25, 8192), (1 << 28, 16384), (1 << 31, 32768))
+# Name, parameters in the layers: the largest that a twentieth of the trained tokens allows.
+_MODELS = (
+    ("llama-1m", 0),
+    ("llama-2m", 2_000_000),
+    ("llama-4m", 4_000_000),
+    ("llama-10m", 10_000_000),
+    ("llama-25m", 25_000_000),
+    ("llama-50m", 50_000_000),
+    ("llama-124m", 124_000_000),
+    ("llama-350m", 350_000_000),
+    ("llama-1b", 1_000_000_000),
+)
+BYTES_PER_TOKEN = 4
+EPOCHS = 2
+N_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Written:
+    """What `quern init` made: files by name (folder None: to be printed), and what it found."""
+
+    folder: Path | None
+    files: dict[str, str]
+    remarks: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Names, contents and remarks."""
+        folder = None if self.folder is None else str(self.folder)
+        return {"folder": folder, "files": self.files, "remarks": list(self.remarks)}
+
+    def text(self) -> str:
+        """The recipe to print, or what was written and what to do next."""
+        if self.folder is None:
+            return next(iter(self.files.values()))
+        paths = "\n".join(str(self.folder / name) for name in self.files)
+        recipe = self.folder / "recipe.yaml"
+        return "\n".join([*self.remarks, paths, f"\nquern plan {recipe}", f"quern build {recipe}"])
+
+
+def shipped() -> list[dict[str, str]]:
+    """The shipped recipes: name and first line."""
+    found = sorted((f for f in _RECIPES.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
+    return [
+        {"name": f.name.removesuffix(".yaml"), "is": _first_line(f.read_text(encoding="utf-8"))}
+        for f in found
+    ]
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0].lstrip("# ")
+
+
+def shipped_text() -> str:
+    """The shipped recipes as a table."""
+    return table(shipped())
+
+
+def write_files(words: Sequence[str], out: Path | None, *, force: bool) -> Written:
+    """Make the files for a recipe's name, for files, or for both, and write them; a name alone is printed.
+
+    Raises: UsageError for what is not there, is not readable, or would be replaced.
+    """
+    names = {row["name"] for row in shipped()}
+    name = words[0] if words[0] in names and not Path(words[0]).exists() else None
+    if name is not None and len(words) == 1:
+        text = (_RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
+        made = Written(out, {"recipe.yaml": text})
+    else:
+        made = fitted(list(walk_files(words[1:] if name else words)), out or Path(), like=name)
+    if made.folder is not None:
+        _write(made.folder, made.files, force=force)
+    return made
+
+
+def _write(folder: Path, texts: dict[str, str], *, force: bool) -> None:
+    there = [name for name in texts if (folder / name).exists()]
+    if there and not force:
+        raise UsageError(
+            f"{folder}: expected no {' and no '.join(there)}, found them. They may hold changes of yours, and nothing "
+            "was written. Give --out another folder, or --force to replace them."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+# --- fitted to files -------------------------------------------------------------------------------
+
+
+def fitted(paths: Sequence[Path], folder: Path, *, like: str | None = None) -> Written:
+    """The three files for some data, to stand in `folder`.
+
+    Raises: UsageError where no file can be read.
+    """
+    found = [sniff(path) for path in paths]
+    groups = _grouped(found)
+    if not groups:
+        why = "; ".join(f"{f.path}: {f.why}" for f in found[:3]) or "no files"
+        raise UsageError(
+            f"expected WARC, JSON lines, Parquet, text or code, found none ({why}). Nothing was written. "
+            "Name other files, or convert these to JSON lines with a column `text`."
+        )
+    name = _corpus_name(paths)
+    texts = {"recipe.yaml": _recipe(name, groups, folder, like)}
+    if not like or "tokens:" in texts["recipe.yaml"]:
+        texts |= {"mix.yaml": _mix(name, groups), "train.yaml": _train(name, groups)}
+    return Written(folder, texts, tuple(_remarks(found, groups)))
+
+
+def _grouped(found: Iterable[Found]) -> dict[str, list[Found]]:
+    """Source name -> its files; files of one reader and the same columns are one source."""
+    groups: dict[str, list[Found]] = {}
+    keys: dict[str, str] = {}
+    for item in (f for f in found if f.reader is not None):
+        key = f"{item.reader} {sorted(item.params.items())}"
+        if key not in keys:
+            base = _NAMES[str(item.reader)]
+            taken = sum(n.partition("_")[0] == base for n in groups)
+            keys[key] = base if base not in groups else f"{base}_{taken + 1}"
+        groups.setdefault(keys[key], []).append(item)
+    return groups
+
+
+def _corpus_name(paths: Sequence[Path]) -> str:
+    common = paths[0] if len(paths) == 1 else Path(os.path.commonpath([p.resolve().parent for p in paths]))
+    word = re.sub(r"[^a-z0-9]+", "-", common.name.partition(".")[0].lower()).strip("-")
+    return word or "corpus"
+
+
+def _remarks(found: Sequence[Found], groups: dict[str, list[Found]]) -> Iterable[str]:
+    for name, items in groups.items():
+        text = size(sum(f.text_bytes for f in items))
+        yield f"{name}: {len(items)} files, {items[0].why}, {size(sum(f.n_bytes for f in items))}, about {text} of text"
+    for item in [f for f in found if f.reader is None][:N_LISTED]:
+        yield f"left out {item.path}: {item.why}"
+
+
+def _text_bytes(groups: dict[str, list[Found]]) -> int:
+    return sum(f.text_bytes for items in groups.values() for f in items)
+
+
+# --- the recipe ------------------------------------------------------------------------------------
+
+
+def _recipe(name: str, groups: dict[str, list[Found]], folder: Path, like: str | None) -> str:
+    model = _shipped_value(like)
+    sources = "".join(_source(n, items, folder, model) for n, items in groups.items())
+    gathers = model.get("steps", []) if model else None
+    head = f"# Made by `quern init` from {sum(map(len, groups.values()))} files. Every line may be changed.\n"
+    head += "#   quern plan recipe.yaml --probe 60s;  quern build recipe.yaml\n"
+    tokens = _tokens(groups) if model is None or "tokens" in model else ""
+    return f"{head}name: {name}\nsources:\n{sources}{_gathers(gathers)}{tokens}"
+
+
+def _shipped_value(name: str | None) -> dict[str, Any]:
+    if name is None:
+        return {}
+    text = (_RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
+    value, _ = parse_yaml(text, file=f"{name}.yaml")
+    return dict(value)
+
+
+def _source(name: str, items: Sequence[Found], folder: Path, model: dict[str, Any]) -> str:
+    reader = str(items[0].reader)
+    steps = [_flow(step) for step in _like_steps(reader, model)] if model else _STEPS[reader]
+    lines = [
+        f"  - name: {name}",
+        _said(f"    read: {{{reader}: {_flow(items[0].params)}}}", items[0].why),
+        *_paths(items, folder),
+        _said("    licence: unknown", "SPDX or a word; every report repeats it"),
+        "    steps:" + ("" if steps else " []"),
+        *(_said(f"      - {step}", _REASONS.get(step, "")) for step in steps),
+    ]
+    return "".join(line.rstrip() + "\n" for line in lines)
+
+
+def _said(line: str, why: str = "") -> str:
+    """A line of YAML with its reason as a comment."""
+    return f"{line.ljust(41)} # {why}" if why else line
+
+
+_REASONS = {
+    "extract": "HTML -> the page's own text",
+    "language: {keep: [en]}": "the rules below count English words",
+    "save": "a threshold moved below does not extract again",
+    "gopher_repetition": "lines and phrases that repeat",
+    "gopher_quality": "length, words, symbols, stop words",
+}
+
+
+def _like_steps(reader: str, model: dict[str, Any]) -> list[Any]:
+    # The steps of the shipped recipe's source of this reader, else of its first; pages need extracting first.
+    sources = model["sources"]
+    same = [s for s in sources if reader in (s["read"] if isinstance(s["read"], dict) else [s["read"]])]
+    steps = list((same or sources)[0].get("steps") or [])
+    return ["extract", *steps] if reader == "warc" and "extract" not in steps else steps
+
+
+def _paths(items: Sequence[Found], folder: Path) -> Iterable[str]:
+    """One wildcard where it means exactly these files, else the files by name below their common folder."""
+    paths = [f.path.resolve() for f in items]
+    root = Path(os.path.commonpath([p.parent for p in paths]))
+    wildcard = _wildcard(root, paths)
+    if len(paths) == 1 or wildcard:
+        yield f"    paths: [{_quoted(root / (wildcard or paths[0].name), folder)}]"
+        return
+    yield f"    root: {_quoted(root, folder)}"
+    yield "    paths:"
+    yield from (f"      - {_quoted(path, root)}" for path in sorted(paths))
+
+
+def _wildcard(root: Path, paths: Sequence[Path]) -> str | None:
+    endings = {"".join(p.suffixes[-2:]) if p.suffix == ".gz" else p.suffix for p in paths}
+    for pattern in (f"{deep}*{ending}" for ending in sorted(endings) for deep in ("", "**/")):
+        if _matching(root, pattern) == set(paths):
+            return pattern
+    return None
+
+
+def _matching(root: Path, pattern: str) -> set[Path]:
+    # As a recipe's `paths` are read.
+    names = glob.glob(pattern, root_dir=root, recursive=True)
+    return {root / name for name in names if (root / name).is_file()}
+
+
+def _quoted(path: Path, folder: Path) -> str:
+    return json.dumps(Path(os.path.relpath(path, folder.resolve())).as_posix(), ensure_ascii=False)
+
+
+def _gathers(steps: list[Any] | None) -> str:
+    if not steps:
+        lines = (
+            _said("steps:", "from here on all sources together"),
+            _said("  - exact", "one of every set of equal texts stays"),
+            _said("  - minhash", "and one of every set of nearly equal ones"),
+        )
+        return "\n".join(lines) + "\n"
+    return "steps:\n" + "".join(f"  - {_flow(step)}\n" for step in steps)
+
+
+def _tokens(groups: dict[str, list[Found]]) -> str:
+    n_bytes = _text_bytes(groups)
+    why = f"what about {size(n_bytes)} of text fill; or  use: tokenizer.json"
+    lines = (
+        "tokens:",
+        _said(f"  train: {{vocab_size: {_vocab(n_bytes)}}}", why),
+        _said("  holdout: 1%", "of each source's text, for evaluation"),
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _vocab(n_bytes: int) -> int:
+    return next((vocab for limit, vocab in _VOCABS if n_bytes < limit), 65_536)
+
+
+def _flow(value: Any) -> str:
+    """A value as YAML on one line."""
+    if isinstance(value, dict):
+        inside = ", ".join(f"{k}: {_flow(v)}" for k, v in value.items())
+        return f"{{{inside}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(_flow(v) for v in value)}]"
+    plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", value)
+    return (
+        str(value)
+        if plain and value not in ("true", "false", "null")
+        else json.dumps(value, ensure_ascii=False)
+    )
+
+
+# --- the mix and the run ---------------------------------------------------------------------------
+
+
+def _mix(name: str, groups: dict[str, list[Found]]) -> str:
+    n_bytes = _text_bytes(groups)
+    shares = {n: sum(f.text_bytes for f in items) / max(1, n_bytes) for n, items in groups.items()}
+    weights = {n: f"{max(share, 0.0001):.4f}".rstrip("0").rstrip(".") for n, share in shares.items()}
+    rows = ", ".join(f"{n}: {w}" for n, w in weights.items())
+    lines = (
+        "# What the model reads, how often, in which order.   quern mix check mix.yaml",
+        f"name: {name}",
+        f"corpora: [corpora/{name}]",
+        _said(f"seq_len: {_seq_len(n_bytes)}", "tokens in a row"),
+        "seed: 1",
+        _said("phases:", "shares of tokens, as the sources' sizes are"),
+        f"  - {{tokens: {_tokens_wanted(n_bytes)}, weights: {{{rows}}}}}  # about {EPOCHS} times over the text",
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _tokens_wanted(n_bytes: int) -> int:
+    step = _batch(n_bytes)
+    return max(1, n_bytes // BYTES_PER_TOKEN * EPOCHS // step) * step
+
+
+def _seq_len(n_bytes: int) -> int:
+    return 128 if n_bytes < 1 << 20 else 256 if n_bytes < 1 << 28 else 1024
+
+
+def _batch(n_bytes: int) -> int:
+    # Tokens in a step: at least some hundred steps, whatever the size.
+    wanted = max(2048, n_bytes // BYTES_PER_TOKEN * EPOCHS // 500)
+    return int(min(1 << 19, 1 << (wanted.bit_length() - 1)))
+
+
+def _train(name: str, groups: dict[str, list[Found]]) -> str:
+    n_bytes = _text_bytes(groups)
+    tokens = _tokens_wanted(n_bytes)
+    model = [m for m, n_params in _MODELS if n_params <= tokens // 20][-1]
+    lines = (
+        "# One file for a laptop, one GPU or eight.   quern train train.yaml   starts, and goes on",
+        f"name: {name}",
+        "mix: mix.yaml",
+        _said(f"model: {{preset: {model}}}", f"for {tokens:,} tokens: about 20 for each parameter"),
+        _said(f"batch: {_batch(n_bytes)}", "tokens in one step, whatever the machine"),
+        "seed: 1",
+    )
+    return "\n".join(lines) + "\n"

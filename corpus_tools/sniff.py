@@ -1,0 +1,169 @@
+"""What a file is, by its first bytes; its name decides only between text and code.
+
+    1f 8b ──gunzip──> "WARC/1.0 ... WARC-Type: conversion"   wet        "PAR1"      parquet
+                      "WARC/1.0 ..."                         warc       {"text": …  jsonl, its columns by name
+    "*** START OF THE PROJECT GUTENBERG EBOOK" or any other text        gutenberg   *.py, *.rs, … code
+
+Price: 256 KiB of a file, and of a folder a walk over its names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from manifests.errors import UsageError
+
+__all__ = ["Found", "sniff", "walk_files"]
+
+HEAD_BYTES = 1 << 18
+_CODE = re.compile(
+    r"\.(c|cc|cpp|cs|css|go|h|hpp|hs|java|jl|js|jsx|kt|lua|m|php|pl|ps1|py|r|rb|rs|scala|sh|sql|swift|ts|tsx)$",
+    re.IGNORECASE,
+)
+_TEXT = ("text", "content", "body", "raw_content", "document", "article", "markdown", "code")
+_OTHERS = {
+    "id": ("id", "doc_id", "_id", "uuid", "key"),
+    "url": ("url", "link", "source_url"),
+    "date": ("date", "created", "timestamp", "published"),
+    "title": ("title", "name", "headline"),
+    "licence": ("licence", "license"),
+}
+# Bytes of text that a byte of input gives, by reader: rough, for sizing a vocabulary and a model.
+_YIELD = {"warc": 0.1, "wet": 0.9, "jsonl": 0.9, "parquet": 2.0, "gutenberg": 1.0, "code": 1.0}
+_UNPACKED = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file: its reader (None for what none reads), its reader's parameters, bytes, rough bytes of text, why."""
+
+    path: Path
+    reader: str | None
+    params: dict[str, Any]
+    n_bytes: int
+    text_bytes: int
+    why: str
+
+
+def walk_files(names: Iterable[str]) -> Iterator[Path]:
+    """The files that names mean, folders walked, in order; hidden ones left out.
+
+    Raises: UsageError for a name that is not there.
+    """
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            for folder, below, files in os.walk(path):
+                below[:] = sorted(b for b in below if not b.startswith("."))
+                yield from (Path(folder) / f for f in sorted(files) if not f.startswith("."))
+        elif path.is_file():
+            yield path
+        else:
+            raise UsageError(
+                f"{name}: expected a shipped recipe's name or a file or folder, found nothing of that name. Nothing "
+                "was written. `quern init --list` shows the recipes."
+            )
+
+
+def sniff(path: Path) -> Found:
+    """What a file is."""
+    n_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    packed = head[:2] == b"\x1f\x8b" or head[:4] == b"\x28\xb5\x2f\xfd"
+    reader, params, why = _kind(path, _unpacked(head))
+    share = _YIELD.get(reader or "", 0.0) * (_UNPACKED if packed else 1.0)
+    return Found(path, reader, params, n_bytes, int(n_bytes * share), why)
+
+
+def _unpacked(head: bytes) -> bytes:
+    if head[:2] == b"\x1f\x8b":
+        return _inflated(head)
+    if head[:4] == b"\x28\xb5\x2f\xfd":
+        import zstandard
+
+        try:
+            return zstandard.ZstdDecompressor().stream_reader(head).read(HEAD_BYTES)
+        except zstandard.ZstdError:
+            return b""
+    return head
+
+
+def _inflated(head: bytes) -> bytes:
+    # A crawl's gzip file has a member for every record: go on behind each, as far as the head goes.
+    data = b""
+    while head[:2] == b"\x1f\x8b" and len(data) < HEAD_BYTES:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            data += member.decompress(head, HEAD_BYTES - len(data))
+        except zlib.error:
+            break
+        head = member.unused_data
+    return data
+
+
+def _kind(path: Path, head: bytes) -> tuple[str | None, dict[str, Any], str]:
+    if ".paths" in path.name:
+        return None, {}, f'a list of paths: name it in a recipe as "@{path.name}"'
+    if head.startswith(b"WARC/") and ".wat" in path.name:
+        return None, {}, "a WAT file: metadata without text"
+    if head.startswith(b"WARC/"):
+        wet = b"WARC-Type: conversion" in head
+        return ("wet", {}, "WARC of extracted text") if wet else ("warc", {}, "WARC of pages")
+    if head.startswith(b"PAR1"):
+        return "parquet", _parquet_columns(path), "Parquet"
+    if (row := _json_row(head)) is not None:
+        return "jsonl", _columns({k for k, v in row.items() if isinstance(v, str | int)}), "JSON lines"
+    if _CODE.search(path.name.removesuffix(".gz")):
+        return "code", {}, "source code by its name"
+    if b"PROJECT GUTENBERG EBOOK" in head.upper():
+        return "gutenberg", {}, "Project Gutenberg's header"
+    if head and _is_text(head):
+        return "gutenberg", {}, "plain text, one document a file"
+    return None, {}, "neither WARC, JSON lines, Parquet nor text"
+
+
+def _json_row(head: bytes) -> dict[str, Any] | None:
+    line = head.lstrip().partition(b"\n")[0]
+    if not line.startswith(b"{"):
+        return None
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _parquet_columns(path: Path) -> dict[str, Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return _columns(set(pq.read_schema(path).names))
+    except (pa.ArrowException, OSError):
+        return {}
+
+
+def _columns(names: set[str]) -> dict[str, Any]:
+    """The reader's column map, where it differs from the names it expects by itself."""
+    text = next((name for name in _TEXT if name in names), None)
+    found = {} if text is None else {"text": text}
+    for column, spellings in _OTHERS.items():
+        if (name := next((s for s in spellings if s in names), None)) is not None:
+            found[column] = name
+    return found
+
+
+def _is_text(head: bytes) -> bool:
+    if b"\x00" in head:
+        return False
+    # The head may end inside a character.
+    odd = sum(c < 9 or 13 < c < 32 for c in head)
+    return odd * 100 < len(head)

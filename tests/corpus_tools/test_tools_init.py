@@ -1,0 +1,139 @@
+"""`quern init`: what a file is, by its bytes, and files that the rest of Quern accepts."""
+
+import gzip
+import io
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from click.testing import CliRunner
+
+from corpus_tools.cli import main
+from corpus_tools.init import shipped, write_files
+from corpus_tools.sniff import sniff
+from manifests.errors import UsageError
+from manifests.mixfile import MixFile
+from manifests.yamlfile import load_yaml, validate
+from trainer.config import load_train
+
+BOOK = (
+    "The Project Gutenberg eBook\n*** START OF THE PROJECT GUTENBERG EBOOK X ***\n"
+    + "It was a dark night. " * 4000
+)
+ROW = json.dumps({"body": "some text " * 50, "post_id": "7", "link": "https://example.org/"}) + "\n"
+
+
+def warc(kind, n=3):
+    record = f"WARC/1.0\r\nWARC-Type: {kind}\r\nContent-Length: 5\r\n\r\nhello\r\n\r\n".encode()
+    return [b"WARC/1.0\r\nWARC-Type: warcinfo\r\nContent-Length: 0\r\n\r\n\r\n\r\n", *([record] * n)]
+
+
+def parquet():
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"content": ["a", "b"], "url": ["u", "v"]}), sink)
+    return sink.getvalue()
+
+
+FILES = {
+    "pages.warc.gz": (b"".join(gzip.compress(r) for r in warc("response")), "warc", {}),
+    "pages.warc": (b"".join(warc("response")), "warc", {}),
+    "text.warc.wet.gz": (b"".join(gzip.compress(r) for r in warc("conversion")), "wet", {}),
+    "rows.jsonl": (ROW.encode() * 9, "jsonl", {"text": "body", "url": "link"}),
+    "rows.jsonl.gz": (gzip.compress(ROW.encode() * 9), "jsonl", {"text": "body", "url": "link"}),
+    "rows.jsonl.zst": (zstandard.compress(ROW.encode() * 9), "jsonl", {"text": "body", "url": "link"}),
+    "table.parquet": (parquet(), "parquet", {"text": "content", "url": "url"}),
+    "book.txt": (BOOK.encode(), "gutenberg", {}),
+    "plain.txt": ("Just text, öäü. ".encode() * 99, "gutenberg", {}),
+    "tool.py": (b"import os\n", "code", {}),
+    "misnamed.txt": (b"".join(warc("response")), "warc", {}),
+    "image.png": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00" * 9, None, {}),
+    "CC.warc.paths.gz": (gzip.compress(b"crawl-data/x.warc.gz\n"), None, {}),
+    "broken.jsonl.gz": (gzip.compress(ROW.encode() * 200)[:-9], "jsonl", {"text": "body", "url": "link"}),
+    "empty": (b"", None, {}),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_known_by_its_bytes(tmp_path, name):
+    data, reader, params = FILES[name]
+    (tmp_path / name).write_bytes(data)
+    found = sniff(tmp_path / name)
+    assert found.reader == reader
+    assert {k: v for k, v in found.params.items() if k != "id"} == params
+
+
+def accepted(folder):
+    """Load what was written as the commands would; returns the recipe, the mix and the training configuration."""
+    from pipelines.recipe import load_recipe
+
+    mix, positions = load_yaml(folder / "mix.yaml")
+    return (
+        load_recipe(folder / "recipe.yaml"),
+        validate(MixFile, mix, positions),
+        load_train(folder / "train.yaml"),
+    )
+
+
+def test_one_book_gives_three_files_that_are_accepted(tmp_path):
+    (tmp_path / "book.txt").write_text(BOOK)
+    made = write_files([str(tmp_path / "book.txt")], tmp_path / "out", force=False)
+    assert list(made.files) == ["recipe.yaml", "mix.yaml", "train.yaml"]
+    recipe, mix, train = accepted(tmp_path / "out")
+    assert [f.path for s in recipe.sources for f in s.files] == ["book.txt"]
+    assert (recipe.name, mix.name, train.name) == ("book", "book", "book")
+    assert recipe.tokens.train.vocab_size == 2048
+    assert train.model.preset == "llama-1m"
+
+
+def test_a_folder_of_many_kinds_gives_a_source_of_each_and_says_what_was_left_out(tmp_path):
+    for name, (data, _, _) in FILES.items():
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / name).write_bytes(data)
+    made = write_files([str(tmp_path / "data")], tmp_path / "out", force=False)
+    recipe, mix, _ = accepted(tmp_path / "out")
+    found = {s.name: {f.path for f in s.files} for s in recipe.sources}
+    assert found["web"] == {"pages.warc.gz", "pages.warc", "misnamed.txt"}
+    assert found["books"] == {"book.txt", "plain.txt"}
+    assert set(mix.phases[0].weights) == set(found)
+    assert sum("left out" in remark for remark in made.remarks) == 3
+
+
+def test_files_of_a_tree_are_named_by_one_wildcard(tmp_path):
+    for i in range(6):
+        (tmp_path / "books" / f"shelf{i % 2}").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "books" / f"shelf{i % 2}" / f"{i}.txt").write_text(BOOK)
+    write_files([str(tmp_path / "books")], tmp_path, force=False)
+    assert 'paths: ["books/**/*.txt"]' in (tmp_path / "recipe.yaml").read_text()
+    assert len(accepted(tmp_path)[0].sources[0].files) == 6
+
+
+def test_a_shipped_recipe_is_printed_or_its_steps_are_put_over_files(tmp_path):
+    assert {row["name"] for row in shipped()} >= {"demo", "gutenberg", "look"}
+    printed = CliRunner().invoke(main, ["init", "gutenberg"])
+    assert printed.stdout.startswith("#")
+    assert "gutenberg" in printed.stdout
+    (tmp_path / "rows.jsonl").write_text(ROW * 9)
+    write_files(["look", str(tmp_path / "rows.jsonl")], tmp_path / "out", force=False)
+    text = (tmp_path / "out" / "recipe.yaml").read_text()
+    assert "action: mark" in text
+    assert "tokens:" not in text
+
+
+def test_nothing_is_replaced_unless_it_is_forced(tmp_path):
+    (tmp_path / "book.txt").write_text(BOOK)
+    (tmp_path / "mix.yaml").write_text("mine")
+    with pytest.raises(UsageError, match=r"mix\.yaml"):
+        write_files([str(tmp_path / "book.txt")], tmp_path, force=False)
+    assert not (tmp_path / "recipe.yaml").exists()
+    write_files([str(tmp_path / "book.txt")], tmp_path, force=True)
+    assert (tmp_path / "mix.yaml").read_text() != "mine"
+
+
+@pytest.mark.parametrize("name", ["no-such-recipe", "image.png"])
+def test_what_cannot_be_read_is_refused(tmp_path, name):
+    (tmp_path / "image.png").write_bytes(FILES["image.png"][0])
+    with pytest.raises(UsageError):
+        write_files([str(tmp_path / name)], tmp_path / "out", force=False)
+    assert not (tmp_path / "out").exists()
