@@ -107,15 +107,14 @@ def encode_pieces(
         batches = _batches(task, view, pieces)
         return _joined([with_end_of_text(engine(encoder, b), eot=eot, dtype=dtype) for b in batches], dtype)
 
-    encoded = None if encoder.fast is None else run(encode_fast)
-    n_compared, n_differing = (
-        (0, 0) if encoded is None else _compared(encoder, encoded, view, pieces=pieces, seed=seed)
-    )
-    agree = encoded is not None and not n_differing
-    task.facts.update(
-        engine="gigatoken" if agree else "tokenizers", n_compared=n_compared, n_differing=n_differing
-    )
-    return encoded if encoded is not None and agree else run(encode_reference)
+    if encoder.fast is None:
+        task.facts.update(engine="tokenizers", n_compared=0, n_differing=0)
+        return run(encode_reference)
+    encoded = run(encode_fast)
+    n_compared, n_differing = _compared(encoder, encoded, view, pieces=pieces, seed=seed)
+    engine = "tokenizers" if n_differing else "gigatoken"
+    task.facts.update(engine=engine, n_compared=n_compared, n_differing=n_differing)
+    return run(encode_reference) if n_differing else encoded
 
 
 def _batches(task: GatherTask, view: TextView, pieces: Pieces) -> Iterator[list[bytes]]:
@@ -174,9 +173,8 @@ def _write(
         for held, *row in zip(pieces.heldout.tolist(), *values, strict=True)
     ]
     groups = sorted(set(keys))
-    group = (
-        np.array([groups.index(k) for k in keys], dtype=np.int64) if len(groups) > 1 else np.zeros(len(keys))
-    )
+    number = {key: i for i, key in enumerate(groups)}
+    group: Int64s = np.array([number[k] for k in keys], dtype=np.int64)
     place = hashes("place", seed, pieces.ids)
     high, low = id_words(pieces.ids)
     order = np.lexsort((low, high, place, group))

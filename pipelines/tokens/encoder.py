@@ -7,8 +7,9 @@ page must not be able to write an end-of-text token into the corpus. Of each par
 hash are encoded by both; where an id differs, or where gigatoken does not take the file, the reference encodes
 the whole part. Where it differed only outside the sample, nobody would know: hence the tests on odd text.
 
-Price: MB/s on one core, books, 16,384 tokens: gigatoken 100 to 200, the reference 2 to 4; the comparison costs
-25 ms a part. One thread each: a build's workers are its parallelism.
+Price: books, 16,384 tokens, MB a second of one core: gigatoken 60 on text it has not seen, 350 on words it has,
+half a second to load; the reference 1.5. The comparison costs 45 ms a part of few documents. One thread each: a
+build's workers are its parallelism.
 """
 
 from __future__ import annotations

@@ -10,8 +10,7 @@ text has an encoding and decodes to itself.
 
 The same file for any number of threads: tested, because the trainer counts words in parallel.
 
-Price: the sample is read twice; training needs the sample's distinct words in memory (0.2 GB for 40 MB of
-books). Figures: docs/performance.md.
+Price: 40 MB of books, 16,384 tokens: 15 s of one core, 0.2 GB for the sample's distinct words.
 
 Source: Sennrich et al. 2016 (BPE); Radford et al. 2019 (bytes); Meta 2024, llama3/tokenizer.py (the pattern).
 """

@@ -1,6 +1,7 @@
 """The tokenizer: the same file for any number of threads, trained on training text, or taken from a file."""
 
 import os
+import random
 import subprocess
 import sys
 from fractions import Fraction
@@ -14,7 +15,7 @@ from manifests.errors import MissingFileError, UsageError
 from pipelines.tokens import Tokens
 from pipelines.tokens.tokenizer import END_OF_TEXT, train_bpe
 from tests.kernels.texts import synthetic_documents
-from tests.tokens.harness_tokens import make, run
+from tests.tokens.harness_tokens import make, read_shards, run
 
 TRAIN = {"vocab_size": 400, "sample_bytes": 20_000}
 # Words of many counts, most of them tied, in many scripts.
@@ -101,6 +102,20 @@ def test_held_out_text_does_not_train_the_tokenizer(tmp_path):
     result = run(whole, Tokens(train={"vocab_size": 5000}, holdout=0))
     path = result.tasks["tokenizer"][0].outputs["tokenizer"].check(whole.root)
     assert [t for t in Tokenizer.from_file(str(path)).get_vocab() if "@~@~" in t]
+
+
+def test_clusters_held_out_whole_do_not_train_the_tokenizer(tmp_path):
+    rng = random.Random(1)
+    own = ["".join(rng.choices("abcdefghij", k=12)) for _ in range(60)]
+    corpus = make(tmp_path, {"web": [[f"{word} " * 30 for word in own]]})
+    result = run(corpus, Tokens(train={"vocab_size": 5000}, holdout="20%"))
+    path = result.tasks["tokenizer"][0].outputs["tokenizer"].check(tmp_path)
+    known = {t.lstrip("\u0120") for t in Tokenizer.from_file(str(path)).get_vocab()}
+    found = read_shards(corpus, result)
+    words = {split: {d["text"].split()[0] for d in found["web", split]} for split in ("train", "heldout")}
+    assert words["train"] <= known
+    assert len(words["heldout"]) > 10
+    assert not words["heldout"] & known
 
 
 def test_a_tokenizer_in_use_is_copied_and_its_end_of_text_found(tmp_path):
