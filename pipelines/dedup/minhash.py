@@ -17,8 +17,8 @@ The keeper is the first by (place of its source in the recipe, doc_id), or the l
 without words is never merged. Signatures equal datasketch's `MinHash(num_perm=112, seed=1, scheme="affine32")`
 over our shingles.
 
-Price: signing 66 MB/s a core, reading included; match holds 40 bytes of memory a document of its range, cluster about 150 bytes for each
-document that has a duplicate.
+Price: signing 66 MB/s a core, reading included; match holds about 40 bytes of memory a document of its range,
+cluster about 150 for each document that has a duplicate.
 
 Source: Broder 1997; Lee et al. 2022, "Deduplicating training data makes language models better"; Penedo et
 al. 2024 (FineWeb), section 3.4, per crawl there (`within: source`).

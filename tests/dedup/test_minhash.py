@@ -1,5 +1,6 @@
 """MinHash: the clusters of datasketch and dictionaries, recall where theory puts it, and nothing left to chance."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifests.errors import FormatError
-from pipelines.dedup import MinHash
+from pipelines.dedup import Exact, MinHash
+from pipelines.dedup.repeats import DOCS_PER_BUCKET
 from pipelines.dedup.signatures import Scheme, read_signatures, sign_texts
 from tests.dedup.documents import as_docs, corpora, keepers
 from tests.harness_gather import Corpus, check_account, kept_ids
@@ -94,16 +96,28 @@ def test_more_bands_find_more_and_min_jaccard_takes_back_what_is_too_much(tmp_pa
     assert n_near["verified"][1] == 0
 
 
-def test_min_jaccard_still_joins_those_who_are_like_a_later_leader(tmp_path):
-    rng = np.random.default_rng(1)
-    base = document(rng, 100)
-    # One band of one row over the same words: everyone shares it now and then; leaders differ.
-    loose = MinHash(ngram=1, bands=60, rows=1, min_jaccard=0.9)
-    other = edited(base, rng, 0.6)
-    texts = [" ".join(base), " ".join(other), " ".join([*base, "tail"]), " ".join([*other, "tail"])]
-    result = Corpus(tmp_path, {"a": [texts]}).run(loose)
-    clusters = result.column("cluster")
-    assert clusters[0] == clusters[2] != clusters[1] == clusters[3]
+def like_each_other_but_not_their_leader(rng):
+    """Texts a, b, c that share band 0 of two (of two rows); b and c also one hash more, a with neither."""
+    while True:
+        base = document(rng, 60)
+        texts = [" ".join(edited(base, rng, frac)) for frac in (0.1, 0.02, 0.02)]
+        a, b, c = (signature(text, ngram=1, n_hashes=4) for text in texts)
+        agree = [(x == y).tolist() for x, y in ((a, b), (a, c), (b, c))]
+        if (
+            agree[:2] == [[True, True, False, False]] * 2
+            and agree[2][:2] == [True, True]
+            and sum(agree[2]) == 3
+        ):
+            return texts
+
+
+def test_min_jaccard_still_joins_those_who_are_unlike_their_first_leader(tmp_path):
+    a, b, c = like_each_other_but_not_their_leader(np.random.default_rng(1))
+    corpus = Corpus(tmp_path, {"leader": [[a]], "rest": [[b, c]]})
+    result = corpus.run(MinHash(ngram=1, bands=2, rows=2, min_jaccard=0.75))
+    assert result.verdicts()[0] == [0]
+    assert sum(result.verdicts()[1]) == 1
+    assert result.column("cluster")[0] is None
 
 
 def test_similarity_is_given_in_per_mille_and_close_to_the_true_one(tmp_path):
@@ -191,6 +205,15 @@ def test_a_chain_is_one_cluster(tmp_path):
     result = Corpus(tmp_path, {"a": [texts]}).run(MinHash())
     assert len(set(result.column("cluster"))) == 1
     assert min(s for s in result.column("similarity") if s is not None) < 800
+
+
+def test_a_large_corpus_is_matched_in_more_ranges_of_keys(tmp_path):
+    corpus = Corpus(tmp_path, {"a": [["x"]]})
+    match = MinHash().phases()[1]
+    assert corpus._n_units(match, {}) == 14
+    corpus.parts[0] = replace(corpus.parts[0], n_docs=DOCS_PER_BUCKET + 1)
+    assert corpus._n_units(match, {}) == 28
+    assert corpus._n_units(Exact().phases()[1], {}) == 2
 
 
 @pytest.mark.parametrize("sources", [{}, {"a": []}, {"a": [[]]}, {"a": [[None, ""], []]}, {"a": [["one"]]}])
