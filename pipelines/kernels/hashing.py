@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 
-__all__ = ["sha1_32", "sha1_32_spans", "xxh32", "xxh32_spans", "xxh64", "xxh64_spans"]
+__all__ = ["clear", "sha1_32", "sha1_32_spans", "xxh32", "xxh32_spans", "xxh64", "xxh64_spans"]
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -38,6 +38,13 @@ _P64_2 = np.uint64(0xC2B2AE3D27D4EB4F)
 _P64_3 = np.uint64(0x165667B19E3779F9)
 _P64_4 = np.uint64(0x85EBCA77C2B2AE63)
 _P64_5 = np.uint64(0x27D4EB2F165667C5)
+
+
+@inline
+def clear(table: U64s, size: int) -> None:
+    """Makes the first `size` slots of a table empty, by a loop: assigning to a slice takes long to compile."""
+    for slot in range(size):
+        table[slot] = np.uint64(0)
 
 
 @inline

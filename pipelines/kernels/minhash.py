@@ -30,7 +30,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.kernels.hashing import sha1_32, xxh32
+from pipelines.kernels.hashing import clear, sha1_32, xxh32
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 from pipelines.kernels.unicode import PUNCT, SPACE, UNSPACED, character_classes, lower_deltas
 from pipelines.kernels.words import byte_at, decode, encode
@@ -117,13 +117,13 @@ def _add_if_new(value: np.uint32, table: npt.NDArray[np.uint64], size: int) -> b
 def shingle_documents(
     data: Bytes, offsets: Offsets, classes: Bytes, lower: npt.NDArray[np.int32], n_gram: int, hash_kind: int
 ) -> tuple[U32s, Offsets]:
-    """The distinct shingle hashes of each document and where each document's begin."""
+    """The distinct shingle hashes of each document, room for more, and where each document's begin."""
     longest = 0
     for doc in range(len(offsets) - 1):
         longest = max(longest, offsets[doc + 1] - offsets[doc])
     out = np.empty(2 * longest + 8, np.uint8)  # "Ⱥ" grows by a byte in lower case; a space follows each word
     starts = np.empty(longest + 2, np.int64)
-    table = np.zeros(16, np.uint64)
+    table = np.empty(16, np.uint64)
     block, words = np.empty(128, np.uint8), np.empty(85, np.uint32)
     hashes = np.empty(1024 + (offsets[-1] - offsets[0]) // 4, np.uint32)
     ends = np.zeros(len(offsets), np.int64)
@@ -137,10 +137,11 @@ def shingle_documents(
             size *= 2
         if size > len(table):
             table = np.empty(size, np.uint64)
-        table[:size] = 0
+        clear(table, size)
         if n_hashes + n_shingles > len(hashes):
             grown = np.empty(2 * (n_hashes + n_shingles), np.uint32)
-            grown[:n_hashes] = hashes[:n_hashes]
+            for index in range(n_hashes):
+                grown[index] = hashes[index]
             hashes = grown
         for word in range(n_shingles):
             first, last = starts[word], starts[word + width] - 1
@@ -152,7 +153,7 @@ def shingle_documents(
                 hashes[n_hashes] = value
                 n_hashes += 1
         ends[doc + 1] = n_hashes
-    return hashes[:n_hashes].copy(), ends
+    return hashes, ends
 
 
 @kernel(f"uint32[:, ::1](uint32[::1], {OFFSETS}, uint32[::1], uint32[::1])")
@@ -191,7 +192,8 @@ def shingle(data: Bytes, offsets: Offsets, *, n_gram: int = 5, hash_name: HashNa
     """
     assert n_gram >= 1, "a shingle has words"
     kind = {"xxh32": _XXH32, "sha1": _SHA1}[hash_name]
-    return Shingles(*shingle_documents(data, offsets, character_classes(), lower_deltas(), n_gram, kind))
+    hashes, ends = shingle_documents(data, offsets, character_classes(), lower_deltas(), n_gram, kind)
+    return Shingles(hashes[: ends[-1]].copy(), ends)
 
 
 def sign(shingles: Shingles, *, n_permutations: int = 112, seed: int = 1) -> U32s:

@@ -29,7 +29,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.kernels.hashing import xxh64
+from pipelines.kernels.hashing import clear, xxh64
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 from pipelines.kernels.unicode import SPACE, character_classes
 from pipelines.kernels.words import byte_at, decode, next_word
@@ -171,7 +171,7 @@ def _split(data: Bytes, start: int, stop: int, min_newlines: int, spans: Offsets
 def _duplicate_spans(data: Bytes, spans: Offsets, n_spans: int, table: Table) -> tuple[int, int]:
     """How many spans equal an earlier one, and their characters."""
     size = _table_size(n_spans)
-    table[:size] = 0
+    clear(table, size)
     n_duplicates = n_chars = 0
     for index in range(n_spans):
         start, stop = spans[2 * index], spans[2 * index + 1]
@@ -227,7 +227,7 @@ def _top_n_gram_chars(
 ) -> int:  # fmt: skip
     """Occurrences of the most frequent n-gram (the first of several) times its length with spaces."""
     size = _table_size(n_words)
-    table[:size] = 0
+    clear(table, size)
     best, most = 0, 0
     for word in range(n_words - n + 1):
         begin = starts[word]
@@ -261,7 +261,7 @@ def _dup_n_gram_chars(
 ) -> int:  # fmt: skip
     """Characters of n-grams that were seen before, none counted twice, spaces not counted."""
     size = _table_size(n_words)
-    table[:size] = 0
+    clear(table, size)
     n_chars = word = 0
     while word < n_words - n + 1:
         begin = starts[word]
@@ -300,7 +300,8 @@ def count_repetition(data: Bytes, offsets: Offsets, classes: Bytes) -> npt.NDArr
     packed = np.empty(longest, np.uint8)
     starts, chars = np.empty(max_words + 1, np.int64), np.empty(max_words + 1, np.int64)
     times, prefix = np.empty(max_words + 1, np.int64), np.empty(max_words + 1, np.uint64)
-    powers = np.ones(_N_POWERS, np.uint64)
+    powers = np.empty(_N_POWERS, np.uint64)
+    powers[0] = np.uint64(1)
     for k in range(1, _N_POWERS):
         powers[k] = powers[k - 1] * _BASE
     for doc in range(n_docs):
