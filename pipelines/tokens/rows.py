@@ -27,6 +27,7 @@ __all__ = [
     "TRAIN",
     "doc_ids",
     "documents",
+    "hashes",
     "id_words",
     "open_rows",
     "texts_of",
