@@ -14,7 +14,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,10 +27,11 @@ from manifests.receipt import Receipt
 from pipelines import store
 from pipelines.finish import assemble
 from pipelines.gather import PhaseTask
+from pipelines.kernels.jit import compile_kernels
 from pipelines.plan import GatherPlan, Plan, SegmentPlan
 from pipelines.pool import Event, Limits, Pool, Work
 from pipelines.run import run_task
-from pipelines.stage import Phase, Phased
+from pipelines.stage import Phase, Phased, Stage
 
 __all__ = ["Finished", "build", "default_workers"]
 
@@ -130,6 +131,7 @@ class _Driver:
     on_event: Listener
     pool: Pool | None = None
     done: Finished = field(default_factory=Finished)
+    warmed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.root = self.plan.root
@@ -182,6 +184,7 @@ class _Driver:
             todo = [i for i, receipt in enumerate(found) if receipt is None]
             self._announce(segment.name, len(segment.units), [r for r in found if r is not None])
             if todo:
+                self._warm(s.stage for s in segment.steps)
                 works.append(self._work(segment.name, self._segment_spec(segment), todo, may_quarantine=True))
         self._run(works)
         for segment in segments:
@@ -231,6 +234,7 @@ class _Driver:
         assert isinstance(stage, Phased)
         by_phase = self._packed_gather(gather)
         if by_phase is None:
+            self._warm([stage])
             base = self._gather_spec(gather, dead, evidence)
             by_phase, spent = {}, []
             for phase in stage.phases():
@@ -333,6 +337,14 @@ class _Driver:
         units = spec["units"]
         keys, labels = [u["key"] for u in units], [u["label"] for u in units]
         return Work(step, path, todo, keys, labels, self.quarantine, may_quarantine)
+
+    def _warm(self, stages: Iterable[Stage | None]) -> None:
+        # Compiled once here, into the cache, and not in every worker at the same time.
+        names = {name for stage in stages if stage is not None for name in stage.kernels()} - self.warmed
+        if names:
+            self.on_event({"kind": "warm", "step": "kernels", "n_units": len(names)})
+            compile_kernels(sorted(names))
+            self.warmed |= names
 
     def _run(self, works: Sequence[Work]) -> None:
         if self.pool is None:

@@ -67,7 +67,7 @@ def at(name):
         calls += 1
         return real(*args, **kwargs)
     setattr(os, name, call)
-for name in ("open", "write", "fsync", "replace", "close"):
+for name in ("open", "write", "fsync", "rename", "replace", "close"):
     at(name)
 with commit_file(Path(sys.argv[1]), "x") as commit:
     commit.file.write(b"n" * 200_000)
