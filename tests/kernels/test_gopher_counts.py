@@ -13,7 +13,7 @@ from pipelines.kernels.words import count_words
 from tests.kernels.texts import as_arrays, documents, synthetic_documents
 from tests.oracles import kernel_twins
 
-many = settings(max_examples=400, deadline=None)
+many = settings(max_examples=200, deadline=None)
 
 
 def rows(counts: dict[str, np.ndarray]) -> list[dict[str, int]]:

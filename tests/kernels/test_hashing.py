@@ -14,7 +14,7 @@ from pipelines.kernels.hashing import sha1_32_spans, xxh32_spans, xxh64_spans
 from tests.kernels.texts import as_arrays
 
 SPANS = [np.random.default_rng(n).bytes(n) for n in range(301)]
-many = settings(max_examples=300, deadline=None)
+many = settings(max_examples=150, deadline=None)
 spans = st.lists(st.binary(max_size=400), max_size=8)
 
 

@@ -28,7 +28,7 @@ def datasketch_signature(text: str, *, n_gram: int = 5) -> np.ndarray:
     return reference.hashvalues
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(documents, st.integers(1, 6))
 def test_shingles_are_the_twins_hashed_once_each_in_order(docs: list[str], n_gram: int) -> None:
     hashes, offsets = shingle(*as_arrays(docs), n_gram=n_gram)
