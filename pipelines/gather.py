@@ -43,6 +43,7 @@ class PhaseTask:
         self._outputs: dict[str, FileRef] = {}
         self._scratch: Path | None = None
         self.folder = Path(spec["folder"])
+        self.step: str = spec["stage"]["step"]
         self.unit = index
         self.n_units = len(spec["units"])
         self.tally = Tally()

@@ -234,6 +234,8 @@ class GatherTask(Protocol):
     """All parts of the gather, in a fixed order (source in the recipe's order, unit)."""
     folder: Path
     """The recipe's folder: relative paths in parameters start here. Not part of any key."""
+    step: str
+    """The step's name in the recipe: what the tally counts under."""
     n_units: int
     unit: int
     """This task's index on the phase's axis; for axis `part` also the index of its part."""

@@ -45,6 +45,7 @@ class Task:
     facts: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, FileRef] = field(default_factory=dict)
     scratched: list[Path] = field(default_factory=list)
+    step: str = "gather"
 
     def read_part(self, index: int, columns: Sequence[str]) -> pa.Table:
         path = self.parts[index].ref.check(self.root, deep=True)
@@ -165,6 +166,8 @@ class Corpus:
         for phase in stage.phases():
             units = list(range((axes or {}).get(phase.name) or self._n_units(phase, done)))
             tasks = [self._task(phase.name, unit, len(units), done) for unit in units]
+            for task in tasks:
+                task.step = stage.name
             if shuffle is not None:
                 random.Random(shuffle).shuffle(units)
             for unit in units:

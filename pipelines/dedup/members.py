@@ -145,9 +145,9 @@ def account(task: GatherTask, stage: Gather, verdicts: npt.NDArray[np.uint8], n_
     for code, reason in enumerate(stage.reasons, 1):
         mine = alive & (verdicts == code)
         if stage.action == "drop":
-            task.tally.drop(stage.name, reason, int(mine.sum()), n_bytes=int(n_bytes[mine].sum()))
+            task.tally.drop(task.step, reason, int(mine.sum()), n_bytes=int(n_bytes[mine].sum()))
         else:
-            task.tally.mark(stage.name, reason, int(mine.sum()))
+            task.tally.mark(task.step, reason, int(mine.sum()))
     task.tally.n_kept += int((alive & ~dropped).sum())
     task.tally.bytes_kept += int(n_bytes[alive & ~dropped].sum())
 
