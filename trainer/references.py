@@ -131,7 +131,7 @@ def _uniform(counts: Counts) -> Line:
 
 def _smoothed_unigram(counts: Counts) -> Floats:
     # One is added to every token, so that a token not seen in training has a price.
-    return (counts.unigram + 1) / (counts.unigram.sum() + len(counts.unigram))
+    return np.asarray((counts.unigram + 1) / (counts.unigram.sum() + len(counts.unigram)), dtype=np.float64)
 
 
 def _unigram(counts: Counts) -> Line:

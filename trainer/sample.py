@@ -84,9 +84,9 @@ def complete(
 def complete_ids(
     model: Model, prompts: Sequence[Sequence[int]], *, n_tokens: int, picker: Picker, stop: int | None = None
 ) -> list[list[int]]:
-    """What follows each prompt: up to `n_tokens` ids each, ending before `stop` where it comes.
+    """What follows each prompt: 1 to `n_tokens` ids each, ending before `stop` where it comes.
 
-    prompts hold at least one id each.
+    prompts hold at least one id each. A text's first token is never `stop`: an empty text says nothing.
     """
     lengths = [len(p) for p in prompts]
     cache = new_cache(model, len(prompts), max(lengths) + n_tokens)
@@ -94,6 +94,8 @@ def complete_ids(
     seen = min(lengths)
     logits = _next_logits(model, [row[:seen] for row in rows], cache)
     while not all(_is_done(row[n:], n_tokens, stop) for row, n in zip(rows, lengths, strict=True)):
+        if stop is not None:
+            logits[[i for i, n in enumerate(lengths) if n == seen], stop] = -torch.inf
         luck = [_luck(picker.seed, i, seen - n) for i, n in enumerate(lengths)]
         for row, token in zip(rows, choose(logits, picker, luck).tolist(), strict=True):
             if len(row) == seen:

@@ -1,0 +1,205 @@
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from toyrun import write_train
+
+from manifests.errors import ConfigError, Stopped, UsageError
+from trainer.run import open_run, train
+
+ROOT = Path(__file__).parents[2]
+ENV = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def quiet(_: str) -> None:
+    return None
+
+
+def losses(run: Path) -> list[tuple[int, float]]:
+    return [(m["step"], m["loss"]) for m in open_run(run).metrics("step")]
+
+
+def fresh(toy: Path, tmp_path: Path, **changes) -> Path:
+    """The toy's files in a folder of their own, the corpus shared."""
+    (tmp_path / "corpus").symlink_to(toy / "corpus")
+    return write_train(tmp_path, **changes)
+
+
+def start(config: Path, run: Path, *extra: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "trainer", str(config), "--out", str(run), *extra]
+    return subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def kill_at_step(process: subprocess.Popen[bytes], run: Path, step: int, *, delay: float = 0.0) -> None:
+    """Kill the whole process group `delay` seconds after the diary has reached `step`."""
+    while process.poll() is None and count_lines(run) < step:
+        time.sleep(0.002)
+    time.sleep(delay)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def count_lines(run: Path) -> int:
+    path = run / "metrics.jsonl"
+    return path.read_bytes().count(b'"kind": "step"') if path.exists() else 0
+
+
+def test_a_finished_run_has_every_step_once_and_is_not_trained_again(finished):
+    assert [m["step"] for m in finished.metrics("step")] == list(range(1, 25))
+    before = (finished.path / "metrics.jsonl").read_bytes()
+    heard: list[str] = []
+    train(finished.path.parents[1] / "train.yaml", out=finished.path, say=heard.append)
+    assert (finished.path / "metrics.jsonl").read_bytes() == before
+    assert "24 steps are done" in heard[-1]
+
+
+def test_a_run_killed_with_kill_9_and_resumed_has_the_losses_of_one_never_killed(toy, finished, tmp_path):
+    config = fresh(toy, tmp_path)
+    run = tmp_path / "runs/toy"
+    kill_at_step(start(config, run), run, 14)
+    assert 14 <= count_lines(run) < 24
+    train(config, out=run, say=quiet)
+    assert losses(run) == losses(finished.path)
+    assert [s["text"] for s in open_run(run).samples()] == [s["text"] for s in finished.samples()]
+    assert [m["bpb"] for m in open_run(run).metrics("evaluate")] == [
+        m["bpb"] for m in finished.metrics("evaluate")
+    ]
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments_change_no_loss_and_lose_or_repeat_no_step(toy, finished, tmp_path):
+    config = fresh(toy, tmp_path, save={"every": 256, "keep": 2})
+    run = tmp_path / "runs/toy"
+    rng = random.Random(7)
+    for _ in range(10):
+        # Every step saves, so a moment after a line is a moment in or near a checkpoint's writing.
+        kill_at_step(
+            start(config, run), run, count_lines(run) + rng.randint(1, 2), delay=rng.uniform(0, 0.06)
+        )
+    assert count_lines(run) < 24
+    train(config, out=run, say=quiet)
+    assert losses(run) == losses(finished.path)
+
+
+def test_sigterm_saves_and_exits_143_and_the_same_command_goes_on(toy, finished, tmp_path):
+    config = fresh(toy, tmp_path)
+    run = tmp_path / "runs/toy"
+    process = start(config, run)
+    while process.poll() is None and count_lines(run) < 6:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    assert process.returncode == 143, said.decode()
+    assert b"goes on from here" in said
+    at = count_lines(run)
+    assert open_run(run).checkpoint().step == at
+    train(config, out=run, say=quiet)
+    assert losses(run) == losses(finished.path)
+
+
+def test_lines_past_the_checkpoint_and_a_torn_last_line_are_cut_off_on_resume(toy, finished, tmp_path):
+    config = fresh(toy, tmp_path)
+    run = tmp_path / "runs/toy"
+    shutil.copytree(finished.path, run)
+    shutil.rmtree(run / "checkpoints/00000024")
+    lines = (run / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_bytes(b"".join(lines[:-2]) + lines[-2][:30])
+    train(config, out=run, say=quiet)
+    assert losses(run) == losses(finished.path)
+
+
+def test_a_damaged_newest_checkpoint_costs_only_the_steps_since_the_one_before(toy, finished, tmp_path):
+    config = fresh(toy, tmp_path)
+    run = tmp_path / "runs/toy"
+    shutil.copytree(finished.path, run)
+    path = run / "checkpoints/00000024/weights.safetensors"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    heard: list[str] = []
+    train(config, out=run, say=heard.append)
+    assert any("step 24 is damaged" in line for line in heard)
+    assert any("goes on after step 20" in line for line in heard)
+    assert losses(run) == losses(finished.path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        (["optim.lr=0.01"], "optim.lr"),
+        (["model.width=64", "seed=2"], "model.width"),
+        (["evaluate.tokens=2048"], "evaluate.tokens"),
+    ],
+)
+def test_a_changed_key_is_refused_by_name_and_nothing_is_written(toy, finished, changes, named):
+    before = sorted((p.name, p.stat().st_mtime_ns) for p in finished.path.iterdir())
+    with pytest.raises(ConfigError, match=named):
+        train(toy / "train.yaml", overrides=changes, out=finished.path, say=quiet)
+    assert sorted((p.name, p.stat().st_mtime_ns) for p in finished.path.iterdir()) == before
+
+
+def test_what_stands_under_machine_may_change(toy, finished):
+    asked = ["machine.micro_batch=2", "machine.workers=2"]
+    assert train(toy / "train.yaml", overrides=asked, out=finished.path, say=quiet) == finished.path
+
+
+def test_a_run_moved_elsewhere_goes_on(toy, finished, tmp_path):
+    config = fresh(toy, tmp_path)
+    shutil.copytree(finished.path, tmp_path / "other/place")
+    shutil.rmtree(tmp_path / "other/place/checkpoints/00000024")
+    train(config, out=tmp_path / "other/place", say=quiet)
+    assert losses(tmp_path / "other/place") == losses(finished.path)
+
+
+def test_a_fork_begins_behind_the_rows_already_trained_and_may_change_the_schedule(toy, finished, tmp_path):
+    config = fresh(toy, tmp_path)
+    shutil.copytree(finished.path, tmp_path / "runs/toy")
+    asked = ["tokens=7168", "schedule.name=cosine"]
+    run = open_run(train(config, overrides=asked, out=tmp_path / "runs/toy", fork="longer", say=quiet))
+    assert run.path == tmp_path / "runs/longer"
+    assert (run.origin.step, run.origin.row, run.origin.run) == (24, 192, "toy")
+    assert [m["step"] for m in run.metrics("step")] == [25, 26, 27, 28]
+    assert run.rows_of_step(25) == (192, 200)
+    assert run.metrics("step")[0]["loss"] < 3
+
+
+def test_a_fork_whose_mix_rewrites_the_past_is_refused(toy, finished, tmp_path):
+    config = fresh(toy, tmp_path, tokens=7168)
+    shutil.copytree(finished.path, tmp_path / "runs/toy")
+    text = (tmp_path / "mix.yaml").read_text()
+    (tmp_path / "mix.yaml").write_text(text.replace("0.7", "0.6").replace("0.3", "0.4"))
+    with pytest.raises(UsageError, match="already trained"):
+        train(config, out=tmp_path / "runs/toy", fork="other", say=quiet)
+    assert not (tmp_path / "runs/other").exists()
+
+
+def test_a_run_that_is_being_trained_cannot_be_trained_twice(toy, finished, tmp_path):
+    import fcntl
+
+    with (finished.path / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(UsageError, match="being trained"):
+            train(toy / "train.yaml", out=finished.path, say=quiet)
+
+
+def test_the_first_sigint_raises_stopped_with_exit_code_130(toy, tmp_path):
+    config = fresh(toy, tmp_path)
+    sent: list[str] = []
+
+    def say(text: str) -> None:
+        if "loss" in text and not sent:
+            sent.append(text)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Stopped) as stopped:
+        train(config, out=tmp_path / "runs/toy", say=say)
+    assert stopped.value.exit_code == 130
+    assert json.loads((tmp_path / "runs/toy/metrics.jsonl").read_text().splitlines()[-1])["step"] == 2
