@@ -20,10 +20,10 @@ import numpy as np
 
 from corpus_tools.open import Corpus, open_corpus
 from corpus_tools.screen import size, table
-from manifests.corpus import Partition, SourceEntry, StepEntry
+from manifests.corpus import CorpusManifest, Partition, SourceEntry, StepEntry
 from manifests.receipt import Receipt, Tally, bin_edges
 
-__all__ = ["audit_corpus", "audit_text", "source_of"]
+__all__ = ["audit_corpus", "audit_text", "source_of", "tallies_by_source"]
 
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -36,8 +36,11 @@ def audit_corpus(folder: Path) -> dict[str, Any]:
     Raises: DamageError, AccountError.
     """
     corpus = open_corpus(folder)
-    tallies = _tallies(corpus)
-    total = corpus.tally
+    receipts = list(corpus.receipts())
+    tallies = tallies_by_source(corpus.manifest, receipts)
+    total = Tally()
+    for tally in tallies.values():
+        total.add(tally)
     return {
         "corpus": _head(corpus),
         "sources": [_source_row(corpus, s) for s in corpus.manifest.sources],
@@ -46,7 +49,7 @@ def audit_corpus(folder: Path) -> dict[str, Any]:
         "labels": _labels(total),
         "partitions": [_partition_row(p) for p in corpus.manifest.partitions],
         "values": [_value_row(name, bins) for name, bins in sorted(total.histograms.items())],
-        "domains": _domains(corpus),
+        "domains": _domains(corpus, receipts),
         "benchmarks": [b.model_dump() for b in corpus.manifest.benchmarks],
         "missing": corpus.manifest.missing,
     }
@@ -88,11 +91,11 @@ def _source_row(corpus: Corpus, source: SourceEntry) -> dict[str, Any]:
 # --- steps -----------------------------------------------------------------------------------------
 
 
-def _tallies(corpus: Corpus) -> dict[str | None, Tally]:
+def tallies_by_source(manifest: CorpusManifest, receipts: Iterable[Receipt]) -> dict[str | None, Tally]:
     """The receipts' sum by source; None for steps over all sources."""
-    names = [s.name for s in corpus.manifest.sources]
+    names = [s.name for s in manifest.sources]
     found: dict[str | None, Tally] = {}
-    for receipt in corpus.receipts():
+    for receipt in receipts:
         found.setdefault(source_of(receipt, names), Tally()).add(receipt.tally)
     return found
 
@@ -178,11 +181,11 @@ def _value_row(name: str, bins: Mapping[int, int]) -> dict[str, Any]:
     }
 
 
-def _domains(corpus: Corpus) -> list[dict[str, Any]]:
+def _domains(corpus: Corpus, receipts: Iterable[Receipt]) -> list[dict[str, Any]]:
     # Of final parts: what a `save` kept is counted again by the part made from it.
     final = {part.key for part in corpus.manifest.parts if part.final}
     counts: Counter[str] = Counter()
-    for receipt in corpus.receipts():
+    for receipt in receipts:
         counts.update(receipt.tally.domains if receipt.key in final else {})
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [{"domain": name, "documents": n} for name, n in ordered]

@@ -1,8 +1,8 @@
 """`quern init`: recipe.yaml, mix.yaml and train.yaml, commented, fitted to the data by looking at it.
 
-    NAME            a shipped recipe, as it is shipped: printed, or written with --out
+    NAME            a shipped recipe, as it is shipped: printed, or written with --out DIR
     FILES...        sources by what the files are, sizes by how much there is
-    NAME FILES...   the shipped recipe's steps over these files
+    NAME FILES...   the shipped recipe's steps over these files: printed, or written with --out DIR
 
 Sizes follow from the bytes of text, roughly reckoned: a vocabulary that such a corpus can fill, a model of a
 twentieth of the tokens trained on (Hoffmann et al. 2022), at most four times over the same text. Every choice
@@ -16,7 +16,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -104,20 +104,23 @@ def shipped_text() -> str:
     return table(shipped())
 
 
-def write_files(words: Sequence[str], out: Path | None, *, force: bool) -> Written:
-    """Make the files for a recipe's name, for files, or for both, and write them; a name alone is printed.
+def write_files(words: Sequence[str], out: Path | None, *, force: bool = False) -> Written:
+    """Make the files for a recipe's name, for data, or for both, and write them into `out`.
+
+    Without `out` a recipe asked for by name is only to be printed; what is made from data alone is written here.
 
     Raises: UsageError for what is not there, is not readable, or would be replaced.
     """
     names = {row["name"] for row in shipped()}
     name = words[0] if words[0] in names and not Path(words[0]).exists() else None
     if name is not None and len(words) == 1:
-        text = (_RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
-        made = Written(out, {"recipe.yaml": text})
+        made = Written(out, {"recipe.yaml": (_RECIPES / f"{name}.yaml").read_text(encoding="utf-8")})
     else:
         made = fitted(list(walk_files(words[1:] if name else words)), out or Path(), like=name)
-    if made.folder is not None:
-        _write(made.folder, made.files, force=force)
+    if name is not None and out is None:
+        return replace(made, folder=None)
+    assert made.folder is not None
+    _write(made.folder, made.files, force=force)
     return made
 
 
@@ -178,10 +181,14 @@ def _corpus_name(paths: Sequence[Path]) -> str:
 
 def _remarks(found: Sequence[Found], groups: dict[str, list[Found]]) -> Iterable[str]:
     for name, items in groups.items():
-        text = size(sum(f.text_bytes for f in items))
-        yield f"{name}: {len(items)} files, {items[0].why}, {size(sum(f.n_bytes for f in items))}, about {text} of text"
+        stored, text = size(sum(f.n_bytes for f in items)), size(sum(f.text_bytes for f in items))
+        yield f"{name}: {_files(len(items))}, {items[0].why}, {stored}, about {text} of text"
     for item in [f for f in found if f.reader is None][:N_LISTED]:
         yield f"left out {item.path}: {item.why}"
+
+
+def _files(n: int) -> str:
+    return "1 file" if n == 1 else f"{n:,} files"
 
 
 def _text_bytes(groups: dict[str, list[Found]]) -> int:
@@ -195,9 +202,11 @@ def _recipe(name: str, groups: dict[str, list[Found]], folder: Path, like: str |
     model = _shipped_value(like)
     sources = "".join(_source(n, items, folder, model) for n, items in groups.items())
     gathers = model.get("steps", []) if model else None
-    head = f"# Made by `quern init` from {sum(map(len, groups.values()))} files. Every line may be changed.\n"
+    head = (
+        f"# Made by `quern init` from {_files(sum(map(len, groups.values())))}. Every line may be changed.\n"
+    )
     head += "#   quern plan recipe.yaml --probe 60s;  quern build recipe.yaml\n"
-    tokens = _tokens(groups) if model is None or "tokens" in model else ""
+    tokens = _tokens(groups) if not model or "tokens" in model else ""
     return f"{head}name: {name}\nsources:\n{sources}{_gathers(gathers)}{tokens}"
 
 
@@ -249,7 +258,7 @@ def _paths(items: Sequence[Found], folder: Path) -> Iterable[str]:
     """One wildcard where it means exactly these files, else the files by name below their common folder."""
     paths = [f.path.resolve() for f in items]
     root = Path(os.path.commonpath([p.parent for p in paths]))
-    wildcard = _wildcard(root, paths)
+    wildcard = _wildcard(root, paths) if len(paths) > 1 else None
     if len(paths) == 1 or wildcard:
         yield f"    paths: [{_quoted(root / (wildcard or paths[0].name), folder)}]"
         return

@@ -29,7 +29,7 @@ _CODE = re.compile(
 )
 _TEXT = ("text", "content", "body", "raw_content", "document", "article", "markdown", "code")
 _OTHERS = {
-    "id": ("id", "doc_id", "_id", "uuid", "key"),
+    "id": ("id", "doc_id", "post_id", "_id", "uuid", "key"),
     "url": ("url", "link", "source_url"),
     "date": ("date", "created", "timestamp", "published"),
     "title": ("title", "name", "headline"),
@@ -152,13 +152,10 @@ def _parquet_columns(path: Path) -> dict[str, Any]:
 
 
 def _columns(names: set[str]) -> dict[str, Any]:
-    """The reader's column map, where it differs from the names it expects by itself."""
-    text = next((name for name in _TEXT if name in names), None)
-    found = {} if text is None else {"text": text}
-    for column, spellings in _OTHERS.items():
-        if (name := next((s for s in spellings if s in names), None)) is not None:
-            found[column] = name
-    return found
+    """The reader's column map: columns that are there under other names than the reader's own."""
+    spellings = {"text": _TEXT, **_OTHERS}
+    found = {column: next((s for s in known if s in names), column) for column, known in spellings.items()}
+    return {column: name for column, name in found.items() if name != column}
 
 
 def _is_text(head: bytes) -> bool:

@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus_tools.audit import source_of
+from corpus_tools.audit import tallies_by_source
 from corpus_tools.open import Corpus, open_corpus
 from corpus_tools.screen import size, table
 from manifests.commit import FileRef
@@ -188,7 +188,10 @@ def _parts(corpus: Corpus) -> Iterator[Finding]:
     for part in parts.values():
         yield from _rows("part", corpus, part.part, part.n_docs)
     for entry in corpus.manifest.verdicts:
-        yield from _rows("verdict", corpus, entry.verdict, parts[entry.part_key].n_docs)
+        if entry.part_key in parts:
+            yield from _rows("verdict", corpus, entry.verdict, parts[entry.part_key].n_docs)
+        else:
+            yield Finding("verdict", entry.verdict.path, f"its part {entry.part_key} is not in the manifest")
 
 
 def _rows(kind: str, corpus: Corpus, ref: FileRef, expected: int) -> list[Finding]:
@@ -218,15 +221,30 @@ def _read_receipts(path: Path, receipts: list[Receipt]) -> None:
 
 
 def _accounts(corpus: Corpus, receipts: list[Receipt]) -> Iterator[Finding]:
-    names = [source.name for source in corpus.manifest.sources]
-    tallies: dict[str | None, Tally] = {}
-    for receipt in receipts:
-        tallies.setdefault(source_of(receipt, names), Tally()).add(receipt.tally)
+    tallies = tallies_by_source(corpus.manifest, receipts)
     for step in corpus.manifest.steps:
         yield from _balance(step)
         yield from _against(step, tallies.get(step.source, Tally()))
+    yield from _part_receipts(corpus.manifest, {r.key: r for r in receipts})
     yield from _chain(corpus.manifest)
     yield from _kept(corpus.manifest)
+
+
+def _part_receipts(manifest: CorpusManifest, receipts: dict[str, Receipt]) -> Iterator[Finding]:
+    """Where a part is not what its receipt says was written, or a source did not read what its receipts read."""
+    n_read: Counter[str] = Counter()
+    for part in manifest.parts:
+        receipt = receipts.get(part.key)
+        if receipt is None or (receipt.outputs.get("part"), receipt.tally.n_kept) != (part.part, part.n_docs):
+            yield Finding(
+                "account", part.part.path, "no receipt of the manifest says that this part was written so"
+            )
+            continue
+        # What a `save` kept is read again by the part made from it.
+        n_read[part.source] += receipt.tally.n_read - (0 if part.final else receipt.tally.n_kept)
+    for step in (s for s in manifest.steps if s.kind == "read" and s.n_read != n_read[str(s.source)]):
+        problem = f"read {step.n_read} records, its receipts {n_read[str(step.source)]}"
+        yield Finding("account", f"{step.source} {step.name}", problem)
 
 
 def _against(step: StepEntry, tally: Tally) -> Iterator[Finding]:

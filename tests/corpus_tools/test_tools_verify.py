@@ -106,6 +106,19 @@ def test_a_step_that_differs_from_its_receipts_is_found(copy):
     assert any("receipts" in f.problem for f in changed(copy, steps=steps))
 
 
+def test_a_source_that_read_other_than_its_receipts_is_found(copy):
+    steps = list(CorpusManifest.read(copy).steps)
+    steps[3] = steps[3].model_copy(update={"n_read": 13, "n_kept": 13})
+    steps[4] = steps[4].model_copy(update={"n_read": 73, "n_kept": 68})
+    assert ("account", "books read") in {(f.kind, f.where) for f in changed(copy, steps=steps)}
+
+
+def test_a_verdict_on_a_part_that_is_not_there_is_found(copy):
+    verdicts = list(CorpusManifest.read(copy).verdicts)
+    verdicts[0] = verdicts[0].model_copy(update={"part_key": "0" * 32})
+    assert "verdict" in {f.kind for f in changed(copy, verdicts=verdicts)}
+
+
 def test_a_gather_that_dropped_other_rows_than_its_account_says_is_found(copy):
     verdicts = list(CorpusManifest.read(copy).verdicts)
     verdicts[0] = verdicts[0].model_copy(update={"n_dropped": verdicts[0].n_dropped + 1})
