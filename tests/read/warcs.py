@@ -55,7 +55,7 @@ def rows(
     reader: Read, file: SourceFile, *, split_bytes: int | None = None, **options: Any
 ) -> list[dict[str, Any]]:
     """Every row of a file with its `reason` ("" for a document), read whole or in splits of `split_bytes`."""
-    step = split_bytes or 1
+    step = split_bytes or max(1, file.size)
     pieces = [Split(file, at, min(at + step, file.size)) for at in range(0, file.size, step)]
     found: list[dict[str, Any]] = []
     for split in pieces if split_bytes else reader.splits(file):

@@ -1,0 +1,176 @@
+"""Books of Project Gutenberg: one plain-text file, one document.
+
+    The Project Gutenberg EBook of Emma ... *** START OF THIS PROJECT GUTENBERG EBOOK EMMA ***     header
+    Produced by An Anonymous Volunteer                                                             note
+    EMMA  By Jane Austen  VOLUME I ...                                                             text
+    End of Project Gutenberg's Emma  *** END OF ... *** START: FULL LICENSE ***                    footer
+
+The header also has an older form, a licence called the small print, that ends in `*END THE SMALL PRINT
+...*END*`. A file without any of these marks is all text: mirrors strip them. The title and the number come
+from the header.
+
+Locator: empty, for a file is one document. Encoding: byte order mark, valid UTF-8, the one the header
+declares, Windows-1252. Line ends become \\n; nothing else in the text is touched, hard line breaks included.
+Price: 25 MB/s.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pipelines import heartbeat
+from pipelines.batch import Batch, BatchBuilder, Record
+from pipelines.stage import Read, Split
+
+__all__ = ["Gutenberg", "body_of", "decode_book", "title_of"]
+
+_START = re.compile(r"\*\*\*\s*START OF TH(?:IS|E) PROJECT GUTENBERG[^*]{0,400}\*\*\*[^\n]*", re.IGNORECASE)
+_SMALL_PRINT = re.compile(r"^\*END\*?\s*THE SMALL PRINT[^\n]*$", re.IGNORECASE | re.MULTILINE)
+_END = re.compile(
+    r"^[ \t]*(?:\*\*\*\s*END OF TH(?:IS|E) PROJECT GUTENBERG"
+    r"|(?:THE )?END OF (?:THE |THIS )?PROJECT GUTENBERG"
+    r"|(?:ENDE (?:DIESES|DES|VON)|FIN D[EU]|FINE D(?:I|EL)|FIM D[EO]|EINDE VAN|SLUTET PÅ)\s[^\n]{0,20}"
+    r"PRO[JG]E[CK]?T+O? GUTENBERG"
+    r"|\*{3,}\s*THIS FILE SHOULD BE NAMED)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CREDIT = re.compile(
+    r"\s*[\[({*_]*\s*(?:(?:e-?text|e-?book|text|this (?:e-?text|e-?book|file)(?: was)?)?\s*"
+    r"(?:produced|prepared|transcribed|scanned|typed|digitized|created|proofread|converted)\b[^\n]{0,40}\b(?:by|from)\b"
+    r"|(?:html|updated|revised) (?:version|edition)s?\b[^\n]{0,20}\bby\b"
+    r"|transcriber'?s?'? notes?\b|note du transcripteur|anmerkungen? zur transkription|opmerkingen van de bewerker"
+    r"|nota del transcriptor|special thanks (?:are|is) due|note: (?:project gutenberg|images of)"
+    r"|\*\*\*\s*START OF TH)",
+    re.IGNORECASE,
+)
+_NOTE = re.compile(r"transcriber.?s.? note|\bproject gutenberg\b", re.IGNORECASE)
+_CLOSING_NOTE = re.compile(
+    r"^[ \t*_=\[]*(?:Transcriber.?s.? Notes?|Anmerkungen? zur Transkription|Note (?:du|sur la) transcript\w+)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_TITLE = re.compile(r"^Title:[ \t]*([^\n]+(?:\n[ \t]+[^\n]+)*)", re.MULTILINE)
+_FIRST_LINE = re.compile(
+    r"(?:The )?Project Gutenberg(?:'s)?(?: E-?(?:Text|Book) of)? ([^\n]{1,200}?)(?:, (?:by|compiled)\b|\n|$)",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"\[E-?(?:book|text) ?#(\d+)\]", re.IGNORECASE)
+_ENCODING = re.compile(rb"^Character set encoding:\s*([^\r\n]{1,60})", re.MULTILINE | re.IGNORECASE)
+_HEADER_CHARS = 30_000
+_MAX_CREDITS = 8
+_MAX_CREDIT_CHARS = 1_000
+_HEADING_CHARS = 60
+_CLOSING_FRAC = 0.05
+
+
+class Gutenberg(Read):
+    """Project Gutenberg's plain-text files without their header, licence and notes on production."""
+
+    name: ClassVar[str] = "gutenberg"
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ("text", "title", "ref")
+    reasons: ClassVar[tuple[str, ...]] = ("too_large", "not_text", "unknown_encoding", "no_body")
+
+    max_bytes: int = 64 << 20
+    """Files above this many bytes are dropped as `too_large`."""
+
+    def batches(self, split: Split, *, skip: frozenset[int] = frozenset()) -> Iterator[Batch]:
+        """One row: the book."""
+        heartbeat.at(0)
+        file = split.file
+        record = Record(path=file.path, locator="", offset=0, length=file.size, licence=file.licence)
+        if 0 not in skip:
+            self._book(split, record)
+        heartbeat.idle()
+        builder = BatchBuilder(file.source)
+        yield from builder.add(record)
+        yield from builder.flush()
+
+    def _book(self, split: Split, record: Record) -> None:
+        """Fill in the book, or the verdict that it is none."""
+        reason: str | None = "too_large"
+        if split.file.size <= self.max_bytes:
+            text, reason = decode_book(split.file.full.read_bytes())
+            record.text = body_of(text)
+            record.title, record.ref = title_of(text)
+            reason = reason or (None if record.text else "no_body")
+        if reason:
+            record.text, record.verdict = None, 1 + self.reasons.index(reason)
+
+
+def decode_book(data: bytes) -> tuple[str, str | None]:
+    """(text with \\n line ends, None), or ("", why it is no text)."""
+    head = data[:4096]
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        names = ["utf-16"]
+    elif b"\x00" in head or re.match(rb"\s*<(?:!doctype html|html|\?xml)", head, re.IGNORECASE):
+        return "", "not_text"
+    else:
+        declared = _ENCODING.search(data[:_HEADER_CHARS])
+        names = ["utf-8-sig", _codec(declared.group(1).decode("latin-1")) if declared else "", "cp1252"]
+    for name in filter(None, names):
+        try:
+            return data.decode(name).replace("\r\n", "\n").replace("\r", "\n"), None
+        except UnicodeDecodeError:
+            continue
+    return "", "unknown_encoding"
+
+
+def _codec(label: str) -> str:
+    """Python's name for an encoding as headers spell it (`Latin-4`, `ISO Latin-1`); "" for none."""
+    words = label.strip().lower().replace("iso latin", "latin")
+    for name in (words, words.replace("-", ""), words.split(" ")[0]):
+        try:
+            found = codecs.lookup(name).name
+        except (LookupError, ValueError):
+            continue
+        # A header that could be read names no UTF-16; UTF-8 has been tried.
+        return "" if found.startswith("utf") or found == "ascii" else found
+    return ""
+
+
+def title_of(text: str) -> tuple[str | None, str | None]:
+    """(title, number) from a header; None for what it does not say."""
+    head = text[:_HEADER_CHARS]
+    number = _NUMBER.search(head)
+    title = _TITLE.search(head) or _FIRST_LINE.match(head.lstrip("\ufeff \n"))
+    return (" ".join(title.group(1).split()) or None) if title else None, number.group(1) if number else None
+
+
+def body_of(text: str) -> str:
+    """The book in a file: what stands between header and footer, without notes on its production.
+
+    >>> body_of("x\\n*** START OF THIS PROJECT GUTENBERG EBOOK X ***\\n\\nProduced by A\\n\\nOnce.\\n\\nEnd
+    of Project Gutenberg's X") 'Once.\\n'
+    """
+    middle = len(text) // 2
+    # Only small print before the text is a header; newer files carry it at their end.
+    starts = list(_START.finditer(text, 0, max(middle, _HEADER_CHARS)))
+    starts = starts or list(_SMALL_PRINT.finditer(text, 0, middle))
+    start = starts[-1].end() if starts else 0
+    # Not the first mark of all: books quote one another. The licence behind the last one has 20,000 characters.
+    late = max(start, min((start + len(text)) // 2, len(text) - _HEADER_CHARS))
+    end = _END.search(text, late) or _END.search(text, start)
+    body = _without_credits(text[start : end.start() if end else len(text)].strip("\n"))
+    closing = _CLOSING_NOTE.search(body, int(len(body) * (1 - _CLOSING_FRAC)))
+    body = (body[: closing.start()] if closing else body).strip("\n")
+    return body + "\n" if body.strip() else ""
+
+
+def _without_credits(body: str) -> str:
+    """The body without the paragraphs at its start that say who produced the file."""
+    in_note = False
+    for _ in range(_MAX_CREDITS):
+        paragraph = body.partition("\n\n")[0]
+        # A note's heading may stand alone; its paragraphs are then indented.
+        is_credit = _CREDIT.match(paragraph) or (in_note and paragraph[:1] == " ")
+        if len(paragraph) > _MAX_CREDIT_CHARS or not is_credit:
+            break
+        in_note = in_note or (len(paragraph) < _HEADING_CHARS and "note" in paragraph.lower())
+        body = body[len(paragraph) :].lstrip("\n")
+    *head, rest = body.split("\n\n", _MAX_CREDITS)
+    kept = [p for p in head if len(p) > _MAX_CREDIT_CHARS or not _NOTE.search(p)]
+    return "\n\n".join([*kept, rest]).lstrip("\n")

@@ -1,0 +1,88 @@
+"""Parquet: one row a document; row groups are the splits.
+
+    text | id | url    with the mapping of `columns.py`    ->  text, ref, url
+
+Locator: the index of the row in the file, which a split reckons from the row groups before it. A split owns the
+row groups whose first byte lies in it. A row group that cannot be read is one row, `damaged`, with its first
+row's index. Price: Parquet's, about 600 MB/s of text, and 2 us a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines import heartbeat
+from pipelines.batch import Batch, BatchBuilder, Record
+from pipelines.read.columns import ROW_REASONS, MappedColumns, fill, new_record
+from pipelines.stage import SourceFile, Split
+
+__all__ = ["Parquet"]
+
+_ROWS = 4096
+
+
+class Parquet(MappedColumns):
+    """Rows of Parquet files."""
+
+    name: ClassVar[str] = "parquet"
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ("text", "ref", "url", "date", "title", "licence")
+    reasons: ClassVar[tuple[str, ...]] = (*ROW_REASONS, "no_text_column", "damaged", "unknown_format")
+
+    def splits(self, file: SourceFile) -> list[Split]:
+        """One split a row group: [i, i + 1) counts row groups, not bytes."""
+        try:
+            n_groups = pq.ParquetFile(file.full).metadata.num_row_groups
+        except (pa.ArrowException, OSError):
+            n_groups = 1
+        return [Split(file, i, i + 1) for i in range(max(1, n_groups))]
+
+    def batches(self, split: Split, *, skip: frozenset[int] = frozenset()) -> Iterator[Batch]:
+        """The rows of the split's row groups."""
+        builder = BatchBuilder(split.file.source)
+        heartbeat.at(0)
+        for ordinal, record in enumerate(self._records(split, skip)):
+            yield from builder.add(record)
+            heartbeat.at(ordinal + 1)
+        heartbeat.idle()
+        yield from builder.flush()
+
+    def _records(self, split: Split, skip: frozenset[int]) -> Iterator[Record]:
+        try:
+            file = pq.ParquetFile(split.file.full, page_checksum_verification=True)
+        except (pa.ArrowException, OSError):
+            yield self._flawed(split.file, 0, "unknown_format")
+            return
+        if self.text not in file.schema_arrow.names:
+            yield self._flawed(split.file, split.start, "no_text_column")
+            return
+        for group in range(split.start, min(split.end, file.num_row_groups)):
+            yield from self._group(file, split.file, group, skip)
+
+    def _group(
+        self, file: pq.ParquetFile, source: SourceFile, group: int, skip: frozenset[int]
+    ) -> Iterator[Record]:
+        first = sum(file.metadata.row_group(i).num_rows for i in range(group))
+        columns = [name for name in self.mapping().values() if name in file.schema_arrow.names]
+        n_read = 0
+        try:
+            for rows in file.iter_batches(_ROWS, row_groups=[group], columns=columns):
+                rows.validate(full=True)
+                for row in rows.to_pylist():
+                    record = new_record(source, first + n_read)
+                    reason = None if n_read in skip else fill(record, row, self)
+                    record.verdict = 1 + self.reasons.index(reason) if reason else 0
+                    yield record
+                    n_read += 1
+        except (pa.ArrowException, OSError, UnicodeDecodeError):
+            yield self._flawed(source, first + n_read, "damaged")
+
+    def _flawed(self, source: SourceFile, index: int, reason: str) -> Record:
+        record = new_record(source, index)
+        record.verdict = 1 + self.reasons.index(reason)
+        return record
