@@ -124,7 +124,7 @@ def test_modules_that_open_windows_or_belong_to_the_tests_are_not_asked():
 
 
 def test_prose_becomes_paragraphs_and_code_keeps_its_lines():
-    prose = "A sentence that somebody thought was long enough to be broken and\nwrapped at the usual seventy-nine columns."
+    prose = "A sentence that somebody thought was long enough to be broken and\nwrapped at the usual seventy-nine."
     assert as_blocks(prose) == f"<p>{prose}</p>".replace("\n", " ")
     assert as_blocks("if x:\n    y()") == "<pre>if x:\n    y()</pre>"
 

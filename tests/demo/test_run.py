@@ -1,0 +1,69 @@
+"""The demo's files are files a user could have written, and its commands are the user's."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from corpus_tools.demo.crawl import crawl
+from corpus_tools.demo.junk import JUNK_NAMES
+from corpus_tools.demo.run import _quern, _write_files, run_demo
+from manifests.errors import QuernError
+from manifests.yamlfile import load_yaml
+from pipelines.recipe import load_recipe
+from trainer.config import load_train
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_recipe_finds_every_file_of_the_crawl(tmp_path):
+    made = crawl(tmp_path, modules=["heapq"])
+    _write_files(tmp_path)
+    recipe = load_recipe(tmp_path / "recipe.yaml")
+    assert [source.name for source in recipe.sources] == ["web", "code", "docs"]
+    read = {str(file.full) for source in recipe.sources for file in source.files}
+    inputs = {str(tmp_path / file.path) for file in made.files if "/bench/" not in file.path}
+    assert read == inputs
+
+
+def test_the_training_file_is_valid_and_trains_what_the_mix_names(tmp_path):
+    _write_files(tmp_path)
+    config = load_train(tmp_path / "train.yaml")
+    mix, _ = load_yaml(tmp_path / "mix.yaml")
+    recipe, _ = load_yaml(tmp_path / "recipe.yaml")
+    assert config.mix == "mix.yaml"
+    assert config.batch % mix["seq_len"] == 0
+    assert set(mix["phases"][0]["weights"]) == {source["name"] for source in recipe["sources"]}
+
+
+def test_a_file_that_the_user_changed_stays(tmp_path):
+    (tmp_path / "mix.yaml").write_text("name: mine\n")
+    _write_files(tmp_path)
+    assert (tmp_path / "mix.yaml").read_text() == "name: mine\n"
+
+
+def test_a_command_is_printed_before_it_runs_and_its_failure_ends_the_demo(tmp_path, capfd):
+    with pytest.raises(QuernError, match="quern verify") as caught:
+        _quern(tmp_path, "verify", "no such corpus")
+    assert caught.value.exit_code in {1, 2}
+    assert capfd.readouterr().out == "\n$ quern verify 'no such corpus'\n"
+
+
+def test_the_junk_pages_name_modules_that_every_python_has():
+    assert set(JUNK_NAMES) <= set(sys.stdlib_module_names)
+
+
+@pytest.mark.slow
+def test_the_whole_demo_ends_well_and_goes_on_from_what_is_finished(tmp_path):
+    command = [sys.executable, "-m", "corpus_tools.cli", "demo", "--out", str(tmp_path / "out")]
+    first = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False)
+    assert first.returncode == 0, first.stdout[-3000:] + first.stderr[-3000:]
+    for shown in ("$ quern build recipe.yaml", "$ quern train train.yaml", "byte bigram", "What to do next"):
+        assert shown in first.stdout, shown
+    assert (tmp_path / "out/loss.svg").stat().st_size > 1000
+    corpus = (tmp_path / "out/corpora/demo/corpus.json").read_bytes()
+    shutil.rmtree(tmp_path / "out/crawl")
+    run_demo(tmp_path / "out")
+    assert (tmp_path / "out/corpora/demo/corpus.json").read_bytes() == corpus
