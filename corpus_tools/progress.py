@@ -62,8 +62,13 @@ class StepRate:
                 f"{size(self.n_bytes / seconds)}/s",
                 *self._drops(),
             ]
+        return "  ".join([*parts, *self._time(now)])
+
+    def _time(self, now: float) -> list[str]:
         left = self.seconds_left(now)
-        return "  ".join([*parts, *([f"ETA {clock(left)}"] if left is not None else [])])
+        if left is None:
+            return []
+        return [f"ETA {clock(left)}" if self.n_done < self.n_units else f"in {clock(now - self.started)}"]
 
     def _drops(self) -> list[str]:
         n_kept = self.n_docs - sum(self.dropped.values())
