@@ -144,7 +144,9 @@ class _Driver:
 
     def run(self) -> Path:
         """Every step of the plan, then the manifest."""
-        commit_bytes(self.root, "runs/plan.json", json.dumps(self.plan.describe(), sort_keys=True).encode())
+        shown = {"key": self.plan.key, "sample": self.plan.sample, "steps": self.plan.describe()}
+        commit_bytes(self.root, "runs/plan.json", json.dumps(shown, sort_keys=True).encode())
+        self.on_event({"kind": "plan", "step": "plan", "key": self.plan.key})
         self._segments()
         dead: list[list[dict[str, Any]]] = [[] for _ in self.plan.final_units]
         evidence: list[list[dict[str, Any]]] = [[] for _ in self.plan.final_units]

@@ -200,7 +200,9 @@ class Fuse:
 
     def _keep(self, batch: Batch) -> None:
         self.tally.n_kept += len(batch)
-        self.tally.bytes_kept += int(_sizes(batch).sum())
+        sizes = _sizes(batch)
+        self.tally.bytes_kept += int(sizes.sum())
+        self.tally.observe("n_bytes", sizes)
         hosts = pc.extract_regex(
             batch.column("url").drop_null(), r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?(?P<h>[^/:?#]+)"
         )

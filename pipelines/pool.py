@@ -113,7 +113,9 @@ class Pool:
                 self._watch(child, queue, failed)
             if number := self.stop():
                 self._drain(queue, failed)
-                raise Stopped("Stopped; finished units stand. The same command goes on from here.", number)
+                raise Stopped(
+                    "Stopped; finished units stand. The same command goes on from here.", number % 1000
+                )
         return failed
 
     def _hand_out(self, queue: deque[tuple[Work, int]]) -> None:

@@ -11,10 +11,12 @@ largest scratch of a gather that stands at one time.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from pipelines.executor import build, default_workers
@@ -30,25 +32,22 @@ MAX_SHARE = Fraction(1, 4)
 
 @dataclass(slots=True)
 class _Measured:
-    """What one sample cost: per step, seconds and bytes written of each of its units."""
+    """What the units of one plan cost, by step: seconds, bytes written, bytes kept, bytes of input, units."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     written: dict[str, int] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=dict)
     unit_bytes: dict[str, int] = field(default_factory=dict)
     n_units: dict[str, int] = field(default_factory=dict)
-    wall: float = 0.0
+    idle: float = 0.0
 
-    def note(self, event: Event, sizes: Mapping[tuple[str, str], int]) -> None:
+    def note(self, event: Event, n_bytes: int) -> None:
         step = event["step"]
-        if event["kind"] == "step":
-            self.n_units[step] = event["n_units"] - event["n_done"]
-        if event["kind"] != "unit_done":
-            return
+        self.n_units[step] = self.n_units.get(step, 0) + 1
         self.seconds[step] = self.seconds.get(step, 0.0) + event["seconds"]
         self.written[step] = self.written.get(step, 0) + event["written"]
         self.kept[step] = self.kept.get(step, 0) + event["bytes_kept"]
-        self.unit_bytes[step] = self.unit_bytes.get(step, 0) + sizes.get((step, event["unit"]), 0)
+        self.unit_bytes[step] = self.unit_bytes.get(step, 0) + n_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,80 +92,89 @@ def probe(
     Raises: what `build` raises.
     """
     n_workers = workers or default_workers()
-    first = _sample(plan, FIRST_SHARE, n_workers, on_event)
-    # What is left of the time goes to a larger sample, a quarter at most: beyond it, just build.
-    left = max(0.0, seconds - first.wall)
-    growth = Fraction(max(2.0, min(12.0, left / max(first.wall, 0.1)))).limit_denominator(10)
-    share = min(MAX_SHARE, FIRST_SHARE * growth)
-    second = _sample(plan, share, n_workers, on_event)
-    return _forecast(plan, [(FIRST_SHARE, first), (share, second)], n_workers)
-
-
-def _sample(plan: Plan, share: Fraction, workers: int, on_event: Callable[[Event], None] | None) -> _Measured:
-    measured = _Measured()
-    sizes = {(s.name, u.label): u.n_bytes for s in plan.segments for u in s.units}
-
-    def listener(event: Event) -> None:
-        measured.note(event, sizes)
-        if on_event is not None:
-            on_event(event)
-
     started = time.monotonic()
-    build(sampled(plan, share), workers=workers, on_event=listener)
-    measured.wall = time.monotonic() - started
+    first = sampled(plan, FIRST_SHARE)
+    build(first, workers=n_workers, on_event=on_event)
+    spent = time.monotonic() - started
+    # What is left of the time goes to a larger sample, a quarter at most: beyond it, just build.
+    growth = Fraction(max(2.0, min(12.0, (seconds - spent) / max(spent, 0.1)))).limit_denominator(10)
+    second = sampled(plan, min(MAX_SHARE, FIRST_SHARE * growth))
+    build(second, workers=n_workers, on_event=on_event)
+    return _forecast(plan, [(p, _measured(p, n_workers)) for p in (first, second)], n_workers)
+
+
+def _measured(plan: Plan, workers: int) -> _Measured:
+    """What the store's logs remember of a plan's units, whichever build ran them."""
+    sizes = {(s.name, u.label): u.n_bytes for s in plan.segments for u in s.units}
+    measured = _Measured()
+    seen: set[tuple[str, str]] = set()
+    for events in _logs(plan.root):
+        ours = events[0].get("key") == plan.key
+        done = [e for e in events if e["kind"] == "unit_done"]
+        for event in done:
+            unit = (event["step"], event["unit"])
+            if unit not in seen and (unit in sizes or (ours and "/" in event["step"])):
+                seen.add(unit)
+                measured.note(event, sizes.get(unit, 0))
+        if ours and done:
+            busy = sum(e["seconds"] for e in done) / workers
+            measured.idle = max(measured.idle, events[-1]["time"] - events[0]["time"] - busy)
     return measured
 
 
-def _forecast(plan: Plan, samples: list[tuple[Fraction, _Measured]], workers: int) -> Forecast:
+def _logs(root: Path) -> list[list[Event]]:
+    # Newest first: a later measurement is the better one.
+    paths = sorted((root / "runs").glob("build-*.jsonl"), reverse=True)
+    logs = [[json.loads(line) for line in path.read_text().splitlines()] for path in paths]
+    return [events for events in logs if events]
+
+
+def _forecast(plan: Plan, samples: list[tuple[Plan, _Measured]], workers: int) -> Forecast:
     costs = [_segment_cost(s, [m for _, m in samples], workers) for s in plan.segments]
-    xs = [_kept_bytes(plan, share, samples) for share, _ in samples]
-    whole = _kept_bytes(plan, Fraction(1), samples)
+    xs = [_kept_bytes(part, samples) for part, _ in samples]
+    whole = _kept_bytes(plan, samples)
     gathers = [*plan.gathers, *([plan.tokens] if plan.tokens else [])]
     groups = [_gather_costs(g, samples, xs, whole, workers, len(plan.final_units)) for g in gathers]
     every = [*costs, *(cost for group in groups for cost in group)]
-    share, last = samples[-1]
-    idle = last.wall - sum(
-        last.seconds.get(name, 0.0) / min(workers, max(1, n)) for name, n in last.n_units.items()
-    )
     peak, final = _disk(costs, groups)
     return Forecast(
-        seconds=max(0.0, idle) + sum(c.core_seconds / c.parallel for c in every),
+        seconds=samples[-1][1].idle + sum(c.core_seconds / c.parallel for c in every),
         peak_bytes=peak,
         final_bytes=final,
         workers=workers,
-        share=str(share),
+        share=str(samples[-1][0].sample),
         steps=every,
     )
 
 
 def _segment_cost(segment: SegmentPlan, samples: list[_Measured], workers: int) -> StepCost:
-    # Each unit was measured in the one sample that ran it: the rate is over all of them.
+    # The larger sample holds the smaller one's units, so its rate is over all that were measured.
+    measured = samples[-1]
     total = sum(u.n_bytes for u in segment.units)
-    seen = sum(m.unit_bytes.get(segment.name, 0) for m in samples)
+    seen = measured.unit_bytes.get(segment.name, 0)
     factor = total / seen if seen else 0.0
     return StepCost(
         step=segment.name,
-        core_seconds=sum(m.seconds.get(segment.name, 0.0) for m in samples) * factor,
-        n_bytes=int(sum(m.written.get(segment.name, 0) for m in samples) * factor),
+        core_seconds=measured.seconds.get(segment.name, 0.0) * factor,
+        n_bytes=int(measured.written.get(segment.name, 0) * factor),
         stays=True,
         parallel=min(workers, max(1, len(segment.units))),
     )
 
 
-def _kept_bytes(plan: Plan, share: Fraction, samples: list[tuple[Fraction, _Measured]]) -> float:
-    # Bytes of text the gathers read at this share, from what each source's final segment kept of its input.
-    cut = sampled(plan, share) if share < 1 else plan
-    total = 0.0
-    for segment in (s for s in cut.segments if s.final):
-        seen = sum(m.unit_bytes.get(segment.name, 0) for _, m in samples)
-        kept = sum(m.kept.get(segment.name, 0) for _, m in samples)
+def _kept_bytes(plan: Plan, samples: list[tuple[Plan, _Measured]]) -> float:
+    # Bytes of text a plan's gathers read, from what each source's final segment kept of its input.
+    largest, total = samples[-1][1], 0.0
+    for segment in (s for s in plan.segments if s.final):
+        seen = largest.unit_bytes.get(segment.name, 0)
+        kept = largest.kept.get(segment.name, 0)
         total += sum(u.n_bytes for u in segment.units) * (kept / seen if seen else 0.0)
     return total
 
 
 def _gather_costs(
     gather: GatherPlan,
-    samples: list[tuple[Fraction, _Measured]],
+    samples: list[tuple[Plan, _Measured]],
     xs: list[float],
     whole: float,
     workers: int,
@@ -188,7 +196,7 @@ def _gather_costs(
 def _line(xs: list[float], ys: list[float], x: float) -> float:
     """The value at x of the line through the first and last point; never falling, never below 0 at 0."""
     if xs[-1] <= xs[0]:
-        return ys[-1]
+        return ys[-1] * x / xs[-1] if xs[-1] else ys[-1]
     slope = max(0.0, (ys[-1] - ys[0]) / (xs[-1] - xs[0]))
     start = ys[-1] - slope * xs[-1]
     return start + slope * x if start >= 0 else ys[-1] * x / xs[-1]

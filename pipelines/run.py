@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
+from types import TracebackType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -188,7 +189,9 @@ class _Sink:
         self._writer = self._stack.enter_context(writer(self._committing.file, self._schema))
         return self
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> Any:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
         if kind is None:
             self._flush()
         return self._stack.__exit__(kind, error, trace)

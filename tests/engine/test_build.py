@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,7 @@ from pipelines.store import locked, quarantined
 from tests.engine.small import (
     kill_build,
     make_input,
+    page_html,
     run_build,
     start_build,
     unnamed_files,
@@ -46,6 +49,10 @@ def build_events(recipe, out, *, workers=0, sample=None, limits=None):
     plan = make_plan(recipe, out, sample=sample, allow_code=True)
     build(plan, workers=workers, limits=limits, on_event=events.append)
     return events
+
+
+def done(events):
+    return [e for e in events if e["kind"] == "unit_done"]
 
 
 def corpus_bytes(out):
@@ -138,15 +145,14 @@ def test_one_killed_worker_costs_its_unit_a_retry(reference, tmp_path):
     first = process.stdout.readline()
     children = children_of(process.pid)
     os.kill(children[0], signal.SIGKILL)
-    stdout, stderr = process.communicate(timeout=300)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     assert first
     assert corpus_bytes(tmp_path / "out") == corpus_bytes(reference / "out")
 
 
 def children_of(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return [int(child) for child in file.read().split()]
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_workers_die_with_their_parent(reference, tmp_path):
@@ -169,8 +175,7 @@ def test_workers_die_with_their_parent(reference, tmp_path):
 
 def is_alive(pid):
     try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
@@ -190,7 +195,7 @@ def test_an_interrupt_lets_units_end_and_exits_with_130(reference, tmp_path):
 HOSTILE = """
 import os, time
 def score(text):
-    if "word7" in text and {condition}:
+    if "{word}" in text:
         {fault}
     return 1.0
 """
@@ -201,11 +206,11 @@ def score(text):
 )
 def test_a_record_that_kills_or_hangs_is_dropped_with_a_reason_and_its_unit_goes_on(tmp_path, fault, reason):
     make_input(tmp_path, n_files=2)
-    name = "\"Page 5\" or 'a' in text and len(text) % 97 == 13"
-    (tmp_path / "rules.py").write_text(HOSTILE.format(condition=name, fault=fault))
+    word = re.findall(r"word\d+", page_html(4).decode())[0]
+    (tmp_path / "rules.py").write_text(HOSTILE.format(word=word, fault=fault))
     recipe = write_recipe(tmp_path, extra=', {use: "./rules.py:score", min: 0.5}')
     recipe.write_text(recipe.read_text().replace("save, ", ""))
-    first = build_events(recipe, tmp_path / "out", workers=2, limits=Limits(record_seconds=0.7))
+    first = build_events(recipe, tmp_path / "out", workers=2, limits=Limits(record_seconds=2))
     assert [e for e in first if e["kind"] == "quarantine"]
     manifest = CorpusManifest.read(tmp_path / "out")
     read = next(s for s in manifest.steps if s.name == "read")
@@ -222,7 +227,9 @@ def test_a_record_that_kills_or_hangs_is_dropped_with_a_reason_and_its_unit_goes
 def test_a_failing_unit_leaves_the_others_and_stops_before_the_next_barrier(tmp_path):
     make_input(tmp_path, n_files=3)
     rules = tmp_path / "rules.py"
-    rules.write_text("def score(text):\n    if 'word1' in text:\n        raise ValueError('boom')\n    return 1.0\n")
+    rules.write_text(
+        "def score(text):\n    if 'word1' in text:\n        raise ValueError('boom')\n    return 1.0\n"
+    )
     recipe = write_recipe(tmp_path, extra=', {use: "./rules.py:score", min: 0.5}')
     with pytest.raises(TaskError, match="boom"):
         build_events(recipe, tmp_path / "out", workers=2)
@@ -234,15 +241,18 @@ def test_a_failing_unit_leaves_the_others_and_stops_before_the_next_barrier(tmp_
 
 def test_a_sample_goes_through_to_shards_and_the_whole_build_reads_none_of_it_again(reference, tmp_path):
     out = tmp_path / "out"
-    first = build_events(reference / "recipe.yaml", out, sample=Fraction(1, 3))
+    first = build_events(reference / "recipe.yaml", out, workers=1, sample=Fraction(1, 3))
     manifest = CorpusManifest.read(out / "sample")
     assert manifest.sample == "1/3"
     assert sum(p.n_tokens for p in manifest.partitions) > 0
     for _, ref in manifest.files():
         ref.check(manifest.root(out / "sample"), deep=True)
-    second = build_events(reference / "recipe.yaml", out)
+    second = build_events(reference / "recipe.yaml", out, workers=1)
     assert corpus_bytes(out) == corpus_bytes(reference / "out")
-    units = [{(e["step"], e["unit"]) for e in es if e["step"].startswith("web")} for es in (first, second)]
+    units = [
+        {(e["step"], e["unit"]) for e in done(es) if e["step"].startswith("web")} for es in (first, second)
+    ]
+    assert units[0]
     assert not units[0] & units[1]
 
 
@@ -265,4 +275,5 @@ def test_a_lost_or_damaged_output_is_made_again(reference, tmp_path):
 
 def test_the_plan_is_written_for_people_who_ask_for_the_status(reference):
     rows = json.loads((reference / "out" / "runs" / "plan.json").read_bytes())
-    assert [r["step"] for r in rows] == ["web.1", "web.2", "exact", "minhash", "tokens"]
+    assert rows["key"] == CorpusManifest.read(reference / "out").key
+    assert [r["step"] for r in rows["steps"]] == ["web.1", "web.2", "exact", "minhash", "tokens"]
