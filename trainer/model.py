@@ -284,12 +284,14 @@ def token_nats(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
 
 
 def _nats_and_slope(h: Tensor, w: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    # slope = softmax - onehot, made in the memory of the logits.
+    # slope = softmax - onehot, made in the memory of the logits with one exponential for both results.
     logits = (h @ w.T).float()
     goal = targets[:, None]
-    norm = logits.logsumexp(1, keepdim=True)
-    nats = norm - logits.gather(1, goal)
-    slope = logits.sub_(norm).exp_()
+    top, picked = logits.amax(1, keepdim=True), logits.gather(1, goal)
+    weight = logits.sub_(top).exp_()
+    whole = weight.sum(1, keepdim=True)
+    nats = whole.log() + top - picked
+    slope = weight.div_(whole)
     slope.scatter_add_(1, goal, torch.full_like(nats, -1.0))
     return nats, slope.to(h.dtype)
 
