@@ -1,7 +1,7 @@
 """MB/s of each kernel on one core, beside a peer doing the same work on a part of the text.
 
-    python benchmarks/kernels.py ../shared/data/gutenberg/en          pieces of 6,000 characters, 20 MB
-    python benchmarks/kernels.py FOLDER --whole                       whole files
+    python benchmarks/kernels.py                    20 MB of ../shared/data/gutenberg/en in pieces of 6,000 characters
+    python benchmarks/kernels.py FOLDER --whole     whole files of another folder
 
 Times are CPU seconds of this process, the median of three after one call that compiles.
 """
@@ -18,6 +18,7 @@ import numpy as np
 import xxhash
 from datasketch import MinHash
 from datatrove.pipeline.filters import gopher_repetition_filter as datatrove
+from support.texts import default_folder, load_texts
 
 from pipelines.kernels.gopher import quality_counts
 from pipelines.kernels.minhash import shingle, sign, sketch
@@ -32,10 +33,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", default=default_folder())
     parser.add_argument("--whole", action="store_true")
     args = parser.parse_args()
-    docs = load(args.folder, whole=args.whole)
+    piece_chars = None if args.whole else 6000
+    texts = load_texts(args.folder, max_bytes=MAX_BYTES, piece_chars=piece_chars)
+    docs = [text.encode() for text in texts]
     data, offsets = arrays(docs)
     shingles = shingle(data, offsets)
     rates = {
@@ -55,17 +58,6 @@ def main() -> None:
     for name, ours in rates.items():
         beside = f" peer_mb_s={peers[name]:.2f} ratio={ours / peers[name]:.1f}" if name in peers else ""
         print(f"name={name} mb_s={ours:.1f}{beside}")
-
-
-def load(folder: Path, *, whole: bool) -> list[bytes]:
-    """Up to 20 MB of the folder's text files, with newlines as `\\n`."""
-    docs: list[str] = []
-    for path in sorted(folder.rglob("*.txt")):
-        text = path.read_text("utf-8", "replace")
-        docs += [text] if whole else [text[at : at + 6000] for at in range(0, len(text), 6000)]
-        if sum(map(len, docs)) >= MAX_BYTES:
-            break
-    return [doc.encode() for doc in docs]
 
 
 def arrays(docs: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:

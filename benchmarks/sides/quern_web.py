@@ -1,0 +1,103 @@
+"""Our side of build_web: a recipe through make_plan and build, in this process and again in a watched child."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.corpus import CorpusManifest
+from pipelines.dedup.signatures import Scheme, sign_texts
+from pipelines.executor import build
+from pipelines.extract.step import Extract
+from pipelines.filters.language import load_model
+from pipelines.plan import Plan, make_plan
+from pipelines.read.warc import Warc
+
+RECIPE = """
+name: bench
+sources:
+  - name: web
+    read: {{warc: {{}}}}
+    paths: ["{name}"]
+    licence: unknown
+    steps: [extract, language: {{keep: [en]}}, gopher_repetition, gopher_quality]
+steps: [minhash]
+"""
+
+
+def main(folder: Path) -> None:
+    start = cpu_seconds()
+    task = json.loads((folder / "task.json").read_text())
+    warm_up, warc = Path(task["warm_up"]), Path(task["warc"])
+    build(plan_of(warm_up, folder / "warm-up"), workers=0)
+    plan = plan_of(warc, folder / "here")
+    load_model.cache_clear()  # or the language model would be loaded before the clock starts
+    cpu, wall = seconds(lambda: build(plan, workers=0))
+    watched = plan_of(warc, folder / "watched")
+    watched_cpu, watched_wall = seconds(lambda: build(watched, workers=1))
+    answer = {"start": start, "cpu": cpu, "wall": wall, **account(plan)}
+    answer |= {"watched": {"cpu": watched_cpu, "wall": watched_wall, "kept": account(watched)["kept"]}}
+    if task["parts"]:
+        answer["parts"] = parts(plan, Path(task["texts"]))
+    (folder / "answer.json").write_text(json.dumps(answer))
+
+
+def plan_of(warc: Path, out: Path) -> Plan:
+    recipe = warc.with_suffix(".yaml")
+    recipe.write_text(RECIPE.format(name=warc.name))
+    return make_plan(recipe, out)
+
+
+def account(plan: Plan) -> dict[str, object]:
+    """Documents read and kept (their addresses), and what each step dropped. `read` leaves the reader's drops out."""
+    manifest = CorpusManifest.read(plan.root / "corpus.json")
+    steps = {step.name: step for step in manifest.steps}
+    reader = next(step for step in manifest.steps if step.kind == "read")
+    kept = [url for part in finals(plan) for url in pq.read_table(part, columns=["url"])["url"].to_pylist()]
+    return {
+        "read": reader.n_read - sum(reader.dropped.values()),
+        "kept": sorted(kept),
+        "dropped": {name: step.dropped for name, step in steps.items() if step.action == "drop"},
+    }
+
+
+def finals(plan: Plan) -> list[Path]:
+    manifest = CorpusManifest.read(plan.root / "corpus.json")
+    return [plan.root / part.part.path for part in manifest.parts if part.final]
+
+
+def parts(plan: Plan, texts: Path) -> dict[str, dict[str, float]]:
+    """Two stages alone: extraction of the pages as read, signatures of the texts kept. CPU seconds each."""
+    segment = plan.segments[0]
+    pages = [b for unit in segment.units for split in unit.splits for b in Warc().batches(split)]
+    stage = Extract()
+    extract, _ = seconds(lambda: [stage.text(batch) for batch in pages])
+    kept = pa.concat_tables([pq.read_table(part, columns=["text"]) for part in finals(plan)])
+    texts.write_text(json.dumps(kept["text"].to_pylist()))
+    scheme = Scheme(5, 14, 8, 1, "xxh32")
+    sign_texts(kept, scheme)
+    signatures, _ = seconds(lambda: sign_texts(kept, scheme))
+    return {"extract": {"cpu": extract}, "signatures": {"cpu": signatures}}
+
+
+def seconds(work: Callable[[], object]) -> tuple[float, float]:
+    """CPU seconds of this process and the children it has waited for, and wall seconds."""
+    cpu, wall = cpu_seconds(), time.perf_counter()
+    work()
+    return cpu_seconds() - cpu, time.perf_counter() - wall
+
+
+def cpu_seconds() -> float:
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
