@@ -43,7 +43,7 @@ _FILES = {
 }
 _CORPUS, _RUN = "corpora/demo", "runs/demo"
 _KEPT_PAGE = "https://docs.handbook.example/library/textwrap.html"
-_DROPPED_PAGE = "https://notes.example/forum/"
+_DROPPED_PAGE = "https://notes.example/forum/csv"
 
 
 def run_demo(out: Path) -> None:
@@ -62,7 +62,7 @@ def run_demo(out: Path) -> None:
         _quern(out, "verify", _CORPUS)
         _quern(out, "audit", _CORPUS)
         _quern(out, "explain", _CORPUS, _KEPT_PAGE, "--max", "1")
-        _quern(out, "explain", _CORPUS, _DROPPED_PAGE, "--max", "1")
+        _quern(out, "explain", _CORPUS, _DROPPED_PAGE, "--max", "2")  # its request, too
     with _told("Train: which tokens, then a small model on them"):
         _quern(out, "mix", "check", "mix.yaml")
         _quern(out, "train", "train.yaml")
