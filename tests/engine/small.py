@@ -67,11 +67,11 @@ from pathlib import Path
 import pipelines.plan
 from manifests.errors import QuernError
 from pipelines.executor import build
-pipelines.plan.GROUP_BYTES = 1
 recipe, out, workers = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+pipelines.plan.GROUP_BYTES = int(sys.argv[4])
 def show(event):
-    if event["kind"] in ("unit_done", "retry", "quarantine"):
-        print(json.dumps({k: event[k] for k in ("kind", "step", "unit")}), flush=True)
+    if event["kind"] in ("step", "unit_done", "retry", "quarantine"):
+        print(json.dumps({k: event.get(k, "") for k in ("kind", "step", "unit")}), flush=True)
 try:
     plan = pipelines.plan.make_plan(recipe, out, allow_code=True)
     build(plan, workers=workers, on_event=show)
@@ -81,10 +81,12 @@ except QuernError as error:
 """
 
 
-def start_build(recipe: Path, out: Path, workers: int = 2, **env: str) -> subprocess.Popen[str]:
-    """A build in a process group of its own; its stdout has a line an event."""
+def start_build(
+    recipe: Path, out: Path, workers: int = 2, *, group: int = 1, **env: str
+) -> subprocess.Popen[str]:
+    """A build in a process group of its own, units of `group` bytes; its stdout has a line an event."""
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(recipe), str(out), str(workers)],
+        [sys.executable, "-c", SCRIPT, str(recipe), str(out), str(workers), str(group)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -94,10 +96,12 @@ def start_build(recipe: Path, out: Path, workers: int = 2, **env: str) -> subpro
     )
 
 
-def run_build(recipe: Path, out: Path, workers: int = 2, **env: str) -> list[dict[str, str]]:
+def run_build(
+    recipe: Path, out: Path, workers: int = 2, *, group: int = 1, **env: str
+) -> list[dict[str, str]]:
     """A build to its end; returns its events."""
-    process = start_build(recipe, out, workers, **env)
-    stdout, stderr = process.communicate(timeout=300)
+    process = start_build(recipe, out, workers, group=group, **env)
+    stdout, stderr = process.communicate(timeout=600)
     assert process.returncode == 0, stderr
     return [json.loads(line) for line in stdout.splitlines()]
 
@@ -106,7 +110,7 @@ def kill_build(process: subprocess.Popen[str], after_units: int, delay: float) -
     """kill -9 the whole group `delay` seconds after its `after_units`-th event; returns the events seen."""
     assert process.stdout is not None
     events = []
-    while len(events) < after_units and (line := process.stdout.readline()):
+    while sum(e["kind"] == "unit_done" for e in events) < after_units and (line := process.stdout.readline()):
         events.append(json.loads(line))
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGKILL)
@@ -116,6 +120,14 @@ def kill_build(process: subprocess.Popen[str], after_units: int, delay: float) -
         if pipe is not None:
             pipe.close()
     return events
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes a build has started."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
 
 
 def unnamed_files(out: Path) -> list[str]:

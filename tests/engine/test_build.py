@@ -19,6 +19,7 @@ from pipelines.plan import make_plan
 from pipelines.pool import Limits
 from pipelines.store import locked, quarantined
 from tests.engine.small import (
+    children_of,
     kill_build,
     make_input,
     page_html,
@@ -149,10 +150,6 @@ def test_one_killed_worker_costs_its_unit_a_retry(reference, tmp_path):
     assert process.returncode == 0, stderr
     assert first
     assert corpus_bytes(tmp_path / "out") == corpus_bytes(reference / "out")
-
-
-def children_of(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_workers_die_with_their_parent(reference, tmp_path):
