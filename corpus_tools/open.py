@@ -107,6 +107,7 @@ class Corpus:
         Raises: UsageError for a column that is not there.
         """
         chosen: list[pa.Table] = []
+        self._refuse_unknown(where or {})
         for number, part in enumerate(self.manifest.parts):
             if not part.final:
                 continue
@@ -117,16 +118,22 @@ class Corpus:
             return pa.table({})
         return self._fetch(pa.concat_tables(chosen))
 
+    def _refuse_unknown(self, where: Mapping[str, Any]) -> None:
+        paths = [part.part.check(self.root) for part in self.manifest.parts if part.final]
+        names = dict.fromkeys(name for path in paths for name in pq.read_schema(path).names)
+        if missing := [name for name in where if name not in names]:
+            raise UsageError(f"expected one of the columns {', '.join(names)}, got {missing[0]!r}.")
+
     def _candidates(self, number: int, part: PartEntry, where: Mapping[str, Any]) -> pa.Table:
         # Ids, part numbers and rows of the kept documents that match; ids are hashes, so the least are a sample.
         path = part.part.check(self.root)
-        if missing := sorted(set(where) - set(pq.read_schema(path).names)):
-            names = ", ".join(pq.read_schema(path).names)
-            raise UsageError(f"{part.source}: expected one of the columns {names}, got {missing[0]!r}.")
         table = pq.read_table(path, columns=["doc_id", *where])
         mask = pa.array(self.kept(part))
         for name, value in where.items():
-            mask = pc.and_kleene(mask, pc.equal(table.column(name), pa.scalar(value)))
+            # A source whose steps never made the column has no document that matches.
+            there = name in table.column_names
+            equal = pc.equal(table.column(name), pa.scalar(value)) if there else pa.scalar(value=False)
+            mask = pc.and_kleene(mask, equal)
         rows = np.flatnonzero(pc.fill_null(mask, fill_value=False).to_numpy(zero_copy_only=False))
         ids = table.column("doc_id").take(pa.array(rows)).cast(pa.binary())
         return pa.table({"doc_id": ids, "part": np.full(len(rows), number), "row": rows})
