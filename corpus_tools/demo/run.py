@@ -25,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from corpus_tools.demo.crawl import Crawl, crawl
@@ -94,7 +95,7 @@ def _samples(out: Path) -> list[dict[str, Any]]:
     answer = _quern(out, "sample", _RUN, *PROMPTS, "--tokens", "80", "--json", captured=True)
     rows: list[dict[str, Any]] = json.loads(answer)
     for row in rows:
-        _say(clean(f"\n  | {row['text']}".replace("\n", "\n  | ")))
+        _say(clean("\n" + indent(row["prompt"] + row["text"].rstrip(), "  | ", predicate=lambda _: True)))
     return rows
 
 

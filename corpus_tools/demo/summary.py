@@ -62,7 +62,7 @@ class Result:
 
 
 def result_of(out: Path, *, corpus: str, run: str, samples: Sequence[Mapping[str, str]]) -> Result:
-    """The result of a finished demo in `out`; samples: rows of `prompt` and `text` (prompt included)."""
+    """The result of a finished demo in `out`; samples: rows of `prompt` and of the `text` that follows it."""
     folder = out / run
     metrics = read_lines(folder / "metrics.jsonl")
     steps = [line for line in metrics if line["kind"] == "step" and line["loss"] is not None]
