@@ -127,12 +127,12 @@ class Corpus:
     def _candidates(self, number: int, part: PartEntry, where: Mapping[str, Any]) -> pa.Table:
         # Ids, part numbers and rows of the kept documents that match; ids are hashes, so the least are a sample.
         path = part.part.check(self.root)
-        table = pq.read_table(path, columns=["doc_id", *where])
+        names = set(pq.read_schema(path).names)
+        table = pq.read_table(path, columns=["doc_id", *(name for name in where if name in names)])
         mask = pa.array(self.kept(part))
         for name, value in where.items():
             # A source whose steps never made the column has no document that matches.
-            there = name in table.column_names
-            equal = pc.equal(table.column(name), pa.scalar(value)) if there else pa.scalar(value=False)
+            equal = pc.equal(table.column(name), pa.scalar(value)) if name in names else pa.scalar(value=False)
             mask = pc.and_kleene(mask, equal)
         rows = np.flatnonzero(pc.fill_null(mask, fill_value=False).to_numpy(zero_copy_only=False))
         ids = table.column("doc_id").take(pa.array(rows)).cast(pa.binary())
