@@ -23,7 +23,7 @@ __all__ = ["ADAM_FRACTIONS", "Muon", "Optimiser", "new_optimiser", "orthogonalis
 
 Named = list[tuple[str, nn.Parameter]]
 
-ADAM_FRACTIONS = {"embed": 1.0, "head": 0.25, "tied": 0.5, "norm": 0.15}
+ADAM_FRACTIONS = {"embed": 1.0, "head": 0.5, "tied": 0.5, "norm": 0.15}
 """AdamW's rates beside Muon's, as fractions of it."""
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)  # Jordan 2024: steepest at zero; singular values end in about [0.7, 1.2]

@@ -1,6 +1,6 @@
 """The size of a model as numbers: presets, the one-dial depth, parameters and FLOPs. No torch here.
 
-    llama-4m:  5 layers, width 256 = 4 heads x 64 channels, hidden 688      3.9 M in the layers
+    llama-4m:  5 layers, width 256 = 4 heads x 64 channels, hidden 704      4.0 M in the layers
                + vocabulary x width, twice, or once where the embedding is tied to the head
 
 Everything is counted from the structure, so a planner can reckon a run without building a model.
