@@ -4,7 +4,7 @@
     corpora: [out/corpus.json]              or {label: path, ...}
     seq_len: 256
     seed: 1
-    sources:                                leave out: every source under its own name
+    sources:                                a source not named here stands under its own name
       books: {from: [label/books], where: {language: en}, max_epochs: 8, licences: [MIT]}
     phases:
       - {tokens: 2M, weights: {web: 0.3, books: 0.7}}
@@ -243,10 +243,9 @@ def _one_tokenizer(corpora: list[_Corpus], mistakes: _Mistakes) -> tuple[_Corpus
 def _sources(
     config: MixFile, corpora: list[_Corpus], mistakes: _Mistakes
 ) -> tuple[list[str], list[MixSource]]:
-    choices = config.sources
-    if choices is None:
-        every = {s.name for c in corpora for s in c.manifest.sources}
-        choices = {name: SourceChoice(from_=[f"*/{name}"]) for name in sorted(every)}
+    # A source that the file does not define is the one of that name in every corpus.
+    every = sorted({s.name for c in corpora for s in c.manifest.sources})
+    choices = {**{name: SourceChoice(from_=[f"*/{name}"]) for name in every}, **(config.sources or {})}
     used = {name for phase in config.phases for name in phase.weights}
     for i, phase in enumerate(config.phases):
         for name in sorted(set(phase.weights) - set(choices)):

@@ -1,0 +1,250 @@
+"""A mix is checked against what its corpora hold, all mistakes at once, each at its line."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests.commit import commit_bytes
+from manifests.corpus import Benchmark, CorpusManifest, Partition, ShardEntry, SourceEntry, TokenizerEntry
+from manifests.errors import DamageError, FormatError, MissingFileError, MixError, UsageError
+from manifests.mix import MixManifest, open_stream
+from manifests.mixfile import check, effective_tokens, load_mix, mix_of_corpus, shares_of
+from manifests.shards import ShardHeader, write_shard
+
+
+def make_corpus(
+    root: Path, sources: dict[str, int], *, name="c", tokenizer=b"{}", columns=None, hits=None
+) -> Path:
+    """A corpus of shards alone: sources[name] training tokens each, a tenth as many held out."""
+    token_file = commit_bytes(root, f"tokenizers/{name}.json", tokenizer)
+    entry = TokenizerEntry(
+        file=token_file,
+        digest=token_file.digest,
+        vocab_size=50,
+        eot=0,
+        eot_token="<|endoftext|>",
+        trained=True,
+    )
+    nothing = commit_bytes(root, "files/x.json", b"{}")
+    partitions = []
+    for source, n in sources.items():
+        for split, size in (("train", n), ("heldout", n // 10)):
+            partitions.append(
+                make_partition(root, source, split, size, entry, (columns or {}).get(source, {}))
+            )
+    manifest = CorpusManifest(
+        name=name,
+        key="0" * 32,
+        store=".",
+        sample=None,
+        recipe={},
+        sources=[
+            SourceEntry(name=s, licence="MIT", reader="jsonl", n_files=1, n_bytes=1, files=nothing)
+            for s in sources
+        ],
+        steps=[],
+        parts=[],
+        verdicts=[],
+        tokenizer=entry,
+        partitions=partitions,
+        benchmarks=[] if hits is None else [make_benchmark(hits)],
+        receipts=[],
+        quarantine=None,
+        parents=[],
+        missing=[],
+        libraries={},
+    )
+    return manifest.write(root)
+
+
+def make_benchmark(n_documents):
+    return Benchmark(
+        name="b",
+        digest="0" * 32,
+        step="decontaminate",
+        action="mark",
+        n_items=9,
+        n_too_short=0,
+        n_hits=n_documents,
+        n_documents=n_documents,
+    )
+
+
+def make_partition(root, source, split, n, tokenizer, columns):
+    name = f"shards/{source}-{split}.tok"
+    header = ShardHeader(n, 1, n, 50, 0, tokenizer.digest)
+    tokens = (np.arange(n) % 49 + 1).astype(np.uint16)
+    tokens[-1:] = 0
+    ref, top = write_shard(root, name, header, tokens=[tokens], ends=np.array([n], dtype=np.uint64))
+    shard = ShardEntry(shard=ref, root=top, documents=ref, n_tokens=n, n_docs=1, n_bytes=n)
+    return Partition(
+        source=source,
+        split=split,
+        holdout="cluster" if split == "heldout" else "none",
+        columns=columns,
+        licences={"MIT": 1},
+        shards=[shard],
+        n_tokens=n,
+        n_docs=1,
+        n_bytes=n,
+    )
+
+
+def write_mix(folder: Path, text: str) -> Path:
+    path = folder / "mix.yaml"
+    path.write_text(f"name: m\ncorpora: [c]\nseq_len: 16\nseed: 1\n{text}")
+    return path
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 4000, "books": 2000})
+    return tmp_path
+
+
+def test_a_mix_names_its_shards_and_deals_its_rows(corpus):
+    resolved = load_mix(write_mix(corpus, "phases:\n  - {tokens: 8k, weights: {web: 0.7, books: 0.3}}\n"))
+    mix = resolved.manifest
+    assert [s.name for s in mix.sources] == ["books", "web"]
+    assert mix.phases[0].shares == [3, 7]
+    assert mix.order().rows_per_source() == [150, 350]
+    stream = open_stream(mix.sources[1].train, resolved.locations)
+    assert stream.n_tokens == 4000
+    assert [(r.source, round(r.epochs, 2)) for r in check(mix)] == [("books", 1.21), ("web", 1.41)]
+
+
+def test_a_written_mix_reads_back_and_a_flipped_bit_does_not(corpus):
+    mix = load_mix(write_mix(corpus, "phases:\n  - {tokens: 1k, weights: {web: 1}}\n")).manifest
+    mix.write(corpus)
+    assert MixManifest.read(corpus / "mix.json") == mix
+    data = bytearray((corpus / "mix.json").read_bytes())
+    for i in range(0, len(data), 7):
+        damaged = bytearray(data)
+        damaged[i] ^= 2
+        (corpus / "mix.json").write_bytes(damaged)
+        with pytest.raises(DamageError):
+            MixManifest.read(corpus / "mix.json")
+
+
+def test_a_mix_does_not_depend_on_where_its_corpora_lie(corpus):
+    text = "phases:\n  - {tokens: 1k, weights: {web: 1}}\n"
+    first = load_mix(write_mix(corpus, text)).manifest
+    (corpus / "c").rename(corpus / "moved")
+    path = write_mix(corpus, text)
+    path.write_text(path.read_text().replace("[c]", "[moved]"))
+    assert load_mix(path).manifest.digest == first.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("phases:\n  - {tokens: 1k, weights: {wbe: 1}}\n", r'mix.yaml:6:.*got "wbe"; did you mean "web"'),
+        ("phases:\n  - {tokens: 10, weights: {web: 1}}\n", "at least one row of 16 tokens"),
+        ("phases:\n  - {tokens: 1k, weights: {web: 0}}\n", "one weight above 0"),
+        ("phases:\n  - {token: 1k, weights: {web: 1}}\n", r'"token"; did you mean "tokens"'),
+        (
+            "phases:\n  - {tokens: 160k, weights: {web: 1}}\n",
+            r"mix.yaml:6:.*at most 16 epochs of web, got 40\.2.*63,744 tokens in all",
+        ),
+        (
+            "phases:\n  - {tokens: 100k, weights: {web: 0.5, books: 0.5}}\n",
+            r"at most 16 epochs of books, got 25\.2.*weight 0\.317 instead of 0\.5",
+        ),
+        (
+            "sources:\n  x: {from: [c/nothing]}\nphases:\n  - {tokens: 1k, weights: {x: 1}}\n",
+            "finds none among",
+        ),
+        (
+            "sources:\n  x: {from: ['*/web'], licences: [GPL]}\nphases:\n  - {tokens: 1k, weights: {x: 1}}\n",
+            "MIT",
+        ),
+    ],
+)
+def test_what_cannot_be_fed_is_refused_at_its_line_with_what_could(corpus, text, said):
+    with pytest.raises(UsageError, match=said):
+        load_mix(write_mix(corpus, text))
+
+
+def test_an_override_of_the_epoch_cap_is_recorded(corpus):
+    text = (
+        "sources:\n  web: {from: ['*/web'], max_epochs: 41}\nphases:\n  - {tokens: 160k, weights: {web: 1}}\n"
+    )
+    mix = load_mix(write_mix(corpus, text)).manifest
+    assert mix.sources[0].max_epochs == 41
+    assert check(mix)[0].verdict == "repeats"
+
+
+def test_two_tokenizers_in_a_mix_are_refused(corpus):
+    make_corpus(corpus / "d", {"code": 1000}, name="d", tokenizer=b"[]")
+    path = write_mix(corpus, "phases:\n  - {tokens: 1k, weights: {web: 1}}\n")
+    path.write_text(path.read_text().replace("[c]", "[c, d]"))
+    with pytest.raises(MixError, match=r"mix\.yaml:2:.*one tokenizer in all corpora, got 2"):
+        load_mix(path)
+
+
+def test_a_source_of_one_name_in_two_corpora_is_one_pool_and_partitions_can_be_chosen(corpus):
+    columns = {"web": {"language": "de"}}
+    make_corpus(corpus / "d", {"web": 1600}, name="d", columns=columns)
+    path = write_mix(corpus, "phases:\n  - {tokens: 1k, weights: {web: 1}}\n")
+    path.write_text(path.read_text().replace("[c]", "[c, d]"))
+    assert load_mix(path).manifest.sources[0].n_tokens == 5600
+    text = "sources:\n  german: {from: ['*/web'], where: {language: de}}\n"
+    path.write_text(path.read_text().replace("phases:", text + "phases:").replace("{web: 1}", "{german: 1}"))
+    assert load_mix(path).manifest.sources[0].n_tokens == 1600
+
+
+def test_marked_contamination_stops_a_mix_until_a_person_says_why_not(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 4000}, hits=3)
+    text = "phases:\n  - {tokens: 1k, weights: {web: 1}}\n"
+    with pytest.raises(MixError, match="marked some and kept it"):
+        load_mix(write_mix(tmp_path, text))
+    allow = 'allow:\n  - {verdict: marked, source: web, because: "read and judged harmless"}\n'
+    mix = load_mix(write_mix(tmp_path, text + allow)).manifest
+    assert mix.allowed[0].because == "read and judged harmless"
+
+
+def test_a_missing_corpus_is_named_at_its_line(tmp_path):
+    with pytest.raises(MixError, match=r"mix\.yaml:2:11: .*expected a corpus"):
+        load_mix(write_mix(tmp_path, "phases:\n  - {tokens: 1k, weights: {web: 1}}\n"))
+
+
+def test_a_corpus_alone_is_a_mix_of_its_sources_by_their_tokens(corpus):
+    mix = mix_of_corpus(corpus / "c", seq_len=16, seed=0, tokens=3000).manifest
+    assert mix.phases[0].shares == [1, 2]
+
+
+def test_a_corpus_is_found_by_the_beginning_of_its_digest(corpus):
+    manifest = CorpusManifest.read(corpus / "c")
+    assert CorpusManifest.read(Path(f"{corpus / 'c'}@{manifest.digest[:6]}")) == manifest
+    with pytest.raises(UsageError, match="begin with"):
+        CorpusManifest.read(Path(f"{corpus / 'c'}@zz"))
+    with pytest.raises(MissingFileError):
+        CorpusManifest.read(corpus / "nowhere")
+    (corpus / "c" / "corpus.json").write_bytes(b"{}\n")
+    with pytest.raises(FormatError):
+        CorpusManifest.read(corpus / "c")
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=6).filter(any))
+def test_short_decimal_weights_are_kept_exactly(thousandths):
+    weights = [Fraction(n, 1000) for n in thousandths]
+    shares = shares_of(weights)
+    assert [Fraction(s, sum(shares)) for s in shares] == [w / sum(weights) for w in weights]
+
+
+@given(st.lists(st.integers(1, 10**12), min_size=1, max_size=6))
+def test_long_weights_are_rounded_by_less_than_a_row_in_65536_and_none_is_lost(counts):
+    shares = shares_of([Fraction(n) for n in counts])
+    for share, n in zip(shares, counts, strict=True):
+        assert share >= 1
+        assert abs(share / sum(shares) - n / sum(counts)) <= 6 / 65536
+
+
+def test_repeated_tokens_are_worth_less():
+    assert effective_tokens(1000, 900) == 900
+    assert 0.92 < effective_tokens(1000, 4000) / 4000 < 0.94
+    assert effective_tokens(1000, 40_000) / 40_000 < 0.4
