@@ -15,7 +15,7 @@ from typing import Any
 from pipelines.batch import Record
 from pipelines.stage import Read, SourceFile
 
-__all__ = ["ROW_REASONS", "MappedColumns", "fill"]
+__all__ = ["ROW_REASONS", "MappedColumns", "fill", "new_record"]
 
 ROW_REASONS = ("no_text", "not_a_string", "lone_surrogate", "too_large")
 

@@ -21,9 +21,13 @@ def test_a_commit_returns_size_and_digest_of_what_was_written(tmp_path):
 
 
 def test_an_error_inside_leaves_no_file_and_no_leftover(tmp_path):
-    with pytest.raises(RuntimeError), commit_file(tmp_path, "x") as commit:
-        commit.file.write(b"half")
-        raise RuntimeError
+    def write_half():
+        with commit_file(tmp_path, "x") as commit:
+            commit.file.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
     assert not (tmp_path / "x").exists()
     assert sweep(tmp_path) == 0
 
@@ -84,6 +88,7 @@ def test_a_process_killed_at_any_system_call_leaves_the_old_file_or_the_new_one(
         done = subprocess.run(
             [sys.executable, "-c", KILLED_AT, str(tmp_path), str(call)],
             capture_output=True,
+            check=False,
             env=dict(os.environ),
         )
         found = (tmp_path / "x").read_bytes()

@@ -64,7 +64,7 @@ def test_another_spelling_of_the_same_value_is_refused():
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(MissingFileError, match="gone.json"):
+    with pytest.raises(MissingFileError, match=r"gone\.json"):
         read_sealed(tmp_path / "gone.json")
     with pytest.raises(MissingFileError, match=r"gone\.bin"):
         digest_file(tmp_path / "gone.bin")
