@@ -125,9 +125,13 @@ class _Failed(QuernError):
 
 
 def _environment() -> dict[str, str]:
-    """The child's: ours, and the place our packages are in, because the child runs in another folder."""
+    """The child's: ours, the place our packages are in (the child runs in another folder), and patient threads.
+
+    Threads that spin while they wait cost a busy machine dear: on 2 cores beside other work, training ran at 500
+    tokens/s, and at 2,500 with threads that sleep.
+    """
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 @contextmanager
