@@ -161,9 +161,16 @@ class _Driver:
             self._gather(self.plan.tokens, dead, evidence)
         manifest = assemble(self.plan, self.done, quarantine=self._quarantine_ref())
         path = manifest.write(self.root)
+        if not self.keep:
+            self._tidy()
         shutil.rmtree(self.root / "runs" / "specs", ignore_errors=True)
         self.on_event({"kind": "done", "step": "corpus", "digest": manifest.digest})
         return path
+
+    def _tidy(self) -> None:
+        tasks = [unit.key for segment in self.plan.segments for unit in segment.units]
+        gathers = [*self.plan.gathers, *([self.plan.tokens] if self.plan.tokens else [])]
+        self.receipts.tidy(tasks, [gather.step_key for gather in gathers])
 
     def _quarantine_ref(self) -> FileRef | None:
         path = self.root / store.QUARANTINE

@@ -12,6 +12,7 @@ three times; then it is failed, the others go on, and the build stops before the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
@@ -156,15 +157,17 @@ class Pool:
 
     def _end(self, child: _Child) -> None:
         assert child.process.stdout is not None
+        self._children.remove(child)
         self._selector.unregister(child.process.stdout)
         child.process.kill()
         child.process.wait()
         for pipe in (child.process.stdin, child.process.stdout):
-            if pipe is not None:
-                pipe.close()
+            # A task the dead child never read is still in the pipe's buffer and cannot be flushed.
+            with contextlib.suppress(BrokenPipeError):
+                if pipe is not None:
+                    pipe.close()
         child.beat.close()
         child.beat_path.unlink(missing_ok=True)
-        self._children.remove(child)
 
     def _collect(self, child: _Child, queue: deque[tuple[Work, int]], failed: dict[str, str]) -> None:
         assert child.process.stdout is not None

@@ -113,6 +113,20 @@ class Receipts:
         for key in keys:
             (self._root / receipt_path(key)).unlink(missing_ok=True)
 
+    def tidy(self, tasks: Iterable[str], steps: Iterable[str]) -> None:
+        """Remove single receipts, and scratch, of finished steps: what a kill just after packing leaves behind.
+
+        tasks: keys of the segments' units; steps: keys of the gathers, all of whose receipts are packed or spent.
+        """
+        self.forget(tasks)
+        finished = set(steps)
+        for path in sorted((self._root / "receipts").glob("*.json")):
+            receipt = self._single(path.stem)
+            if receipt is not None and receipt.step_key in finished:
+                path.unlink()
+        for step_key in finished:
+            remove_scratch(self._root, step_key)
+
 
 def pack_key(step_key: str, task_keys: Sequence[str]) -> str:
     """The name of a finished step's pack: the step and exactly these tasks."""

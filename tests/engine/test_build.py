@@ -17,7 +17,7 @@ from manifests.receipt import read_pack
 from pipelines.executor import build
 from pipelines.plan import make_plan
 from pipelines.pool import Limits
-from pipelines.store import locked, quarantined
+from pipelines.store import Receipts, locked, quarantined
 from tests.engine.small import (
     children_of,
     kill_build,
@@ -140,22 +140,46 @@ def test_a_killed_build_goes_on_and_writes_the_same_manifest(reference, tmp_path
     assert not set(done) & {(e["step"], e["unit"]) for e in again if e["kind"] == "unit_done"}
 
 
+@pytest.mark.parametrize("pack", [0, 1, 2, 3])
+def test_a_build_killed_between_packing_receipts_and_removing_them_leaves_none_behind(
+    reference, tmp_path, monkeypatch, pack
+):
+    out = tmp_path / "out"
+    packed = []
+
+    def die_after_packing(receipts, keys):
+        packed.append(list(keys))
+        if len(packed) == pack + 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Receipts, "forget", die_after_packing)
+        with pytest.raises(KeyboardInterrupt):
+            build_events(reference / "recipe.yaml", out)
+    assert list((out / "receipts").glob("*.json"))
+    build_events(reference / "recipe.yaml", out)
+    assert corpus_bytes(out) == corpus_bytes(reference / "out")
+    assert unnamed_files(out) == []
+
+
+def wait_for_a_unit(process):
+    while json.loads(process.stdout.readline())["kind"] != "unit_done":
+        pass
+
+
 def test_one_killed_worker_costs_its_unit_a_retry(reference, tmp_path):
     process = start_build(reference / "recipe.yaml", tmp_path / "out")
-    assert process.stdout is not None
-    first = process.stdout.readline()
+    wait_for_a_unit(process)
     children = children_of(process.pid)
     os.kill(children[0], signal.SIGKILL)
     _, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
-    assert first
     assert corpus_bytes(tmp_path / "out") == corpus_bytes(reference / "out")
 
 
 def test_workers_die_with_their_parent(reference, tmp_path):
     process = start_build(reference / "recipe.yaml", tmp_path / "out")
-    assert process.stdout is not None
-    process.stdout.readline()
+    wait_for_a_unit(process)
     children = children_of(process.pid)
     assert children
     os.kill(process.pid, signal.SIGKILL)
@@ -179,8 +203,7 @@ def is_alive(pid):
 
 def test_an_interrupt_lets_units_end_and_exits_with_130(reference, tmp_path):
     process = start_build(reference / "recipe.yaml", tmp_path / "out")
-    assert process.stdout is not None
-    process.stdout.readline()
+    wait_for_a_unit(process)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
