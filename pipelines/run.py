@@ -30,7 +30,6 @@ from pipelines.gather import PhaseTask
 from pipelines.parquet import open_part, writer
 from pipelines.stage import Phased, Read, SourceFile, Split, Stage
 from pipelines.steps import stage_of
-from pipelines.tokens import Tokens
 
 __all__ = ["Quarantine", "Saved", "load_spec", "make_stage", "run_task"]
 
@@ -48,6 +47,9 @@ class Saved(Read):
 def make_stage(spec: dict[str, Any], folder: Path) -> Stage:
     """The stage a specification names, made again from its parameters."""
     if spec["kind"] == "tokens":
+        # Here, because tokenizers take 0.1 s to import and only this step has one.
+        from pipelines.tokens import Tokens
+
         return Tokens(**spec["params"])
     return stage_of(spec, folder) or Saved()
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pipelines import heartbeat
 from pipelines.batch import Batch
 from pipelines.extract.charset import decode_page
-from pipelines.extract.page import is_deeper_than, main_text, page_title
+from pipelines.extract.page import is_deeper_than, main_text, page_title, scan_tags
 from pipelines.stage import Rewrite, Verdicts
 
 __all__ = ["Extract"]
@@ -79,9 +79,11 @@ class Extract(Rewrite):
             return None, "undecodable"
         if not _has_tag(page):
             return None, "not_html"
-        if is_deeper_than(page, data, max_depth=self.max_depth):
+        tags = scan_tags(data)
+        if is_deeper_than(page, tags, max_depth=self.max_depth):
             return None, "too_deep"
-        text = main_text(page)
+        # Bytes of another encoding may hide a name that the page has.
+        text = main_text(page, tags if page.encode("utf-8", "surrogatepass") == data else None)
         return (text, None) if text else (None, "no_text")
 
 
