@@ -3,9 +3,10 @@
     <nav>..</nav><h1>Tea</h1><p>Boil &amp; wait.</p><svg>..</svg>  ->  "Tea\n\nBoil & wait."
 
 resiliparse parses (lexbor) and chooses the main content; comments, author lines, alternative texts, drawings
-and dialogs are left out (with the first three precision falls from .887 to .841 on
-article-extraction-benchmark, with alternative texts alone to .853; recall is .980 in every case). List bullets stay where lists do: rules that count them should see them. Characters that
-no text needs are removed: NUL, the other controls but tab and newline, byte order marks and surrogates.
+and dialogs are left out. With the first three, precision on article-extraction-benchmark falls from .887 to
+.841, with alternative texts alone to .853; recall is .980 each time. List bullets stay where lists do: rules
+that count them should see them. Characters that no text needs are removed: NUL, the other controls but tab
+and newline, byte order marks and surrogates.
 
 Price: 1.6 ms for a news page of 100 kB. The cost of choosing the main content grows with the square of how
 deep elements are nested (5,000 levels: 1.7 s), so a page is measured first (`too_deep`).

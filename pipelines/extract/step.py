@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines import heartbeat
 from pipelines.batch import Batch
@@ -49,7 +50,7 @@ class Extract(Rewrite):
 
     def columns(self, batch: Batch) -> dict[str, pa.Array]:
         """The titles, from the first 64 KiB of each page."""
-        heads = ((data or b"")[:_HEAD_BYTES] for data in _payloads(batch))
+        heads = pc.binary_slice(batch.column("payload"), 0, _HEAD_BYTES).to_pylist()
         titles = [
             page_title(decode_page(head, media) or "") if head else None
             for head, media in zip(heads, batch.column("content_type").to_pylist(), strict=True)

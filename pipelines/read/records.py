@@ -256,9 +256,11 @@ def parse_headers(head: bytes) -> dict[str, str]:
             fields[name] = f"{fields[name]} {line.strip()}".strip()
             continue
         key, colon, value = line.partition(":")
-        name = key.strip().lower() if colon and key.strip().lower() not in fields else ""
-        if name:
+        name = key.strip().lower() if colon else ""
+        if name and name not in fields:
             fields[name] = value.strip()
+        else:
+            name = ""  # so that what is folded under it joins nothing
     return fields
 
 
