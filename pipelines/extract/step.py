@@ -3,7 +3,8 @@
     payload, content_type  ->  title, text        or a reason: too_large, undecodable, not_html, too_deep,
     no_text
 
-What decides is a function of the page alone: bytes, tags and depth, never a clock. Price: 1.6 ms a page.
+What decides is a function of the page alone: bytes, tags and depth, never a clock. Price: 3 ms a page of 130 kB,
+2.7 of them resiliparse's.
 """
 
 from __future__ import annotations

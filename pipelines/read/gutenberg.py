@@ -11,7 +11,7 @@ from the header.
 
 Locator: empty, for a file is one document. Encoding: byte order mark, valid UTF-8, the one the header
 declares, Windows-1252. Line ends become \\n; nothing else in the text is touched, hard line breaks included.
-Price: 25 MB/s.
+Price: 80 MB/s, half of it the search for the footer.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ r"""JSON Lines: one object a line, one line a row; plain, gzip, bzip2, xz or Zst
 
 Locator: the index of the line, blank lines not counted, for an offset inside compressed data addresses nothing.
 Because counting lines needs all of the file before, a file is one split: make several files of a very large one.
-A compressed stream that breaks costs what follows the break: one row, `damaged`. Price: 150 MB/s of JSON.
+A compressed stream that breaks costs what follows the break: one row, `damaged`. Price: 20 us
+a row and 10 ns a byte (3 kB a row: 88 MB/s).
 
 NaN and infinity are read as numbers are; a key that occurs twice is refused (`duplicate_key`), for readers
 disagree about which of the two counts.

@@ -4,7 +4,7 @@
 
 Locator: the index of the row in the file, which a split reckons from the row groups before it. A split owns the
 row groups whose first byte lies in it. A row group that cannot be read is one row, `damaged`, with its first
-row's index. Price: Parquet's, about 600 MB/s of text, and 2 us a row.
+row's index. Price: 17 us a row and 4 ns a byte of text (2 kB a row: 100 MB/s): every row passes through Python.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@
 A member that does not begin a record (a record cut over several members, as bgzip does) belongs to the sync
 point before it, so a segment can be read without knowing anything before it: that is what lets a file be
 split anywhere. Inflating is zlib's, 32 KiB of input at a time, so a piece of output is at most 33 MiB
-whatever a bomb claims. Price: about 0.3 ms for a page of 130 kB.
+whatever a bomb claims. Price: 0.4 ms for a page of 130 kB, framing included.
 
 False sync points are possible in one case: a gzipped WARC stored inside a record of a gzipped WARC, and only
 where a split or a resynchronisation begins inside that very record.
