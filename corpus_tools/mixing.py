@@ -26,6 +26,13 @@ def checked(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
 
 def mix_text(answer: Mapping[str, Any]) -> str:
     """The check as a table."""
-    rows = [{**row, "licences": ", ".join(row["licences"])} for row in answer["sources"]]
+    rows = [{**row, "licences": _shortened(row["licences"])} for row in answer["sources"]]
     head = f"{answer['name']}: {answer['tokens']:,} tokens in {answer['rows']:,} rows, mix {answer['digest']}"
     return table(rows, title=head)
+
+
+def _shortened(licences: Mapping[str, int], at_most: int = 3) -> str:
+    # The commonest first; a source of package descriptions names dozens, and --json has them all.
+    named = sorted(licences, key=lambda name: (-licences[name], name))
+    more = f" and {len(named) - at_most} more" if len(named) > at_most else ""
+    return ", ".join(named[:at_most]) + more
