@@ -128,7 +128,7 @@ def test_forty_kills_in_every_step_end_in_the_same_manifest(reference, tmp_path)
         shutil.rmtree(again)
     print(f"{sum(hit.values())} kills in {dict(hit)}; uninterrupted {seconds:.1f} s")
     assert sum(hit.values()) == N_KILLS
-    assert set(hit) >= set(steps) - {"start"}
+    assert {step.partition("/")[0] for step in hit} >= {step.partition("/")[0] for step in steps}
     assert median(ran for _, ran in last_runs) < n_units
     assert median(s for s, _ in last_runs) < seconds
 
