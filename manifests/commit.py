@@ -156,7 +156,7 @@ def sweep(root: Path) -> int:
     """Remove what killed processes left unfinished; returns the number of files. Call it under the store's lock."""
     left = sorted(temp_dir(root).glob("*")) if temp_dir(root).is_dir() else []
     for path in left:
-        path.unlink()
+        path.unlink(missing_ok=True)  # a `plan` beside us may just have committed it
     return len(left)
 
 

@@ -226,7 +226,9 @@ class CorpusManifest(_Entry):
     def root(self, path: Path) -> Path:
         """The store's folder, given the path this manifest was read from."""
         path = find_manifest(path)
-        folder = path.parent.parent if path.parent.name == "corpora" else path.parent
+        # The store itself may be called corpora: only a manifest named by its digest stands below one.
+        is_newest = path.name == "corpus.json"
+        folder = path.parent if is_newest or path.parent.name != "corpora" else path.parent.parent
         return folder if self.store == "." else folder.parent
 
     def files(self) -> Iterator[tuple[str, FileRef]]:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from manifests.digest import doc_id
+from pipelines import heartbeat
 
 __all__ = [
     "BATCH_BYTES",
@@ -193,8 +194,9 @@ class BatchBuilder:
             yield from self.flush()
 
     def flush(self) -> Iterator[Batch]:
-        """Yield what is left."""
+        """Yield what is left. What happens to the batch is not the doing of its last record."""
         if self._records:
+            heartbeat.idle()
             yield self._batch()
             self._records, self._n_bytes = [], 0
 

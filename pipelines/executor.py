@@ -93,7 +93,7 @@ def _nothing() -> Iterator[None]:
 
 @contextmanager
 def _signals() -> Iterator[Callable[[], int]]:
-    """A function that says which signal asked to stop: its number, plus 1000 for a repeated one; 0 for none."""
+    """A function that says which signal asked to stop: its number, plus 1000 once repeated; 0 for none."""
     asked = [0]
 
     def note(number: int, _: object) -> None:
@@ -105,7 +105,7 @@ def _signals() -> Iterator[Callable[[], int]]:
         yield lambda: 0
         return
     try:
-        yield lambda: asked[0] % 1000 if asked[0] < 1000 else asked[0]
+        yield lambda: asked[0]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -149,16 +149,13 @@ class _Driver:
         self.on_event({"kind": "plan", "step": "plan", "key": self.plan.key})
         self._segments()
         dead: list[list[dict[str, Any]]] = [[] for _ in self.plan.final_units]
-        evidence: list[list[dict[str, Any]]] = [[] for _ in self.plan.final_units]
         for gather in self.plan.gathers:
-            self._gather(gather, dead, evidence)
-            for i, receipt in enumerate(self.done.gathers[gather.step.name]["verdict"]):
-                ref = receipt.outputs["verdict"].as_json()
-                evidence[i].append(ref)
-                if gather.action == "drop":
-                    dead[i].append(ref)
+            self._gather(gather, dead)
+            if gather.action == "drop":  # what only looks is in no later key, so nothing later may see it
+                for i, receipt in enumerate(self.done.gathers[gather.step.name]["verdict"]):
+                    dead[i].append(receipt.outputs["verdict"].as_json())
         if self.plan.tokens is not None:
-            self._gather(self.plan.tokens, dead, evidence)
+            self._gather(self.plan.tokens, dead)
         manifest = assemble(self.plan, self.done, quarantine=self._quarantine_ref())
         path = manifest.write(self.root)
         if not self.keep:
@@ -236,15 +233,13 @@ class _Driver:
 
     # --- gathers -----------------------------------------------------------------------------------
 
-    def _gather(
-        self, gather: GatherPlan, dead: list[list[dict[str, Any]]], evidence: list[list[dict[str, Any]]]
-    ) -> None:
+    def _gather(self, gather: GatherPlan, dead: list[list[dict[str, Any]]]) -> None:
         stage = gather.step.stage
         assert isinstance(stage, Phased)
         by_phase = self._packed_gather(gather)
         if by_phase is None:
             self._warm([stage])
-            base = self._gather_spec(gather, dead, evidence)
+            base = self._gather_spec(gather, dead)
             by_phase, spent = {}, []
             for phase in stage.phases():
                 receipts = self._phase(gather, phase, base, by_phase)
@@ -261,11 +256,16 @@ class _Driver:
 
     def _packed_gather(self, gather: GatherPlan) -> dict[str, list[Receipt]] | None:
         found = self.receipts.finished_gather(gather.step_key)
-        if found is None:
+        stage = gather.step.stage
+        if found is None or not isinstance(stage, Phased):
             return None
         by_phase: dict[str, list[Receipt]] = {}
         for receipt in found:
             by_phase.setdefault(receipt.step.rpartition("/")[2], []).append(receipt)
+        for phase in (p for p in stage.phases() if _kept(p)):
+            keys = [r.key for r in by_phase.get(phase.name, [])]
+            if not keys or keys != [_phase_key(gather, phase, i, len(keys)) for i in range(len(keys))]:
+                return None  # a pack cut between two lines: what it lacks is made again
         self._announce(gather.step.name, len(found), found)
         return by_phase
 
@@ -286,7 +286,7 @@ class _Driver:
         n_units = self._n_units(phase, spec)
         spec["units"] = [
             {
-                "key": digest_value(["phase", gather.step_key, phase.name, i, n_units]),
+                "key": _phase_key(gather, phase, i, n_units),
                 "label": f"{phase.name} {i + 1} of {n_units}",
                 "ordinal": i,
             }
@@ -312,9 +312,7 @@ class _Driver:
                 return phase.axis(task)
         return 1 if phase.axis == "one" else int(phase.axis)
 
-    def _gather_spec(
-        self, gather: GatherPlan, dead: list[list[dict[str, Any]]], evidence: list[list[dict[str, Any]]]
-    ) -> dict[str, Any]:
+    def _gather_spec(self, gather: GatherPlan, dead: list[list[dict[str, Any]]]) -> dict[str, Any]:
         receipts = {r.key: r for rs in self.done.segments.values() for r in rs}
         parts = [
             {
@@ -328,7 +326,6 @@ class _Driver:
         ]
         return {
             "dead": dead,
-            "evidence": evidence,
             "folder": str(self.plan.recipe.folder.absolute()),
             "kind": "phase",
             "parts": parts,
@@ -374,9 +371,8 @@ class _Driver:
         return receipt
 
     def _pack(self, step_key: str, receipts: list[Receipt]) -> FileRef:
-        name = store.pack_key(step_key, [r.key for r in receipts])
-        path = f"receipts/{name}.jsonl"
-        return self._ref(path) if (self.root / path).exists() else self.receipts.pack(name, receipts)
+        # Written again even where it stands: a pack cut between two lines reads like a whole one.
+        return self.receipts.pack(store.pack_key(step_key, [r.key for r in receipts]), receipts)
 
     def _ref(self, name: str) -> FileRef:
         path = self.root / name
@@ -391,3 +387,7 @@ class _Driver:
 
 def _kept(phase: Phase) -> bool:
     return phase.keep or phase.name == "verdict"
+
+
+def _phase_key(gather: GatherPlan, phase: Phase, i: int, n_units: int) -> str:
+    return digest_value(["phase", gather.step_key, phase.name, i, n_units])

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from manifests.digest import hash64
 from manifests.receipt import Tally
+from pipelines import heartbeat
 from pipelines.batch import DOCUMENT, PAYLOAD, Batch, text_view
 from pipelines.spans import apply_spans
 from pipelines.stage import Edit, Rewrite, Rule, Stage
@@ -141,6 +142,7 @@ class Fuse:
             batch, verdicts = apply_spans(step.name, step.stage, batch)
         else:
             batch, verdicts = self._rule(step, batch, fate)
+        heartbeat.idle()  # the next step is not the doing of this one's last record
         self._decide(index, step, batch, verdicts, fate)
         return batch
 

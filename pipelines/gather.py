@@ -74,8 +74,8 @@ class PhaseTask:
         return alive
 
     def evidence(self, index: int, column: str) -> pa.Array | None:
-        """A column some earlier gather's verdicts carry for a part; the latest such gather's."""
-        for ref in reversed(self._spec["evidence"][index]):
+        """A column some earlier dropping gather's verdicts carry for a part; the latest such gather's."""
+        for ref in reversed(self._spec["dead"][index]):
             table = read_table(self._root, FileRef.from_json(ref), [column])
             if column in table.schema.names:
                 return table.column(column).combine_chunks()

@@ -26,9 +26,8 @@ from typing import Any
 
 from manifests.commit import commit_bytes
 from manifests.digest import digest_file, digest_value, hash64
-from manifests.errors import RecipeError
 from pipelines.recipe import Recipe, Source, load_recipe, resolved
-from pipelines.stage import Gather, Read, SourceFile, Split, Stage
+from pipelines.stage import Read, SourceFile, Split, Stage
 from pipelines.steps import Step, step_spec
 
 __all__ = [
@@ -250,11 +249,6 @@ def _gathers(
     gathers: list[GatherPlan] = []
     dropping: tuple[str, ...] = ()
     for step in recipe.steps:
-        if not isinstance(step.stage, Gather):
-            raise RecipeError(
-                f"{step.where}: expected a step over all sources (exact, minhash, decontaminate), got {step.name}. "
-                "Rules run on one source: write it under that source's steps."
-            )
         gather = _gather(step, recipe.folder, parts, after=dropping, libraries=libraries, kind="gather")
         gathers.append(gather)
         if gather.action == "drop":

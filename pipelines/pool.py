@@ -3,11 +3,13 @@
     queue of indices ──> idle child ──> answer      unit done
                             │ dead, hung, too large
                             └─> the record it was at: once is an accident (the unit runs again),
-                                twice is the record's fault (it is quarantined, the unit runs again without it)
+                                twice is the record's fault (it is quarantined, the unit runs again without it),
+                                and again all the same: what goes wrong there needs no record
 
 A hang is judged by a wall clock, which is no function of the input: so its verdict is written down once, in the
-corpus's quarantine, and every later run of the unit reads it. A unit that dies without naming a record is tried
-three times; then it is failed, the others go on, and the build stops before the next barrier.
+corpus's quarantine, and every later run of the unit reads it. A unit that dies without naming a record, or at one
+that is in quarantine already, is tried three times; then it is failed, the others go on, and the build stops before
+the next barrier.
 """
 
 from __future__ import annotations
@@ -100,7 +102,7 @@ class Pool:
         self._selector.close()
 
     def run(self, works: Sequence[Work]) -> dict[str, str]:
-        """Run all tasks of all works, in the order given; returns {task label: error} of those that failed.
+        """Run all tasks of all works, in the order given; returns {step and task: error} of those that failed.
 
         Raises: Stopped when asked to stop; finished tasks stand.
         """
@@ -144,7 +146,8 @@ class Pool:
         beat = mmap.mmap(fd, heartbeat.SIZE)
         os.close(fd)
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.child", name],
+            # -P: a folder somebody built in may hold a numpy.py, and --allow-code was not given.
+            [sys.executable, "-P", "-m", "pipelines.child", name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=_environment(),
@@ -172,8 +175,8 @@ class Pool:
     def _collect(self, child: _Child, queue: deque[tuple[Work, int]], failed: dict[str, str]) -> None:
         assert child.process.stdout is not None
         line = child.process.stdout.readline()
-        if not line or child.job is None:
-            return  # it died: the watch sees to it
+        if not line.endswith(b"\n") or child.job is None:
+            return  # it died, perhaps in the middle of its answer: the watch sees to it
         (work, index), child.job = child.job, None
         answer = json.loads(line)
         label = work.labels[index]
@@ -183,7 +186,8 @@ class Pool:
             self._end(child)
             self._again(work, index, "out of memory", queue, failed)
         else:
-            failed[label] = answer["error"] + ("\n" + answer["trace"] if answer["trace"] else "")
+            error = answer["error"] + ("\n" + answer["trace"] if answer["trace"] else "")
+            failed[f"{work.step}: {label}"] = error
             self.on_event({"kind": "failed", "step": work.step, "unit": label, "error": answer["error"]})
 
     def _watch(self, child: _Child, queue: deque[tuple[Work, int]], failed: dict[str, str]) -> None:
@@ -203,9 +207,10 @@ class Pool:
     def _patience(self, child: _Child) -> float:
         assert child.job is not None
         _, ordinal, split = child.seen
-        if ordinal < 0:
+        work, index = child.job
+        if ordinal < 0 or not work.may_quarantine:
             return self.limits.unit_seconds
-        key = child.job[0].keys[child.job[1]]
+        key = work.keys[index]
         return self.limits.record_seconds * (4 if (key, split, ordinal) in self._suspects else 1)
 
     def _died(
@@ -221,7 +226,8 @@ class Pool:
             return
         work, index = job
         self.on_event({"kind": "retry", "step": work.step, "unit": work.labels[index], "reason": reason})
-        if work.may_quarantine and ordinal >= 0:
+        judged = work.quarantine.get(work.keys[index], {})
+        if work.may_quarantine and ordinal >= 0 and (split, ordinal) not in judged:
             self._suspect(work, index, (split, ordinal), reason)
             queue.appendleft((work, index))
         else:
@@ -249,7 +255,7 @@ class Pool:
         key = work.keys[index]
         self._tries[key] = self._tries.get(key, 0) + 1
         if self._tries[key] >= MAX_TRIES:
-            failed[work.labels[index]] = f"failed {MAX_TRIES} times: {why}"
+            failed[f"{work.step}: {work.labels[index]}"] = f"failed {MAX_TRIES} times: {why}"
         else:
             queue.appendleft((work, index))
 
@@ -269,13 +275,18 @@ def _environment() -> dict[str, str]:
     threads = dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
     )
-    return {**os.environ, **threads, "TOKENIZERS_PARALLELISM": "false", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    # A child finds modules where its parent does, and nowhere else.
+    path = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
+    other = {"TOKENIZERS_PARALLELISM": "false", "ARROW_DEFAULT_MEMORY_POOL": "system", "PYTHONPATH": path}
+    return {**os.environ, **threads, **other}
 
 
 def _resident(pid: int) -> int:
+    # Without pages of mapped files: those of a gather's scratch are the system's to drop.
     try:
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE
-    except (FileNotFoundError, ProcessLookupError, IndexError):
+        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_bytes().split()
+        return (int(resident) - int(shared)) * _PAGE
+    except (FileNotFoundError, ProcessLookupError, ValueError):
         return _resident_elsewhere(pid) if sys.platform == "darwin" else 0
 
 

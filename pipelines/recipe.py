@@ -33,8 +33,8 @@ from pipelines.batch import DOCUMENT
 from pipelines.flow import check_flow
 from pipelines.inputs import InputFile, choose, find_files, repeated_files
 from pipelines.registry import reader_class
-from pipelines.stage import Read
-from pipelines.steps import Reading, Step, at_home, default_steps, read_steps, spell_out, step_spec
+from pipelines.stage import Gather, Phased, Read
+from pipelines.steps import TAKEN, Reading, Step, at_home, default_steps, read_steps, spell_out, step_spec
 from pipelines.tokens import Tokens
 
 __all__ = ["Recipe", "Source", "Step", "Take", "load_recipe", "resolved"]
@@ -127,9 +127,9 @@ def _resolve(reading: Reading, written: _WrittenRecipe) -> Recipe:
     numbered = enumerate(written.sources)
     found = [source for i, each in numbered for source in _source(reading, each, ("sources", i))]
     _refuse_equal_names(reading, written)
-    steps = read_steps(
-        reading, written.steps, ("steps",), {step.name for source in found for step in source.steps}
-    )
+    taken = {*TAKEN, *(step.name for source in found for step in source.steps)}
+    steps = read_steps(reading, written.steps, ("steps",), taken)
+    reading.mistakes.extend(_misplaced([step for source in found for step in source.steps], steps))
     for source in found if not reading.mistakes else []:
         reading.mistakes.extend(check_flow(source.reader, [*source.steps, *steps]))
     if written.tokens is not None:
@@ -146,11 +146,34 @@ def _refuse_equal_names(reading: Reading, written: _WrittenRecipe) -> None:
             reading.mistakes.append(
                 f'{where}: expected a new name, got "{source.name}" again (first at {first})'
             )
+    for i, name in enumerate(source.name for source in written.sources):
+        whole, _, number = name.rpartition(".")
+        if whole in seen and number.isdecimal():
+            where = reading.positions.where(("sources", i, "name"))
+            reading.mistakes.append(
+                f'{where}: expected another name, got "{name}", which is that of a stretch of "{whole}" between saves'
+            )
+
+
+def _misplaced(of_sources: Sequence[Step], over_all: Sequence[Step]) -> list[str]:
+    """Returns a mistake for every step that stands where steps of another kind run."""
+    alone = [
+        f"{step.where}: expected a step of one source, got {step.name}, which compares the documents of all of "
+        "them; write it under the recipe's own `steps`"
+        for step in of_sources
+        if isinstance(step.stage, Phased)
+    ]
+    return alone + [
+        f"{step.where}: expected a step over all sources (exact, minhash, decontaminate), got {step.name}, which "
+        "runs on one; write it under that source's `steps`"
+        for step in over_all
+        if not isinstance(step.stage, Gather)
+    ]
 
 
 def _source(reading: Reading, written: _WrittenSource, loc: Loc) -> list[Source]:
     files = _files(reading, written, loc)
-    items, found, taken = written.steps, [], set[str]()
+    items, found, taken = written.steps, [], set(TAKEN)
     with reading.collect((*loc, "read")):
         kind, reader = _reader(reading, written.read, (*loc, "read"))
         items = default_steps(reader) if items is None else items

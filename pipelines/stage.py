@@ -256,7 +256,7 @@ class GatherTask(Protocol):
         """Facts of an earlier phase's tasks, in unit order."""
 
     def evidence(self, index: int, column: str) -> pa.Array | None:
-        """A column some earlier gather's verdicts carry for a part (`cluster`, say); None where none does."""
+        """A column some earlier dropping gather's verdicts carry (`cluster`, say); None where none does."""
 
     def output(self, role: str, suffix: str) -> Any:
         """A context manager yielding a binary file object; the file is committed when the block ends."""

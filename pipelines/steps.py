@@ -25,6 +25,7 @@ from pipelines.stage import Read, Stage
 
 __all__ = [
     "SAVE",
+    "TAKEN",
     "Reading",
     "Step",
     "at_home",
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 SAVE = "save"
+# What the engine calls steps of its own: a user's step of that name would share their account.
+TAKEN = frozenset({"read", "tokens"})
 RECIPE_KEYS = ("name", "sources", "steps", "tokens", "max_failed")
 S = TypeVar("S", bound=Stage)
 
@@ -250,9 +253,9 @@ def spell_out(value: Any, override: str) -> list[str]:
 
 def _places(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yields the name of every step and the path that `--set` enters it by."""
-    used: set[str] = set()
+    used = set(TAKEN)
     for i, source in enumerate(value.get("sources") or []):
-        taken: set[str] = set()
+        taken = set(TAKEN)
         yield from _named(_steps_of(source), f"sources.{i}.steps", taken)
         used |= taken
     yield from _named(value.get("steps"), "steps", used)

@@ -168,12 +168,28 @@ def test_a_stage_used_again_gets_a_number(folder):
 
 def test_sources_with_the_same_step_share_its_name_and_later_steps_count_on(folder):
     text = (
-        "name: two\nsources:\n  - {name: a, read: wet, paths: ['crawl/a/*'], steps: [exact]}\n"
-        "  - {name: b, read: {wet: }, paths: ['crawl/b/*'], steps: [exact]}\nsteps: [exact]\n"
+        "name: two\nsources:\n  - {name: a, read: wet, paths: ['crawl/a/*'], steps: [gopher_quality]}\n"
+        "  - {name: b, read: {wet: }, paths: ['crawl/b/*'], steps: [gopher_quality, gopher_quality]}\n"
     )
     recipe = load(folder, text)
-    assert [names(source.steps) for source in recipe.sources] == [["exact"], ["exact"]]
-    assert names(recipe.steps) == ["exact_2"]
+    assert [names(source.steps) for source in recipe.sources] == [
+        ["gopher_quality"],
+        ["gopher_quality", "gopher_quality_2"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rest", "steps", "what"),
+    [
+        (", steps: [exact]", "", "expected a step of one source, got exact"),
+        (", steps: []", "steps: [gopher_quality]\n", "expected a step over all sources (exact, minhash"),
+        (", steps: []", "steps: [save]\n", "got save"),
+    ],
+)
+def test_a_step_that_stands_where_steps_of_another_kind_run_is_refused(folder, rest, steps, what):
+    found = mistakes(folder, web(rest=rest) + steps)
+    assert len(found) == 1
+    assert what in found[0]
 
 
 def test_save_is_a_step_without_a_stage(folder):
@@ -230,10 +246,10 @@ def test_a_wrong_step_is_refused_at_its_place(folder, steps, place, what):
 
 
 def test_a_rule_for_words_before_there_is_text_is_refused(folder):
-    found = mistakes(folder, web(rest=", steps: [exact]", read="warc"))
+    found = mistakes(folder, web(rest=", steps: [gopher_quality]", read="warc"))
     assert found == [
         (
-            "r.yaml:3:68: expected `text`, which exact reads, to be made by a step before it, found none; "
+            "r.yaml:3:68: expected `text`, which gopher_quality reads, to be made by a step before it, found none; "
             "put `extract` before it"
         )
     ]
@@ -339,6 +355,19 @@ def test_two_sources_of_one_name_are_refused(folder):
     found = mistakes(folder, web(rest=", steps: []") + second)
     assert len(found) == 1
     assert found[0].startswith('r.yaml:4:12: expected a new name, got "web" again (first at')
+
+
+def test_a_source_named_like_a_stretch_of_another_is_refused(folder):
+    second = "  - {name: web.2, read: wet, paths: [books/emma.txt], steps: []}\n"
+    found = mistakes(folder, web(rest=", steps: [save]") + second)
+    assert len(found) == 1
+    assert found[0].startswith('r.yaml:4:12: expected another name, got "web.2"')
+
+
+def test_a_function_called_read_has_an_account_of_its_own(folder):
+    touch(folder / "own.py", "def read(text):\n    return 1.0\n")
+    recipe = load(folder, web(rest=", steps: [{use: './own.py:read', min: 0.5}]"), allow_code=True)
+    assert names(recipe.sources[0].steps) == ["read_2"]
 
 
 def test_every_mistake_is_told_at_once_in_the_order_of_the_file(folder):
