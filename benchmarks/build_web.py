@@ -71,9 +71,9 @@ def main() -> None:
         for side, answers in (("ours", ours), ("peer", peer))
     }
     write_result("build_web", {**about, "compared": found, "figures": lines, "runs": times})
+    print(f"load {about['machine']['load']}; bar {BAR}")
     for line in lines:
         print(" ".join(f"{key}={value}" for key, value in line.items()))
-    print(f"load {about['machine']['load']}; bar {BAR}")
 
 
 def measure(folder: Path, python: Path, *, n_runs: int) -> tuple[list[Answer], list[Answer]]:

@@ -27,7 +27,7 @@ from pipelines.stage import Phased
 __all__ = ["Forecast", "StepCost", "probe"]
 
 FIRST_SHARE = Fraction(1, 50)
-MAX_SHARE = Fraction(1, 4)
+MAX_SHARE = Fraction(1, 3)
 
 
 @dataclass(slots=True)
@@ -96,11 +96,17 @@ def probe(
     first = sampled(plan, FIRST_SHARE)
     build(first, workers=n_workers, on_event=on_event)
     spent = time.monotonic() - started
-    # What is left of the time goes to a larger sample, a quarter at most: beyond it, just build.
-    growth = Fraction(max(2.0, min(12.0, (seconds - spent) / max(spent, 0.1)))).limit_denominator(10)
-    second = sampled(plan, min(MAX_SHARE, FIRST_SHARE * growth))
+    # What is left of the time goes to a larger sample: three times as much at least, or no line goes through both.
+    growth = Fraction(max(3.0, min(12.0, (seconds - spent) / max(spent, 0.1)))).limit_denominator(10)
+    second = sampled(plan, min(MAX_SHARE, max(FIRST_SHARE, _taken(plan, first)) * growth))
     build(second, workers=n_workers, on_event=on_event)
     return _forecast(plan, [(p, _measured(p, n_workers)) for p in (first, second)], n_workers)
+
+
+def _taken(plan: Plan, sample: Plan) -> Fraction:
+    """The share of the input's bytes that a sample really took: units are whole, so often more than asked."""
+    whole, part = (sum(u.n_bytes for s in p.segments if s.parent is None for u in s.units) for p in (plan, sample))
+    return Fraction(part, whole) if whole else Fraction(1)
 
 
 def _measured(plan: Plan, workers: int) -> _Measured:
