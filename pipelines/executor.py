@@ -170,8 +170,10 @@ class _Driver:
         self.receipts.tidy(tasks, [gather.step_key for gather in gathers])
 
     def _quarantine_ref(self) -> FileRef | None:
-        path = self.root / store.QUARANTINE
-        return FileRef(store.QUARANTINE, path.stat().st_size, digest_file(path)) if path.exists() else None
+        # The verdicts on this plan's units: what other recipes met in this store is none of its corpus.
+        keys = {unit.key for segment in self.plan.segments for unit in segment.units}
+        mine = {key: records for key, records in self.quarantine.items() if key in keys}
+        return store.keep_quarantine(self.root, mine) if mine else None
 
     # --- segments ----------------------------------------------------------------------------------
 

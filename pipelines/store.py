@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from manifests.commit import FileRef, commit_bytes, sweep
-from manifests.digest import digest_value, read_sealed, seal
+from manifests.digest import digest_bytes, digest_value, read_sealed, seal
 from manifests.errors import DamageError, UsageError
 from manifests.receipt import Receipt, read_pack, receipt_path, write_pack
 
 __all__ = [
     "Receipts",
+    "keep_quarantine",
     "locked",
     "pack_key",
     "quarantined",
@@ -81,8 +82,11 @@ class Receipts:
 
     def get(self, key: str) -> Receipt | None:
         """The receipt of a finished task whose outputs are all there, else None."""
-        receipt = self._packed.get(key) or self._single(key)
-        return receipt if receipt is not None and receipt.verifies(self._root) else None
+        # A lost output made again may differ from what an old pack says: then the fresh single one holds.
+        for receipt in (self._packed.get(key), self._single(key)):
+            if receipt is not None and receipt.verifies(self._root):
+                return receipt
+        return None
 
     def _single(self, key: str) -> Receipt | None:
         try:
@@ -157,15 +161,23 @@ def quarantined(root: Path) -> dict[str, dict[tuple[int, int], str]]:
 
 
 def write_quarantine(root: Path, records: dict[str, dict[tuple[int, int], str]]) -> FileRef:
-    """Commit the quarantine."""
+    """Commit the store's quarantine; it grows, so no manifest names it."""
+    return commit_bytes(root, QUARANTINE, _sealed_quarantine(records))
+
+
+def keep_quarantine(root: Path, records: dict[str, dict[tuple[int, int], str]]) -> FileRef:
+    """Commit the verdicts that one corpus rests on, for its manifest to name."""
+    sealed = _sealed_quarantine(records)
+    return commit_bytes(root, f"quarantine/{digest_bytes(sealed)}.json", sealed)
+
+
+def _sealed_quarantine(records: dict[str, dict[tuple[int, int], str]]) -> bytes:
     entries = [
         {"ordinal": ordinal, "reason": reason, "split": split, "task": task}
         for task, places in sorted(records.items())
         for (split, ordinal), reason in sorted(places.items())
     ]
-    return commit_bytes(
-        root, QUARANTINE, seal({"format": "quern.quarantine", "records": entries, "version": 1})
-    )
+    return seal({"format": "quern.quarantine", "records": entries, "version": 1})
 
 
 def write_spec(root: Path, spec: dict[str, Any]) -> Path:

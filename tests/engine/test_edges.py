@@ -8,10 +8,13 @@ import pytest
 
 import pipelines.pool
 from corpus_tools.verify import verify_corpus
+from manifests.commit import commit_bytes
 from manifests.corpus import CorpusManifest
 from manifests.errors import TaskError
+from manifests.receipt import Receipt, Tally
 from pipelines.executor import build
 from pipelines.plan import make_plan
+from pipelines.store import Receipts, write_quarantine
 
 RECIPE = """\
 name: edges
@@ -76,6 +79,33 @@ def test_a_fault_that_goes_on_without_its_record_fails_the_unit_and_not_for_ever
     recipe = recipe_in(tmp_path, TEXTS[:3], steps='{use: "./rules.py:score", min: 0.5}')
     with pytest.raises(TaskError, match=r"web: a\.jsonl: failed 3 times"):
         built(recipe, tmp_path / "out", workers=1)
+
+
+def test_a_manifest_names_only_the_quarantine_of_its_own_units(tmp_path):
+    recipe = recipe_in(tmp_path, TEXTS)
+    alone, _ = built(recipe, tmp_path / "alone")
+    out, task = tmp_path / "out", alone.parts[0].key
+    write_quarantine(out, {"f" * 32: {(0, 0): "quarantined_crash"}})
+    assert built(recipe, out)[0].digest == alone.digest
+    out = tmp_path / "own"
+    write_quarantine(out, {"f" * 32: {(0, 0): "quarantined_crash"}, task: {(0, 3): "quarantined_hang"}})
+    own, _ = built(recipe, out)
+    assert own.steps[0].dropped == {"quarantined_hang": 1}
+    write_quarantine(out, {"e" * 32: {(0, 0): "quarantined_crash"}, task: {(0, 3): "quarantined_hang"}})
+    assert verify_corpus(out, deep=True).findings == []
+    assert built(recipe, out)[0].digest == own.digest
+
+
+def test_an_output_made_again_with_another_size_is_found_by_its_own_receipt(tmp_path):
+    def receipt(name, data):
+        ref = commit_bytes(tmp_path, name, data)
+        return Receipt("k" * 32, "web", "s" * 32, "a", 0, Tally(), {"part": ref})
+
+    first = receipt("parts/k", b"first")
+    Receipts(tmp_path).pack("p" * 32, [first])
+    again = receipt("parts/k", b"and again")
+    again.write(tmp_path)
+    assert Receipts(tmp_path).get("k" * 32) == again
 
 
 def test_a_module_in_the_folder_one_builds_in_is_not_imported(tmp_path, monkeypatch):
