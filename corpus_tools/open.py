@@ -132,7 +132,9 @@ class Corpus:
         mask = pa.array(self.kept(part))
         for name, value in where.items():
             # A source whose steps never made the column has no document that matches.
-            equal = pc.equal(table.column(name), pa.scalar(value)) if name in names else pa.scalar(value=False)
+            equal = (
+                pc.equal(table.column(name), pa.scalar(value)) if name in names else pa.scalar(value=False)
+            )
             mask = pc.and_kleene(mask, equal)
         rows = np.flatnonzero(pc.fill_null(mask, fill_value=False).to_numpy(zero_copy_only=False))
         ids = table.column("doc_id").take(pa.array(rows)).cast(pa.binary())

@@ -8,7 +8,7 @@ No text crosses the pipe (a piped sandbox costs 9 to 17% of extraction); the hea
 When a child hangs, dies or grows too large the parent knows the record from the heartbeat. A child dies with its
 parent: by signal where the system has one (Linux), by the end of its standard input elsewhere.
 
-Run as `python -m pipelines.child BEAT_FILE`.
+Run as `python -m pipelines.child BEAT_FILE PARENT_PID`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ __all__ = ["main"]
 _PR_SET_PDEATHSIG = 1
 
 
-def main(beat_file: str) -> None:
+def main(beat_file: str, parent: int) -> None:
     """Answer tasks until the parent closes the pipe."""
-    _die_with_parent()
+    _die_with_parent(parent)
     # An interrupt is the parent's to handle: it lets units end or kills them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -44,10 +44,10 @@ def main(beat_file: str) -> None:
         answers.write(json.dumps(_answer(json.loads(line))) + "\n")
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == 1:
+        if os.getppid() != parent:  # it died before the line above; 1 may be its number in a container
             sys.exit(1)
 
 
@@ -81,4 +81,4 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))

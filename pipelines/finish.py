@@ -23,6 +23,7 @@ from pipelines.decontaminate import benchmark_report
 from pipelines.fuse import QUARANTINE_REASONS
 from pipelines.plan import FileList, GatherPlan, Plan, SegmentPlan, StepPlan
 from pipelines.recipe import resolved
+from pipelines.run import Saved
 
 if TYPE_CHECKING:
     from pipelines.executor import Finished
@@ -94,8 +95,8 @@ def _segment_steps(plan: Plan, done: Finished) -> Iterator[StepEntry]:
         tally = _sum(done.segments[segment.name])
         n_read = tally.n_read
         for step in segment.steps:
-            if step.stage is None:
-                continue  # a save reads what the segment before it kept; it decides nothing
+            if step.stage is None and step.name not in tally.dropped:
+                continue  # a save reads what the segment before it kept; only a quarantine drops there
             entry = _entry(step, tally, n_read=n_read, source=segment.source)
             n_read = entry.n_kept
             yield entry
@@ -113,14 +114,13 @@ def _gather_steps(plan: Plan, done: Finished) -> Iterator[StepEntry]:
 def _entry(
     step: StepPlan, tally: Tally, *, n_read: int, source: str | None, action: str | None = None
 ) -> StepEntry:
-    stage = step.stage
-    assert stage is not None
+    stage = step.stage or Saved()
     dropped = tally.dropped.get(step.name, {})
     extra = QUARANTINE_REASONS if step.kind == "read" else ()
     return StepEntry(
         name=step.name,
         stage=step.step.use or type(stage).name,
-        kind=step.kind,
+        kind="save" if step.stage is None else step.kind,
         version=type(stage).version,
         key=step.key,
         source=source,

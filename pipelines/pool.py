@@ -147,7 +147,7 @@ class Pool:
         os.close(fd)
         process = subprocess.Popen(
             # -P: a folder somebody built in may hold a numpy.py, and --allow-code was not given.
-            [sys.executable, "-P", "-m", "pipelines.child", name],
+            [sys.executable, "-P", "-m", "pipelines.child", name, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=_environment(),

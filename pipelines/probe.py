@@ -105,7 +105,9 @@ def probe(
 
 def _taken(plan: Plan, sample: Plan) -> Fraction:
     """The share of the input's bytes that a sample really took: units are whole, so often more than asked."""
-    whole, part = (sum(u.n_bytes for s in p.segments if s.parent is None for u in s.units) for p in (plan, sample))
+    whole, part = (
+        sum(u.n_bytes for s in p.segments if s.parent is None for u in s.units) for p in (plan, sample)
+    )
     return Fraction(part, whole) if whole else Fraction(1)
 
 

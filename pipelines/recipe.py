@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +26,24 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from manifests.errors import RecipeError
 from manifests.mistakes import did_you_mean
-from manifests.quantities import Count, Percent, percent_text
+from manifests.quantities import Count
 from manifests.yamlfile import REMEDY, Loc, YamlError, apply_overrides, load_yaml, validate
 from pipelines.batch import DOCUMENT
 from pipelines.flow import check_flow
 from pipelines.inputs import InputFile, choose, find_files, repeated_files
 from pipelines.registry import reader_class
 from pipelines.stage import Gather, Phased, Read
-from pipelines.steps import TAKEN, Reading, Step, at_home, default_steps, read_steps, spell_out, step_spec
+from pipelines.steps import (
+    TAKEN,
+    Reading,
+    Step,
+    at_home,
+    default_steps,
+    read_steps,
+    relative,
+    spell_out,
+    step_spec,
+)
 from pipelines.tokens import Tokens
 
 __all__ = ["Recipe", "Source", "Step", "Take", "load_recipe", "resolved"]
@@ -71,7 +80,6 @@ class _WrittenRecipe(_Written):
     sources: tuple[_WrittenSource, ...] = Field(min_length=1)
     steps: list[Any] = []
     tokens: Tokens | None = None
-    max_failed: Percent | None = None
 
 
 # --- as resolved -----------------------------------------------------------------------------------
@@ -99,7 +107,6 @@ class Recipe:
     sources: tuple[Source, ...]
     steps: tuple[Step, ...]
     tokens: Tokens | None
-    max_failed: Fraction | None
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = (), *, allow_code: bool = False) -> Recipe:
@@ -134,7 +141,9 @@ def _resolve(reading: Reading, written: _WrittenRecipe) -> Recipe:
         reading.mistakes.extend(check_flow(source.reader, [*source.steps, *steps]))
     if written.tokens is not None:
         _check_tokens(reading, written.tokens, [*(s for source in found for s in source.steps), *steps])
-    return Recipe(written.name, reading.folder, tuple(found), steps, written.tokens, written.max_failed)
+    return Recipe(
+        written.name, reading.folder, tuple(found), steps, _tokens_at_home(written.tokens, reading.folder)
+    )
 
 
 def _refuse_equal_names(reading: Reading, written: _WrittenRecipe) -> None:
@@ -237,6 +246,12 @@ def _check_tokens(reading: Reading, tokens: Tokens, steps: Sequence[Step]) -> No
                 raise RecipeError(f'expected a column ({known}), got "{column}"{did_you_mean(column, made)}')
 
 
+def _tokens_at_home(tokens: Tokens | None, folder: Path) -> Tokens | None:
+    if tokens is None or tokens.use is None:
+        return tokens
+    return tokens.model_copy(update={"use": relative(tokens.use, folder)})
+
+
 def resolved(recipe: Recipe) -> dict[str, Any]:
     """Returns the recipe as a manifest holds it: every default written out, no floats, no place on this machine.
 
@@ -247,7 +262,6 @@ def resolved(recipe: Recipe) -> dict[str, Any]:
         "sources": [_source_spec(source) for source in recipe.sources],
         "steps": [step_spec(step) for step in recipe.steps],
         "tokens": None if recipe.tokens is None else recipe.tokens.params(),
-        "max_failed": None if recipe.max_failed is None else percent_text(recipe.max_failed),
     }
 
 

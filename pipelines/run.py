@@ -128,6 +128,8 @@ def _batches(
     spec: dict[str, Any], unit: dict[str, Any], fuse: Fuse, quarantine: Quarantine
 ) -> Iterator[Batch]:
     if "part" in unit:
+        heartbeat.split(0)
+        fuse.quarantine = {ordinal: why for (_, ordinal), why in quarantine.items()}
         yield from _saved_batches(Path(spec["root"]), FileRef.from_json(unit["part"]))
         return
     reader = fuse.reader.stage

@@ -9,6 +9,7 @@ A worker makes its stages from what the manifest holds (`stage_of`), so what is 
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ __all__ = [
     "at_home",
     "default_steps",
     "read_steps",
+    "relative",
     "spell_out",
     "stage_of",
     "step_spec",
@@ -39,7 +41,7 @@ __all__ = [
 SAVE = "save"
 # What the engine calls steps of its own: a user's step of that name would share their account.
 TAKEN = frozenset({"read", "tokens"})
-RECIPE_KEYS = ("name", "sources", "steps", "tokens", "max_failed")
+RECIPE_KEYS = ("name", "sources", "steps", "tokens")
 S = TypeVar("S", bound=Stage)
 
 
@@ -113,6 +115,8 @@ def _step(reading: Reading, item: Any, loc: Loc, taken: set[str]) -> Step:
     model = stage_class(name)
     if isinstance(params, dict) and isinstance(params.get("against"), list):
         params = {**params, "against": _expanded(reading, params["against"], (*params_loc, "against"))}
+    if isinstance(params, dict) and isinstance(params.get("model"), str):
+        params = {**params, "model": relative(params["model"], reading.folder)}
     return Step(_unique(name, taken), _stage(reading, model, params, params_loc), where)
 
 
@@ -167,8 +171,19 @@ def _expanded(reading: Reading, patterns: Sequence[Any], loc: Loc) -> list[Any]:
 def _matches(pattern: str, folder: Path) -> list[str]:
     # DIR@1a2b3c names one manifest of a folder.
     if (folder / pattern).exists() or (folder / pattern.partition("@")[0]).is_dir():
-        return [pattern]
-    return sorted(glob.glob(pattern, root_dir=folder, recursive=True))
+        names = [pattern]
+    else:
+        names = sorted(glob.glob(pattern, root_dir=folder, recursive=True))
+    return [relative(name, folder) for name in names]
+
+
+def relative(path: str, folder: Path) -> str:
+    """Returns `path` as seen from the recipe's folder: parameters go into keys, which no machine's root may enter.
+
+    >>> relative("/data/bench/a.jsonl", Path("/data/recipes"))
+    '../bench/a.jsonl'
+    """
+    return Path(os.path.relpath(path, folder.absolute())).as_posix() if Path(path).is_absolute() else path
 
 
 def at_home(stage: S, folder: Path) -> S:
@@ -177,7 +192,8 @@ def at_home(stage: S, folder: Path) -> S:
 
 
 def _user_step(reading: Reading, use: Any, params: Mapping[str, Any], loc: Loc, taken: set[str]) -> Step:
-    path = user_file(str(use), reading.folder)
+    use = relative(str(use), reading.folder)
+    path = user_file(use, reading.folder)
     if not reading.allow_code:
         raise RecipeError(
             f"expected leave to run {use}, which is code, got none; read it, then add  --allow-code"

@@ -201,12 +201,7 @@ def test_only_name_and_sources_are_required_and_the_reader_brings_its_steps(fold
     recipe = load(folder, web())
     assert names(recipe.sources[0].steps) == ["language", "gopher_repetition", "gopher_quality"]
     assert recipe.sources[0].steps[0].stage.keep == ("en",)
-    assert (recipe.steps, recipe.tokens, recipe.max_failed, recipe.sources[0].licence) == (
-        (),
-        None,
-        None,
-        None,
-    )
+    assert (recipe.steps, recipe.tokens, recipe.sources[0].licence) == ((), None, None)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +316,6 @@ def test_a_route_needs_a_language_step_before_it(folder):
             "expected one of `train: {vocab_size: 32768}` and `use: tokenizer.json`",
         ),
         ("tokens: {train: {vocab_size: 1k}, partition: [licens]}\n", "4:47", 'did you mean "licence"?'),
-        ("max_failed: 5\n", "4:13", "with its sign"),
         ("steps: {exact: {}}\n", "4:8", "expected a list"),
     ],
 )
@@ -381,13 +375,12 @@ def test_a_missing_recipe_is_one_line(tmp_path):
         load_recipe(tmp_path / "none.yaml")
 
 
-def test_holdout_and_failures_are_exact(folder):
+def test_holdout_is_exact(folder):
     recipe = load(
         folder,
-        web(rest=", steps: []") + "tokens: {train: {vocab_size: 16k}, holdout: 1%}\nmax_failed: 0.1%\n",
+        web(rest=", steps: []") + "tokens: {train: {vocab_size: 16k}, holdout: 1%}\n",
     )
     assert (recipe.tokens.train.vocab_size, recipe.tokens.holdout) == (16_000, Fraction(1, 100))
-    assert recipe.max_failed == Fraction(1, 1000)
 
 
 # --- --set -----------------------------------------------------------------------------------------
@@ -583,3 +576,10 @@ def test_every_shipped_recipe_is_wrong_in_nothing_but_its_missing_files(path):
         assert [
             line for line in lines if "expected files like" not in line and "found nothing" not in line
         ] == []
+
+
+def test_absolute_paths_do_not_enter_what_is_recorded(folder):
+    (folder / "bench.jsonl").write_text('{"q": "a"}\n')
+    near = load(folder, web(rest=", steps: []") + "steps: [decontaminate: {against: [bench.jsonl]}]\n")
+    text = web(rest=", steps: []") + f"steps: [decontaminate: {{against: [{folder}/*.jsonl]}}]\n"
+    assert resolved(load(folder, text)) == resolved(near)

@@ -221,6 +221,18 @@ def score(text):
 """
 
 
+def test_a_record_that_kills_after_a_save_is_dropped_with_a_reason(tmp_path):
+    make_input(tmp_path, n_files=1)
+    word = re.findall(r"word\d+", page_html(4).decode())[0]
+    (tmp_path / "rules.py").write_text(HOSTILE.format(word=word, fault="os._exit(3)"))
+    recipe = write_recipe(tmp_path, extra=', {use: "./rules.py:score", min: 0.5}')
+    build_events(recipe, tmp_path / "out", workers=1)
+    manifest = CorpusManifest.read(tmp_path / "out")
+    assert [(s.kind, s.dropped) for s in manifest.steps if s.name == "save"] == [
+        ("save", {"quarantined_crash": 1})
+    ]
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"), [("os._exit(3)", "quarantined_crash"), ("time.sleep(60)", "quarantined_hang")]
 )

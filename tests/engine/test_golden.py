@@ -29,9 +29,26 @@ QUESTION = (
 def golden(tmp_path_factory):
     folder = tmp_path_factory.mktemp("golden")
     rng = random.Random(20)
-    words = (
-        "the a of river stone gate and morning bread walks that with house light to winter old green".split()
-    )
+    words = [
+        "the",
+        "a",
+        "of",
+        "river",
+        "stone",
+        "gate",
+        "and",
+        "morning",
+        "bread",
+        "walks",
+        "that",
+        "with",
+        "house",
+        "light",
+        "to",
+        "winter",
+        "old",
+        "green",
+    ]
     texts = [" ".join(rng.choices(words, k=60)) + f". Note {n} über Wörter, 第{n}章." for n in range(16)]
     texts += [texts[3], texts[5] + " And more.", "too short", f"{texts[7]} {QUESTION}? {texts[8]}"]
     rows = [{"body": t, "key": f"n{i}", "link": f"https://notes.example/{i}"} for i, t in enumerate(texts)]
