@@ -108,7 +108,8 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         """The sum; the operands stay as they are."""
-        total = Tally.from_json(self.as_json())
+        total = Tally()
+        total.add(self)
         total.add(other)
         return total
 

@@ -32,7 +32,7 @@ __all__ = ["DROPPED_TEXT", "QUARANTINE_REASONS", "Fuse", "Step", "empty_batch", 
 
 # Texts kept of dropped documents: so many per step, reason and unit, each cut here.
 DROPPED_TEXT = 1000
-DROPPED_TEXT_BYTES = 1 << 16
+DROPPED_TEXT_CHARS = 1 << 16
 PROBE_ONE_IN = 100
 _DROPPED_COLUMNS = ("doc_id", "source", "ref", "url", "date", "title", "licence", "origin")
 
@@ -238,7 +238,7 @@ class Fuse:
             seen = self._texts_kept.get(pair, 0)
             self._texts_kept[pair] = seen + 1
             keep[i] = seen < DROPPED_TEXT
-        short = pc.utf8_slice_codeunits(batch.column("text"), 0, DROPPED_TEXT_BYTES)
+        short = pc.utf8_slice_codeunits(batch.column("text"), 0, DROPPED_TEXT_CHARS)
         return pc.if_else(pa.array(keep), short, pa.scalar(None, pa.large_string()))
 
 

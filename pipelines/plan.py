@@ -287,7 +287,11 @@ def _segments(
 ) -> Iterator[SegmentPlan]:
     read = Step("read", source.reader, "read")
     first = _stage_value(read, libraries)
-    key = digest_value(["read", FORMAT, source.name, source.licence, measure_all, first])
+    # Parquet's bytes are pyarrow's: with its version in the first key, equal keys are equal bytes.
+    libraries["pyarrow"] = metadata.version("pyarrow")
+    key = digest_value(
+        ["read", FORMAT, source.name, source.licence, measure_all, libraries["pyarrow"], first]
+    )
     units = _file_units(source.reader, files, key)
     run = [StepPlan(read, "read", key)]
     number, parent = 1, None
