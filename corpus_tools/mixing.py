@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from corpus_tools.screen import table
-from manifests.mixfile import check, load_mix
+from manifests.mixcheck import check
+from manifests.mixfile import load_mix
 
 __all__ = ["checked", "mix_text"]
 

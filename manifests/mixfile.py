@@ -32,24 +32,13 @@ from manifests.corpus import CorpusManifest, Partition, TokenizerEntry
 from manifests.errors import MixError, QuernError
 from manifests.mistakes import did_you_mean
 from manifests.mix import Allowed, MixCorpus, MixManifest, MixPhase, MixShard, MixSource
+from manifests.mixcheck import CheckRow, check
 from manifests.quantities import Count, Share
 from manifests.yamlfile import Positions, apply_overrides, load_yaml, validate
 
-__all__ = [
-    "CheckRow",
-    "MixFile",
-    "ResolvedMix",
-    "check",
-    "effective_tokens",
-    "load_mix",
-    "mix_of_corpus",
-    "shares_of",
-]
+__all__ = ["MixFile", "ResolvedMix", "load_mix", "mix_of_corpus", "shares_of"]
 
 MAX_EPOCHS = 16
-WARN_EPOCHS = 4
-# Muennighoff et al. 2023 (arXiv 2305.16264), fitted decay of repeated data.
-R_STAR = 15.387756
 # A period's table takes 1 us an entry to make; up to here (six decimals) weights are kept exactly.
 EXACT_PERIOD = 1 << 20
 # Longer ones (shares by token counts) are rounded to 65,536 rows, an error below 1e-5.
@@ -110,23 +99,6 @@ class ResolvedMix:
 
     manifest: MixManifest
     locations: dict[str, Path]
-
-
-@dataclass(frozen=True)
-class CheckRow:
-    """One source in `quern mix check`. effective: what the wanted tokens are worth after repetition."""
-
-    source: str
-    available: int
-    wanted: int
-    epochs: float
-    effective: int
-    max_epochs: int
-    holdout: str
-    heldout: int
-    contamination: str
-    licences: dict[str, int]
-    verdict: str
 
 
 @dataclass(frozen=True)
@@ -391,56 +363,6 @@ def _manifest(
         phases=phases,
         allowed=[Allowed(verdict=a.verdict, source=a.source, because=a.because) for a in config.allow],
     )
-
-
-def effective_tokens(n_unique: int, n_wanted: int) -> int:
-    """What `n_wanted` tokens drawn from `n_unique` are worth in fresh ones.
-
-    D' = U + U R* (1 - exp(-R / R*)), R = epochs - 1. Source: Muennighoff et al. 2023, section 5.
-
-    >>> effective_tokens(100, 50), effective_tokens(1000, 4000)
-    (50, 3725)
-    """
-    if n_wanted <= n_unique or not n_unique:
-        return n_wanted
-    repeats = n_wanted / n_unique - 1
-    return int(n_unique + n_unique * R_STAR * (1 - math.exp(-repeats / R_STAR)))
-
-
-def check(mix: MixManifest) -> list[CheckRow]:
-    """Each source of a mix: tokens there, tokens wanted, epochs, what they are worth, and the verdict."""
-    order = mix.order()
-    rows = []
-    for k, (source, n_rows) in enumerate(zip(mix.sources, order.rows_per_source(), strict=True)):
-        windows = order.n_windows(k)
-        epochs = n_rows / windows if windows else math.inf if n_rows else 0.0
-        rows.append(
-            CheckRow(
-                source=source.name,
-                available=source.n_tokens,
-                wanted=n_rows * mix.seq_len,
-                epochs=epochs,
-                effective=effective_tokens(windows * mix.seq_len, n_rows * mix.seq_len),
-                max_epochs=source.max_epochs,
-                holdout=source.holdout,
-                heldout=sum(s.n_tokens for s in source.heldout),
-                contamination=source.contamination,
-                licences=source.licences,
-                verdict=_verdict(mix, source, epochs),
-            )
-        )
-    return rows
-
-
-def _verdict(mix: MixManifest, source: MixSource, epochs: float) -> str:
-    allowed = {a.verdict for a in mix.allowed if a.source in (source.name, "*")}
-    if epochs > source.max_epochs:
-        return "too_many_epochs"
-    if source.contamination == "marked" and "marked" not in allowed:
-        return "contaminated"
-    if epochs > WARN_EPOCHS:
-        return "repeats"
-    return "unchecked" if source.contamination == "unchecked" and "unchecked" not in allowed else "fine"
 
 
 def _feasible(mix: MixManifest, config: MixFile, mistakes: _Mistakes) -> None:

@@ -12,7 +12,8 @@ from manifests.commit import commit_bytes
 from manifests.corpus import Benchmark, CorpusManifest, Partition, ShardEntry, SourceEntry, TokenizerEntry
 from manifests.errors import DamageError, FormatError, MissingFileError, MixError, UsageError
 from manifests.mix import MixManifest, open_stream
-from manifests.mixfile import check, effective_tokens, load_mix, mix_of_corpus, shares_of
+from manifests.mixcheck import check, effective_tokens
+from manifests.mixfile import load_mix, mix_of_corpus, shares_of
 from manifests.shards import ShardHeader, write_shard
 
 
