@@ -6,14 +6,12 @@
     seed: 1
     sources:                                a source not named here stands under its own name
       books: {from: [label/books], where: {language: en}, max_epochs: 8, licences: [MIT]}
-    phases:
-      - {tokens: 2M, weights: {web: 0.3, books: 0.7}}
+    phases: [{tokens: 2M, weights: {web: 0.3, books: 0.7}}]
     allow:
       - {verdict: unchecked, source: books, because: "checked by hand"}
 
-Refused, all at once and each at its line: an unknown corpus, source or key; two tokenizers; a source with no
-tokens; more epochs than a source may run (16, or its max_epochs); contaminated documents that were kept. Each
-refusal ends with what would be allowed. Above 4 epochs a repeated token is worth less; the check says how much.
+Refused, all at once and each at its line: an unknown corpus, source or key; two tokenizers; a source without
+tokens; too many epochs (16, or its max_epochs); contaminated documents that were kept; each with a remedy.
 """
 
 from __future__ import annotations
@@ -131,7 +129,7 @@ class _Mistakes:
 def load_mix(path: Path, overrides: Sequence[str] = ()) -> ResolvedMix:
     """The mix of a mix.yaml, checked against the manifests of its corpora.
 
-    Raises: UsageError with file, line and column of every mistake; DamageError for damaged manifests.
+    Raises: UsageError with the place of every mistake; DamageError.
     """
     value, positions = load_yaml(path)
     value = apply_overrides(value, positions, list(overrides))

@@ -25,7 +25,7 @@ from manifests.digest import digest_file, digest_value
 from manifests.errors import TaskError
 from manifests.receipt import Receipt
 from pipelines import store
-from pipelines.finish import assemble
+from pipelines.finish import Finished, assemble
 from pipelines.gather import PhaseTask
 from pipelines.kernels.jit import compile_kernels
 from pipelines.plan import GatherPlan, Plan, SegmentPlan
@@ -33,19 +33,9 @@ from pipelines.pool import Event, Limits, Pool, Work
 from pipelines.run import run_task
 from pipelines.stage import Phase, Phased, Stage
 
-__all__ = ["Finished", "build", "default_workers"]
+__all__ = ["build", "default_workers"]
 
 Listener = Callable[[Event], None]
-
-
-@dataclass(slots=True)
-class Finished:
-    """What steps of a plan left behind: receipts in unit order, and the packs that hold them."""
-
-    segments: dict[str, list[Receipt]] = field(default_factory=dict)
-    gathers: dict[str, dict[str, list[Receipt]]] = field(default_factory=dict)
-    packs: list[FileRef] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
 
 
 def default_workers() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 from manifests.commit import FileRef, commit_bytes
 from manifests.corpus import (
@@ -25,10 +25,17 @@ from pipelines.plan import FileList, GatherPlan, Plan, SegmentPlan, StepPlan
 from pipelines.recipe import resolved
 from pipelines.run import Saved
 
-if TYPE_CHECKING:
-    from pipelines.executor import Finished
+__all__ = ["Finished", "assemble"]
 
-__all__ = ["assemble"]
+
+@dataclass(slots=True)
+class Finished:
+    """What steps of a plan left behind: receipts in unit order, and the packs that hold them."""
+
+    segments: dict[str, list[Receipt]] = field(default_factory=dict)
+    gathers: dict[str, dict[str, list[Receipt]]] = field(default_factory=dict)
+    packs: list[FileRef] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def assemble(plan: Plan, done: Finished, *, quarantine: FileRef | None) -> CorpusManifest:

@@ -10,7 +10,7 @@ The three YAML files are written once; what a user changes in them stays. Everyt
 child processes of the same interpreter, so what the demo shows is what the commands do. Called again it goes
 on where it stopped, because each of its commands does.
 
-Price: 5 minutes on 2 idle cores, under 4 of them training, and twice that on busy ones; 60 MB of disk.
+Price: 4 minutes on 2 idle cores, 3.4 of them training, and twice that on busy ones; 60 MB of disk.
 """
 
 from __future__ import annotations
