@@ -27,7 +27,7 @@ from typing import Any
 from manifests.commit import commit_bytes
 from manifests.digest import digest_file, digest_value, hash64
 from pipelines.recipe import Recipe, Source, load_recipe, resolved
-from pipelines.stage import Read, SourceFile, Split, Stage
+from pipelines.stage import Read, SourceFile, Split, Stage, short_names
 from pipelines.steps import Step, step_spec
 
 __all__ = [
@@ -66,7 +66,8 @@ class StepPlan:
 
     def spec(self) -> dict[str, Any]:
         """What a worker needs to make the stage again."""
-        return {**step_spec(self.step), "kind": self.kind}
+        params = {} if self.stage is None else self.stage.arguments()
+        return {**step_spec(self.step), "kind": self.kind, "params": params}
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +268,8 @@ def _gather(
 ) -> GatherPlan:
     assert step.stage is not None
     own = _stage_value(step, libraries)
-    sides = step.stage.side_inputs(folder)
+    inputs = step.stage.side_inputs(folder)
+    sides = dict(zip(short_names(list(inputs)), inputs.values(), strict=True))
     key = digest_value(["gather", FORMAT, own, sides, parts, list(after)])
     action = getattr(step.stage, "action", "drop")
     return GatherPlan(StepPlan(step, kind, key), action, key, after)

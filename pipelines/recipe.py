@@ -40,7 +40,6 @@ from pipelines.steps import (
     at_home,
     default_steps,
     read_steps,
-    relative,
     spell_out,
     step_spec,
 )
@@ -141,9 +140,7 @@ def _resolve(reading: Reading, written: _WrittenRecipe) -> Recipe:
         reading.mistakes.extend(check_flow(source.reader, [*source.steps, *steps]))
     if written.tokens is not None:
         _check_tokens(reading, written.tokens, [*(s for source in found for s in source.steps), *steps])
-    return Recipe(
-        written.name, reading.folder, tuple(found), steps, _tokens_at_home(written.tokens, reading.folder)
-    )
+    return Recipe(written.name, reading.folder, tuple(found), steps, written.tokens)
 
 
 def _refuse_equal_names(reading: Reading, written: _WrittenRecipe) -> None:
@@ -244,12 +241,6 @@ def _check_tokens(reading: Reading, tokens: Tokens, steps: Sequence[Step]) -> No
             if column not in made:
                 known = ", ".join(sorted(made))
                 raise RecipeError(f'expected a column ({known}), got "{column}"{did_you_mean(column, made)}')
-
-
-def _tokens_at_home(tokens: Tokens | None, folder: Path) -> Tokens | None:
-    if tokens is None or tokens.use is None:
-        return tokens
-    return tokens.model_copy(update={"use": relative(tokens.use, folder)})
 
 
 def resolved(recipe: Recipe) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -54,6 +54,7 @@ __all__ = [
     "Stage",
     "Verdicts",
     "first_failing",
+    "short_names",
 ]
 
 Action = Literal["drop", "mark"]
@@ -79,9 +80,21 @@ class Stage(BaseModel):
     reasons: ClassVar[tuple[str, ...]] = ()
     languages: ClassVar[tuple[str, ...]] = ("*",)
     libraries: ClassVar[tuple[str, ...]] = ()
+    path_fields: ClassVar[tuple[str, ...]] = ()
+    """Parameters that say where a side input lies: recorded by name, for the place is this machine's business."""
 
     def params(self) -> dict[str, Any]:
-        """The parameters as keys and receipts spell them: canonical, no floats."""
+        """The parameters as keys and manifests spell them: canonical, no floats, no places."""
+        result = self.arguments()
+        for name in self.path_fields:
+            value = result[name]
+            result[name] = (
+                short_names(value) if isinstance(value, list) else value and short_names([value])[0]
+            )
+        return result
+
+    def arguments(self) -> dict[str, Any]:
+        """The parameters with which a worker makes this stage again, places included."""
         result: dict[str, Any] = plain(self.model_dump(mode="python", by_alias=True))
         return result
 
@@ -95,6 +108,24 @@ class Stage(BaseModel):
     def kernels(self) -> tuple[str, ...]:
         """Names of kernels it will call, compiled by the parent before workers start."""
         return ()
+
+
+def short_names(paths: Sequence[str]) -> list[str]:
+    """What a manifest calls files that may lie anywhere: a path inside the recipe's folder by itself, any other by
+    the shortest ending that tells it apart.
+
+    >>> short_names(["/data/gsm8k/test.jsonl", "../mmlu/test.jsonl", "bench/own.jsonl"])
+    ['gsm8k/test.jsonl', 'mmlu/test.jsonl', 'bench/own.jsonl']
+    """
+    parts = [PurePosixPath(path).parts for path in paths]
+    inside = [not path.startswith("/") and ".." not in p for path, p in zip(paths, parts, strict=True)]
+    names = ["/".join(p if stays else p[-1:]) for p, stays in zip(parts, inside, strict=True)]
+    for n in range(2, max(map(len, parts), default=0) + 1):
+        names = [
+            name if stays or names.count(name) == 1 else "/".join(p[-n:])
+            for p, stays, name in zip(parts, inside, names, strict=True)
+        ]
+    return names
 
 
 @dataclass(frozen=True, slots=True)

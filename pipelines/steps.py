@@ -9,7 +9,6 @@ A worker makes its stages from what the manifest holds (`stage_of`), so what is 
 from __future__ import annotations
 
 import glob
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,7 +31,6 @@ __all__ = [
     "at_home",
     "default_steps",
     "read_steps",
-    "relative",
     "spell_out",
     "stage_of",
     "step_spec",
@@ -115,8 +113,6 @@ def _step(reading: Reading, item: Any, loc: Loc, taken: set[str]) -> Step:
     model = stage_class(name)
     if isinstance(params, dict) and isinstance(params.get("against"), list):
         params = {**params, "against": _expanded(reading, params["against"], (*params_loc, "against"))}
-    if isinstance(params, dict) and isinstance(params.get("model"), str):
-        params = {**params, "model": relative(params["model"], reading.folder)}
     return Step(_unique(name, taken), _stage(reading, model, params, params_loc), where)
 
 
@@ -174,16 +170,7 @@ def _matches(pattern: str, folder: Path) -> list[str]:
         names = [pattern]
     else:
         names = sorted(glob.glob(pattern, root_dir=folder, recursive=True))
-    return [relative(name, folder) for name in names]
-
-
-def relative(path: str, folder: Path) -> str:
-    """Returns `path` as seen from the recipe's folder: parameters go into keys, which no machine's root may enter.
-
-    >>> relative("/data/bench/a.jsonl", Path("/data/recipes"))
-    '../bench/a.jsonl'
-    """
-    return Path(os.path.relpath(path, folder.absolute())).as_posix() if Path(path).is_absolute() else path
+    return names
 
 
 def at_home(stage: S, folder: Path) -> S:
@@ -192,8 +179,7 @@ def at_home(stage: S, folder: Path) -> S:
 
 
 def _user_step(reading: Reading, use: Any, params: Mapping[str, Any], loc: Loc, taken: set[str]) -> Step:
-    use = relative(str(use), reading.folder)
-    path = user_file(use, reading.folder)
+    path = user_file(str(use), reading.folder)
     if not reading.allow_code:
         raise RecipeError(
             f"expected leave to run {use}, which is code, got none; read it, then add  --allow-code"

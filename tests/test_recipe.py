@@ -582,4 +582,6 @@ def test_absolute_paths_do_not_enter_what_is_recorded(folder):
     (folder / "bench.jsonl").write_text('{"q": "a"}\n')
     near = load(folder, web(rest=", steps: []") + "steps: [decontaminate: {against: [bench.jsonl]}]\n")
     text = web(rest=", steps: []") + f"steps: [decontaminate: {{against: [{folder}/*.jsonl]}}]\n"
-    assert resolved(load(folder, text)) == resolved(near)
+    far = load(folder, text)
+    assert resolved(far) == resolved(near)
+    assert far.steps[0].stage.arguments()["against"] == [f"{folder}/bench.jsonl"]

@@ -42,7 +42,7 @@ from pipelines.dedup.arrays import ArrayFile, read_arrays, write_arrays
 from pipelines.dedup.members import account, write_verdict
 from pipelines.dedup.texts import pieces, text_bytes
 from pipelines.kernels.ngrams import Hits, NgramTable, find_ngrams, make_ngrams, make_table
-from pipelines.stage import Gather, GatherTask, Phase
+from pipelines.stage import Gather, GatherTask, Phase, short_names
 
 __all__ = ["Decontaminate", "benchmark_report", "build_index", "judge"]
 
@@ -56,6 +56,8 @@ class Decontaminate(Gather):
     name: ClassVar[str] = "decontaminate"
     version: ClassVar[int] = 1
     reasons: ClassVar[tuple[str, ...]] = ("contaminated",)
+
+    path_fields: ClassVar[tuple[str, ...]] = ("against",)
 
     against: tuple[str, ...] = Field(min_length=1)
     """Benchmark files, JSON Lines, plain or gzipped; relative to the recipe."""
@@ -110,7 +112,7 @@ def build_index(task: GatherTask, *, stage: Decontaminate) -> None:
     n_ngrams = np.bincount(arrays["holders"], minlength=len(wanted)).tolist()
     with task.output("ngrams", ".arrays") as file:
         write_arrays(file, arrays)
-    told = zip(stage.against, benchmarks, wanted, n_ngrams, strict=True)
+    told = zip(short_names(stage.against), benchmarks, wanted, n_ngrams, strict=True)
     task.facts["benchmarks"] = [_told(*each) for each in told]
 
 
@@ -225,7 +227,7 @@ def _evidence(
     first = grams[firsts[~clean]]
     benchmark, item = np.zeros(len(n_hits), dtype=np.int64), np.zeros(len(n_hits), dtype=np.int64)
     benchmark[~clean], item[~clean] = index["benchmark"][first], index["item"][first]
-    names = pa.array(list(stage.against), pa.string()).take(pa.array(benchmark, mask=clean))
+    names = pa.array(short_names(stage.against), pa.string()).take(pa.array(benchmark, mask=clean))
     return {"benchmark": names, "item": pa.array(item, mask=clean), "n_hits": pa.array(n_hits)}
 
 
@@ -241,7 +243,7 @@ def _found(
     judged = is_contaminated[doc]
     pairs = np.unique(np.stack([holder[judged], doc[judged]]), axis=1)
     n_docs = np.bincount(pairs[0], minlength=len(stage.against))
-    counts = zip(stage.against, n_docs.tolist(), n_hits.tolist(), strict=True)
+    counts = zip(short_names(stage.against), n_docs.tolist(), n_hits.tolist(), strict=True)
     return [{"benchmark": path, "documents": docs, "hits": hits} for path, docs, hits in counts]
 
 

@@ -52,6 +52,7 @@ class Language(Rule):
 
     name: ClassVar[str] = "language"
     version: ClassVar[int] = 1
+    path_fields: ClassVar[tuple[str, ...]] = ("model",)
     writes: ClassVar[tuple[str, ...]] = ("language", "language_score")
     reasons: ClassVar[tuple[str, ...]] = ("other_language", "unsure_language")
     libraries: ClassVar[tuple[str, ...]] = ("fasttext-predict",)

@@ -50,6 +50,7 @@ class Tokens(Phased):
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ("doc_id", "source", "url", "licence", "text", "origin")
     libraries: ClassVar[tuple[str, ...]] = ("tokenizers", "gigatoken")
+    path_fields: ClassVar[tuple[str, ...]] = ("use",)
 
     train: Train | None = None
     """The tokenizer to train; or name one under `use`."""
