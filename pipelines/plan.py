@@ -5,12 +5,12 @@
                                    all parts ── exact ── minhash ── decontaminate    gathers: phases over all parts
                                    all parts ── tokens ──> shards
 
-    key(step) = digest(step before it, its name, stage, version, parameters, library versions, side inputs)
+    key(step) = digest(step before it, its name, stage, version, parameters, library versions)
     key(task) = digest(key of its segment's last step, its files' paths, sizes, digests and byte ranges)
-    key(gather) = digest(stage as above, keys of all parts' tasks, keys of the dropping gathers before it)
+    key(gather) = digest(stage as above, side inputs, keys of all parts' tasks, of dropping gathers before it)
 
-A file added to a source is a new task and leaves the others as they are. A unit is fixed by the recipe and its files:
-a split of a large file, or small files in list order until they reach GROUP_BYTES; never by the number of workers.
+A file added is a new task and leaves the others as they are. A unit is a split of a large file, or small files in
+list order until they reach GROUP_BYTES: fixed by the recipe and its files, never by the number of workers.
 """
 
 from __future__ import annotations
@@ -395,8 +395,6 @@ def _known_digests(out: Path) -> Mapping[str, list[Any]]:
     path = out / _DIGESTS
     if not path.exists():
         return {}
-    try:
-        known: dict[str, list[Any]] = json.loads(path.read_bytes())
-    except ValueError:
-        return {}
+    # Committed whole, so what is there is JSON.
+    known: dict[str, list[Any]] = json.loads(path.read_bytes())
     return known
