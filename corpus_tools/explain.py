@@ -204,7 +204,8 @@ def _life(corpus: Corpus, found: _Found) -> Life:
 def _steps(corpus: Corpus, found: _Found, row: dict[str, Any]) -> Iterator[StepLife]:
     gone = False
     for step in corpus.steps_of(row["source"]):
-        if step.kind in ("save", "tokens"):
+        passed_over = step.kind == "tokens" or (step.kind == "save" and row.get("dropped_step") != step.name)
+        if passed_over:
             continue
         life = (
             _gathered(corpus, step, found) if step.kind == "gather" else _stepped(step, found, row, gone=gone)

@@ -24,6 +24,7 @@ from pipelines.fuse import QUARANTINE_REASONS
 from pipelines.plan import FileList, GatherPlan, Plan, SegmentPlan, StepPlan
 from pipelines.recipe import resolved
 from pipelines.run import Saved
+from pipelines.stage import short_names
 
 __all__ = ["Finished", "assemble"]
 
@@ -126,7 +127,7 @@ def _entry(
     extra = QUARANTINE_REASONS if step.kind == "read" else ()
     return StepEntry(
         name=step.name,
-        stage=step.step.use or type(stage).name,
+        stage=short_names([step.step.use])[0] if step.step.use else type(stage).name,
         kind="save" if step.stage is None else step.kind,
         version=type(stage).version,
         key=step.key,

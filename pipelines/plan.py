@@ -67,7 +67,8 @@ class StepPlan:
     def spec(self) -> dict[str, Any]:
         """What a worker needs to make the stage again."""
         params = {} if self.stage is None else self.stage.arguments()
-        return {**step_spec(self.step), "kind": self.kind, "params": params}
+        use = {} if self.step.use is None else {"use": self.step.use}
+        return {**step_spec(self.step), "kind": self.kind, "params": params, **use}
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,9 +393,8 @@ _DIGESTS = "runs/inputs.json"
 
 def _known_digests(out: Path) -> Mapping[str, list[Any]]:
     # A memory of digests by size and mtime, private to this machine; losing it costs one read of the input.
-    path = out / _DIGESTS
-    if not path.exists():
-        return {}
-    # Committed whole, so what is there is JSON.
-    known: dict[str, list[Any]] = json.loads(path.read_bytes())
+    try:
+        known: dict[str, list[Any]] = json.loads((out / _DIGESTS).read_bytes())
+    except (FileNotFoundError, ValueError):
+        known = {}
     return known

@@ -119,10 +119,10 @@ def short_names(paths: Sequence[str]) -> list[str]:
     """
     parts = [PurePosixPath(path).parts for path in paths]
     inside = [not path.startswith("/") and ".." not in p for path, p in zip(paths, parts, strict=True)]
-    names = ["/".join(p if stays else p[-1:]) for p, stays in zip(parts, inside, strict=True)]
+    names = [str(PurePosixPath(*(p if stays else p[-1:]))) for p, stays in zip(parts, inside, strict=True)]
     for n in range(2, max(map(len, parts), default=0) + 1):
         names = [
-            name if stays or names.count(name) == 1 else "/".join(p[-n:])
+            name if stays or names.count(name) == 1 else str(PurePosixPath(*p[-n:]))
             for p, stays, name in zip(parts, inside, names, strict=True)
         ]
     return names

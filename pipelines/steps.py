@@ -3,7 +3,8 @@
     [extract, language: {keep: [en]}, {use: ./rules.py:TooMany, max_frac: 0.3}, save, extract]
         -> Step("extract"), Step("language"), Step("TooMany"), Step("save", None), Step("extract_2")
 
-A worker makes its stages from what the manifest holds (`stage_of`), so what is recorded is what was run.
+A manifest holds a step's `params`, free of places on this machine; a worker is sent its `arguments`, which say where
+to look, and makes the stage again from them (`stage_of`). Both are of one object, so what is recorded is what was run.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from manifests.errors import QuernError, RecipeError
 from manifests.mistakes import shown
 from manifests.yamlfile import Loc, Positions, YamlError, parse_yaml, validate
 from pipelines.registry import READERS, reader_class, stage_class, user_class, user_file
-from pipelines.stage import Read, Stage
+from pipelines.stage import Read, Stage, short_names
 
 __all__ = [
     "SAVE",
@@ -196,7 +197,7 @@ def step_spec(step: Step) -> dict[str, Any]:
     """Returns a step as a manifest holds it: name, stage, version, parameters; of a user's own, file and digest."""
     if step.stage is None:
         return {"step": step.name, "stage": SAVE, "version": 1, "params": {}}
-    own = {} if step.use is None else {"use": step.use, "digest": step.digest}
+    own = {} if step.use is None else {"use": short_names([step.use])[0], "digest": step.digest}
     return {
         "step": step.name,
         "stage": step.stage.name,
@@ -207,7 +208,7 @@ def step_spec(step: Step) -> dict[str, Any]:
 
 
 def stage_of(spec: Mapping[str, Any], folder: Path) -> Stage | None:
-    """Returns the stage that `step_spec`, or the `read` of a source, described; None for `save`.
+    """Returns the stage that a step of the plan, or the `read` of a source, described; None for `save`.
 
     folder: the recipe's. A user's own file is run only if it still has the recorded digest.
 

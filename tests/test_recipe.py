@@ -13,6 +13,7 @@ from manifests.errors import RecipeError
 from pipelines import recipe as recipe_module
 from pipelines.recipe import load_recipe, resolved
 from pipelines.registry import READERS, STAGES, reader_class, stage_class
+from pipelines.stage import short_names
 from pipelines.steps import stage_of
 
 SHIPPED = sorted((Path(recipe_module.__file__).parent / "recipes").glob("*.yaml"))
@@ -585,3 +586,30 @@ def test_absolute_paths_do_not_enter_what_is_recorded(folder):
     far = load(folder, text)
     assert resolved(far) == resolved(near)
     assert far.steps[0].stage.arguments()["against"] == [f"{folder}/bench.jsonl"]
+
+
+def test_a_users_file_named_by_an_absolute_path_is_recorded_by_its_name(folder):
+    near = load(folder, with_rules(folder, "{use: './rules.py:TooMany'}"), allow_code=True)
+    far = load(folder, with_rules(folder, f"{{use: '{folder}/rules.py:TooMany'}}"), allow_code=True)
+    assert resolved(far) == resolved(near)
+    assert far.sources[0].steps[0].use == f"{folder}/rules.py:TooMany"
+
+
+@pytest.mark.parametrize("again", ["bench/one.jsonl", "./bench/one.jsonl", "{folder}/bench/one.jsonl"])
+def test_a_benchmark_named_twice_is_refused_however_it_is_spelt(folder, again):
+    against = f"[bench/one.jsonl, bench/two.jsonl, {again.format(folder=folder)}]"
+    found = mistakes(folder, web(rest=", steps: []") + f"steps: [decontaminate: {{against: {against}}}]\n")
+    got = again.removeprefix("{folder}/")
+    assert any(f"got {got}, the same file as bench/one.jsonl" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["/t", "t"], ["/t", "t"]),
+        (["./b/t.jsonl", "/b/t.jsonl"], ["b/t.jsonl", "t.jsonl"]),
+        (["../x/t.jsonl", "/y/t.jsonl"], ["x/t.jsonl", "y/t.jsonl"]),
+    ],
+)
+def test_short_names_tell_files_apart_without_saying_where_they_lie(paths, names):
+    assert short_names(paths) == names

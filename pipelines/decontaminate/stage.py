@@ -36,6 +36,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from manifests.digest import digest_file
+from manifests.errors import RecipeError
 from pipelines.batch import TextView
 from pipelines.decontaminate.benchmarks import SUFFIXES, Benchmark, read_benchmark
 from pipelines.dedup.arrays import ArrayFile, read_arrays, write_arrays
@@ -78,8 +79,6 @@ class Decontaminate(Gather):
                 raise ValueError(
                     f"{path}: expected a name in {' or '.join(SUFFIXES)}; convert the file first"
                 )
-        if len(set(against)) < len(against):
-            raise ValueError("a benchmark is named twice; its hits would be counted twice")
         return against
 
     @model_validator(mode="after")
@@ -89,7 +88,18 @@ class Decontaminate(Gather):
         return self
 
     def side_inputs(self, folder: Path) -> dict[str, str]:
-        """The digest of every benchmark file."""
+        """The digest of every benchmark file.
+
+        Raises: RecipeError if two of `against` are one file; its hits would be counted twice.
+        """
+        files: dict[Path, str] = {}
+        for path in self.against:
+            file = (folder / path).resolve()
+            if file in files:
+                raise RecipeError(
+                    f"against: expected every benchmark once, got {path}, the same file as {files[file]}; remove one"
+                )
+            files[file] = path
         return {path: digest_file(folder / path) for path in self.against}
 
     def kernels(self) -> tuple[str, ...]:

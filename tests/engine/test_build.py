@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import pipelines.plan
+from corpus_tools.explain import explain
 from manifests.corpus import CorpusManifest
 from manifests.errors import TaskError, UsageError
 from manifests.receipt import read_pack
@@ -231,6 +232,10 @@ def test_a_record_that_kills_after_a_save_is_dropped_with_a_reason(tmp_path):
     assert [(s.kind, s.dropped) for s in manifest.steps if s.name == "save"] == [
         ("save", {"quarantined_crash": 1})
     ]
+    lives = explain(tmp_path / "out", "0.warc.gz", at_most=100)
+    (life,) = [life for life in lives if "quarantined_crash" in life.outcome]
+    assert life.outcome == "dropped by save: quarantined_crash"
+    assert [(s.step, s.outcome) for s in life.steps if s.outcome == "dropped"] == [("save", "dropped")]
 
 
 @pytest.mark.parametrize(
@@ -299,6 +304,7 @@ def test_a_lost_or_damaged_output_is_made_again(reference, tmp_path):
     manifest = CorpusManifest.read(out)
     (out / manifest.parts[0].part.path).unlink()
     (out / manifest.receipts[1].path).write_bytes(b"damaged\n")
+    (out / "runs" / "inputs.json").write_bytes(b"{")
     build_events(reference / "recipe.yaml", out, workers=1)
     assert corpus_bytes(out) == corpus_bytes(reference / "out")
     for _, ref in CorpusManifest.read(out).files():

@@ -36,7 +36,7 @@ sources:
   - name: books
     read: {{gutenberg: {{}}}}
     root: {data}/gutenberg/en
-    paths: ["[A-D]*/*.txt"]
+    paths: ["*/*.txt"]
     licence: public-domain-us
   - name: web
     read: {{warc: {{}}}}
