@@ -8,7 +8,7 @@ No text crosses the pipe (a piped sandbox costs 9 to 17% of extraction); the hea
 When a child hangs, dies or grows too large the parent knows the record from the heartbeat. A child dies with its
 parent: by signal where the system has one (Linux), by the end of its standard input elsewhere.
 
-Run as `python -m pipelines.child BEAT_FILE PARENT_PID`.
+Run as `python -m pipelines.child BEAT_FD PARENT_PID`; BEAT_FD is a file the child inherits, open and without a name.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ from typing import Any
 from manifests.errors import QuernError
 from pipelines import heartbeat
 
-__all__ = ["main"]
+__all__ = ["OUT_OF_MEMORY", "main"]
 
+OUT_OF_MEMORY = 86
+"""The exit status of a child that could not get memory it asked for."""
 _PR_SET_PDEATHSIG = 1
 
 
-def main(beat_file: str, parent: int) -> None:
+def main(beat_fd: int, parent: int) -> None:
     """Answer tasks until the parent closes the pipe."""
     _die_with_parent(parent)
     # An interrupt is the parent's to handle: it lets units end or kills them.
@@ -39,7 +41,7 @@ def main(beat_file: str, parent: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a library prints must not be taken for an answer
-    heartbeat.open_map(Path(beat_file))
+    heartbeat.open_map(beat_fd)
     for line in sys.stdin:
         answers.write(json.dumps(_answer(json.loads(line))) + "\n")
 
@@ -59,7 +61,7 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
     try:
         receipt = run_task(Path(task["spec"]), task["index"], quarantine)
     except MemoryError:
-        return {"ok": False, "memory": True, "error": "out of memory", "trace": ""}
+        os._exit(OUT_OF_MEMORY)  # at once: the heartbeat still says at which record
     except QuernError as error:
         notes = "; ".join(getattr(error, "__notes__", []))
         return {"ok": False, "error": f"{error} ({notes})", "trace": "", "exit_code": error.exit_code}
@@ -81,4 +83,4 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -29,7 +29,7 @@ from pipelines.finish import Finished, assemble
 from pipelines.gather import PhaseTask
 from pipelines.kernels.jit import compile_kernels
 from pipelines.plan import GatherPlan, Plan, SegmentPlan
-from pipelines.pool import Event, Limits, Pool, Work
+from pipelines.pool import Event, Limits, Pool, Work, stopped
 from pipelines.run import run_task
 from pipelines.stage import Phase, Phased, Stage
 
@@ -67,7 +67,7 @@ def build(
     with ExitStack() as stack:
         stack.enter_context(store.locked(plan.root))
         stop = stack.enter_context(_signals())
-        driver = _Driver(plan, keep=keep, on_event=_logged(plan.root, on_event))
+        driver = _Driver(plan, keep=keep, on_event=_logged(plan.root, on_event), stop=stop)
         driver.pool = stack.enter_context(
             Pool(n_workers, limits, driver.on_event, driver.save_quarantine, stop)
             if n_workers
@@ -119,9 +119,11 @@ class _Driver:
     plan: Plan
     keep: bool
     on_event: Listener
+    stop: Callable[[], int]
     pool: Pool | None = None
     done: Finished = field(default_factory=Finished)
     warmed: set[str] = field(default_factory=set)
+    made: dict[str | None, str] = field(default_factory=dict)  # digests of parts by key
 
     def __post_init__(self) -> None:
         self.root = self.plan.root
@@ -178,7 +180,7 @@ class _Driver:
     def _wave(self, segments: Sequence[SegmentPlan]) -> None:
         works = []
         for segment in segments:
-            found = [self.receipts.get(u.key) for u in segment.units]
+            found = [self.receipts.get(u.key, self.made.get(u.parent)) for u in segment.units]
             todo = [i for i, receipt in enumerate(found) if receipt is None]
             self._announce(segment.name, len(segment.units), [r for r in found if r is not None])
             if todo:
@@ -186,8 +188,9 @@ class _Driver:
                 works.append(self._work(segment.name, self._segment_spec(segment), todo, may_quarantine=True))
         self._run(works)
         for segment in segments:
-            receipts = [self._finished(u.key) for u in segment.units]
+            receipts = [self._finished(u.key, self.made.get(u.parent)) for u in segment.units]
             self.done.segments[segment.name] = receipts
+            self.made |= {r.key: r.outputs["part"].digest for r in receipts}
             self.done.packs.append(self._pack(segment.step_key, receipts))
 
     def _segment_spec(self, segment: SegmentPlan) -> dict[str, Any]:
@@ -228,10 +231,10 @@ class _Driver:
     def _gather(self, gather: GatherPlan, dead: list[list[dict[str, Any]]]) -> None:
         stage = gather.step.stage
         assert isinstance(stage, Phased)
-        by_phase = self._packed_gather(gather)
+        base = self._gather_spec(gather, dead)
+        by_phase = self._packed_gather(gather, base["given"])
         if by_phase is None:
             self._warm([stage])
-            base = self._gather_spec(gather, dead)
             by_phase, spent = {}, []
             for phase in stage.phases():
                 receipts = self._phase(gather, phase, base, by_phase)
@@ -246,8 +249,8 @@ class _Driver:
         self.done.gathers[gather.step.name] = by_phase
         self.done.packs.append(self._ref(f"receipts/{gather.step_key}.jsonl"))
 
-    def _packed_gather(self, gather: GatherPlan) -> dict[str, list[Receipt]] | None:
-        found = self.receipts.finished_gather(gather.step_key)
+    def _packed_gather(self, gather: GatherPlan, given: str) -> dict[str, list[Receipt]] | None:
+        found = self.receipts.finished_gather(gather.step_key, given)
         stage = gather.step.stage
         if found is None or not isinstance(stage, Phased):
             return None
@@ -285,11 +288,11 @@ class _Driver:
             for i in range(n_units)
         ]
         keys = [u["key"] for u in spec["units"]]
-        found = [self.receipts.get(key) for key in keys]
+        found = [self.receipts.get(key, spec["given"]) for key in keys]
         self._announce(spec["name"], n_units, [r for r in found if r is not None])
         if todo := [i for i, receipt in enumerate(found) if receipt is None]:
             self._run([self._work(spec["name"], spec, todo)])
-        return [self._finished(key) for key in keys]
+        return [self._finished(key, spec["given"]) for key in keys]
 
     def _n_units(self, phase: Phase, spec: dict[str, Any]) -> int:
         if phase.axis == "part":
@@ -319,6 +322,7 @@ class _Driver:
         return {
             "dead": dead,
             "folder": str(self.plan.recipe.folder.absolute()),
+            "given": digest_value([self.made[unit.key] for _, unit in self.plan.final_units]),
             "kind": "phase",
             "parts": parts,
             "root": str(self.root.absolute()),
@@ -348,6 +352,8 @@ class _Driver:
         if self.pool is None:
             for work in works:
                 for index in work.indices:
+                    if number := self.stop():
+                        raise stopped(number)
                     run_task(work.spec, index, self.quarantine.get(work.keys[index]))
             return
         if failed := self.pool.run(works):
@@ -357,8 +363,8 @@ class _Driver:
                 "Nothing after them was built. Mend the cause and run the same command: it goes on from here."
             )
 
-    def _finished(self, key: str) -> Receipt:
-        receipt = self.receipts.get(key)
+    def _finished(self, key: str, given: str | None) -> Receipt:
+        receipt = self.receipts.get(key, given)
         assert receipt is not None, f"task {key} ended without a receipt"
         return receipt
 

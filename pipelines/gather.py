@@ -135,5 +135,5 @@ class PhaseTask:
             ordinal=unit["ordinal"],
             tally=self.tally,
             outputs=self._outputs,
-            facts=self.facts,
+            facts={**self.facts, "given": self._spec["given"]},
         )

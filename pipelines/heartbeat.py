@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import mmap
 import struct
-from pathlib import Path
 
 __all__ = ["SIZE", "at", "idle", "open_map", "read", "split"]
 
@@ -21,10 +20,9 @@ _LAYOUT = struct.Struct("<qqq")
 _state = {"map": memoryview(bytearray(SIZE)), "beats": 0, "split": 0}
 
 
-def open_map(path: Path) -> None:
-    """Beat into the file `path` (SIZE bytes, made by the parent) from now on."""
-    with path.open("r+b") as file:
-        _state["map"] = memoryview(mmap.mmap(file.fileno(), SIZE))
+def open_map(fd: int) -> None:
+    """Beat into the open file `fd` (SIZE bytes, made by the parent) from now on."""
+    _state["map"] = memoryview(mmap.mmap(fd, SIZE))
 
 
 def split(index: int) -> None:

@@ -31,8 +31,9 @@ from typing import Any, Self
 
 from manifests.errors import Stopped
 from pipelines import heartbeat
+from pipelines.child import OUT_OF_MEMORY
 
-__all__ = ["Event", "Limits", "Pool", "Work"]
+__all__ = ["Event", "Limits", "Pool", "Work", "stopped"]
 
 Event = dict[str, Any]
 MAX_TRIES = 3
@@ -69,7 +70,6 @@ class Work:
 class _Child:
     process: subprocess.Popen[bytes]
     beat: mmap.mmap
-    beat_path: Path
     job: tuple[Work, int] | None = None
     seen: tuple[int, int, int] = (0, -1, 0)
     since: float = 0.0
@@ -116,9 +116,7 @@ class Pool:
                 self._watch(child, queue, failed)
             if number := self.stop():
                 self._drain(queue, failed)
-                raise Stopped(
-                    "Stopped; finished units stand. The same command goes on from here.", number % 1000
-                )
+                raise stopped(number)
         return failed
 
     def _hand_out(self, queue: deque[tuple[Work, int]]) -> None:
@@ -141,18 +139,19 @@ class Pool:
             pass  # it died while idle; the watch finds it and the job goes back
 
     def _start(self) -> _Child:
-        fd, name = tempfile.mkstemp(prefix="quern-beat-")
-        os.truncate(fd, heartbeat.SIZE)
-        beat = mmap.mmap(fd, heartbeat.SIZE)
-        os.close(fd)
-        process = subprocess.Popen(
-            # -P: a folder somebody built in may hold a numpy.py, and --allow-code was not given.
-            [sys.executable, "-P", "-m", "pipelines.child", name, str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=_environment(),
-        )
-        child = _Child(process, beat, Path(name))
+        with tempfile.TemporaryFile() as file:  # without a name, it is gone with those who have it open
+            fd = file.fileno()
+            os.truncate(fd, heartbeat.SIZE)
+            beat = mmap.mmap(fd, heartbeat.SIZE)
+            process = subprocess.Popen(
+                # -P: a folder somebody built in may hold a numpy.py, and --allow-code was not given.
+                [sys.executable, "-P", "-m", "pipelines.child", str(fd), str(os.getpid())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                pass_fds=(fd,),
+                env=_environment(),
+            )
+        child = _Child(process, beat)
         assert process.stdout is not None
         self._selector.register(process.stdout, selectors.EVENT_READ, child)
         self._children.append(child)
@@ -170,7 +169,6 @@ class Pool:
                 if pipe is not None:
                     pipe.close()
         child.beat.close()
-        child.beat_path.unlink(missing_ok=True)
 
     def _collect(self, child: _Child, queue: deque[tuple[Work, int]], failed: dict[str, str]) -> None:
         assert child.process.stdout is not None
@@ -182,9 +180,6 @@ class Pool:
         label = work.labels[index]
         if answer["ok"]:
             self.on_event({"kind": "unit_done", "step": work.step, "unit": label, **answer})
-        elif answer.get("memory"):
-            self._end(child)
-            self._again(work, index, "out of memory", queue, failed)
         else:
             error = answer["error"] + ("\n" + answer["trace"] if answer["trace"] else "")
             failed[f"{work.step}: {label}"] = error
@@ -193,8 +188,9 @@ class Pool:
     def _watch(self, child: _Child, queue: deque[tuple[Work, int]], failed: dict[str, str]) -> None:
         if child not in self._children:
             return
-        if child.process.poll() is not None:
-            self._died(child, "quarantined_crash", queue, failed)
+        if (status := child.process.poll()) is not None:
+            short = status == OUT_OF_MEMORY
+            self._died(child, "quarantined_memory" if short else "quarantined_crash", queue, failed)
         elif child.job is not None:
             seen, now = heartbeat.read(child.beat[:]), time.monotonic()
             if seen != child.seen:
@@ -268,6 +264,11 @@ class Pool:
                 self._collect(key.data, queue, failed)
             if all(c.process.poll() is not None for c in self._children if c.job):
                 return
+
+
+def stopped(number: int) -> Stopped:
+    """Returns what to raise once `stop` has answered `number`."""
+    return Stopped("Stopped; finished units stand. The same command goes on from here.", number % 1000)
 
 
 def _environment() -> dict[str, str]:

@@ -105,6 +105,7 @@ def _run_segment(spec: dict[str, Any], index: int, quarantine: Quarantine) -> Re
                 n_rows[role] += len(rows)
             heartbeat.idle()
     outputs = {role: sink.ref for role, sink in sinks.items()}
+    given = {"given": unit["part"]["digest"]} if "part" in unit else {}
     return Receipt(
         key=unit["key"],
         step=spec["name"],
@@ -113,7 +114,7 @@ def _run_segment(spec: dict[str, Any], index: int, quarantine: Quarantine) -> Re
         ordinal=unit["ordinal"],
         tally=fuse.tally,
         outputs=outputs,
-        facts={"n_bytes": fuse.tally.bytes_kept, "n_docs": n_rows["part"]},
+        facts={"n_bytes": fuse.tally.bytes_kept, "n_docs": n_rows["part"], **given},
     )
 
 

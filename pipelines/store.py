@@ -80,11 +80,15 @@ class Receipts:
             # A damaged pack proves nothing: its tasks are done again, and the pack is written anew.
             path.unlink()
 
-    def get(self, key: str) -> Receipt | None:
-        """The receipt of a finished task whose outputs are all there, else None."""
+    def get(self, key: str, given: str | None = None) -> Receipt | None:
+        """The receipt of a finished task whose outputs are all there, else None.
+
+        given: digest of the parts it has to have read. Equal keys give equal parts, but for one that was lost and made
+        again while a record crashed or hung: what read the old one is not done.
+        """
         # A lost output made again may differ from what an old pack says: then the fresh single one holds.
         for receipt in (self._packed.get(key), self._single(key)):
-            if receipt is not None and receipt.verifies(self._root):
+            if receipt is not None and receipt.verifies(self._root) and receipt.facts.get("given") == given:
                 return receipt
         return None
 
@@ -95,11 +99,12 @@ class Receipts:
             (self._root / receipt_path(key)).unlink()
             return None
 
-    def finished_gather(self, step_key: str) -> list[Receipt] | None:
-        """The kept receipts of a finished gather, if it is finished and all its outputs are there."""
+    def finished_gather(self, step_key: str, given: str) -> list[Receipt] | None:
+        """The kept receipts of a gather that has finished with the parts `given`, if all its outputs are there."""
         path = self._root / f"receipts/{step_key}.jsonl"
-        found = list(read_pack(path)) if path.exists() else None
-        return found if found is not None and all(r.verifies(self._root) for r in found) else None
+        found = list(read_pack(path)) if path.exists() else []
+        good = all(r.verifies(self._root) and r.facts.get("given") == given for r in found)
+        return found if found and good else None
 
     def pack(self, name: str, receipts: Sequence[Receipt]) -> FileRef:
         """Commit the receipts of a finished step as `receipts/<name>.jsonl` and drop the single ones.

@@ -12,6 +12,7 @@ import pytest
 
 import pipelines.plan
 from corpus_tools.explain import explain
+from corpus_tools.verify import verify_corpus
 from manifests.corpus import CorpusManifest
 from manifests.errors import TaskError, UsageError
 from manifests.receipt import read_pack
@@ -163,14 +164,14 @@ def test_a_build_killed_between_packing_receipts_and_removing_them_leaves_none_b
     assert unnamed_files(out) == []
 
 
-def wait_for_a_unit(process):
-    while json.loads(process.stdout.readline())["kind"] != "unit_done":
+def wait_for(process, kind):
+    while json.loads(process.stdout.readline())["kind"] != kind:
         pass
 
 
 def test_one_killed_worker_costs_its_unit_a_retry(reference, tmp_path):
     process = start_build(reference / "recipe.yaml", tmp_path / "out")
-    wait_for_a_unit(process)
+    wait_for(process, "unit_done")
     children = children_of(process.pid)
     os.kill(children[0], signal.SIGKILL)
     _, stderr = process.communicate(timeout=300)
@@ -180,7 +181,7 @@ def test_one_killed_worker_costs_its_unit_a_retry(reference, tmp_path):
 
 def test_workers_die_with_their_parent(reference, tmp_path):
     process = start_build(reference / "recipe.yaml", tmp_path / "out")
-    wait_for_a_unit(process)
+    wait_for(process, "unit_done")
     children = children_of(process.pid)
     assert children
     os.kill(process.pid, signal.SIGKILL)
@@ -202,9 +203,10 @@ def is_alive(pid):
         return False
 
 
-def test_an_interrupt_lets_units_end_and_exits_with_130(reference, tmp_path):
-    process = start_build(reference / "recipe.yaml", tmp_path / "out")
-    wait_for_a_unit(process)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_interrupt_lets_units_end_and_exits_with_130(reference, tmp_path, workers):
+    process = start_build(reference / "recipe.yaml", tmp_path / "out", workers)
+    wait_for(process, "unit_done" if workers else "step")
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -238,8 +240,37 @@ def test_a_record_that_kills_after_a_save_is_dropped_with_a_reason(tmp_path):
     assert [(s.step, s.outcome) for s in life.steps if s.outcome == "dropped"] == [("save", "dropped")]
 
 
+@pytest.mark.parametrize("lost", ["web.1", "web.2"])
+def test_what_read_a_part_is_made_again_when_the_part_comes_out_otherwise(tmp_path, lost):
+    make_input(tmp_path, n_files=1)
+    word = re.findall(r"word\d+", page_html(4).decode())[0]
+    switch = tmp_path / "ill"
+    fault = f"os.path.exists({str(switch)!r}) and os._exit(3)"
+    (tmp_path / "rules.py").write_text(HOSTILE.format(word=word, fault=fault))
+    rule = '{use: "./rules.py:score", min: 0.5}'
+    recipe = write_recipe(tmp_path, extra=f", {rule}" if lost == "web.2" else "")
+    if lost == "web.1":
+        recipe.write_text(recipe.read_text().replace("extract, save", f"extract, {rule}, save"))
+    build_events(recipe, tmp_path / "out", workers=1)
+    manifest = CorpusManifest.read(tmp_path / "out")
+    for part in (p for p in manifest.parts if p.step == lost):
+        (tmp_path / "out" / part.part.path).unlink()
+    switch.touch()
+    build_events(recipe, tmp_path / "out", workers=1)
+    assert verify_corpus(tmp_path / "out", deep=True).findings == []
+    (final,) = [p for p in CorpusManifest.read(tmp_path / "out").parts if p.final]
+    (before,) = [p for p in manifest.parts if p.final]
+    assert final.key == before.key
+    assert final.n_docs == before.n_docs - 1
+
+
 @pytest.mark.parametrize(
-    ("fault", "reason"), [("os._exit(3)", "quarantined_crash"), ("time.sleep(60)", "quarantined_hang")]
+    ("fault", "reason"),
+    [
+        ("os._exit(3)", "quarantined_crash"),
+        ("time.sleep(60)", "quarantined_hang"),
+        ("bytearray(1 << 62)", "quarantined_memory"),
+    ],
 )
 def test_a_record_that_kills_or_hangs_is_dropped_with_a_reason_and_its_unit_goes_on(tmp_path, fault, reason):
     make_input(tmp_path, n_files=2)
