@@ -38,9 +38,7 @@ def audit_corpus(folder: Path) -> dict[str, Any]:
     corpus = open_corpus(folder)
     receipts = list(corpus.receipts())
     tallies = tallies_by_source(corpus.manifest, receipts)
-    total = Tally()
-    for tally in tallies.values():
-        total.add(tally)
+    total = _total(corpus.manifest, receipts)
     return {
         "corpus": _head(corpus),
         "sources": [_source_row(corpus, s) for s in corpus.manifest.sources],
@@ -53,6 +51,18 @@ def audit_corpus(folder: Path) -> dict[str, Any]:
         "benchmarks": [b.model_dump() for b in corpus.manifest.benchmarks],
         "missing": corpus.manifest.missing,
     }
+
+
+def _total(manifest: CorpusManifest, receipts: Iterable[Receipt]) -> Tally:
+    # The sizes in a saved part are counted once, in the part that was made from it.
+    saved = {part.key for part in manifest.parts if not part.final}
+    total = Tally()
+    for receipt in receipts:
+        tally = Tally() + receipt.tally
+        if receipt.key in saved:
+            tally.histograms.pop("n_bytes", None)
+        total.add(tally)
+    return total
 
 
 def _head(corpus: Corpus) -> dict[str, Any]:

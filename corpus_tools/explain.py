@@ -247,25 +247,28 @@ def _values(step: StepEntry, stage: Any, row: dict[str, Any]) -> dict[str, Any]:
 
 def _remark(step: StepEntry, stage: Any) -> str:
     if stage is None and step.kind == "rule":
-        return "a stage of the user's own: its limits are in its file"
+        given = ", ".join(f"{name}: {value}" for name, value in step.params.items() if value is not None)
+        return f"a stage of the user's own{' with ' + given if given else ''}: its limits are in its file"
     if stage is not None and stage.version != step.version:
         return f"decided by version {step.version}; this Quern has version {stage.version}, whose limits may differ"
     return ""
 
 
 @cache
-def _stage_of(stage: str, params: str) -> Any:
+def _stage_of(stage: str, reasons: tuple[str, ...], params: str) -> Any:
     import json
 
-    from pipelines.registry import STAGES, stage_class
+    from pipelines.registry import STAGES, Scored, stage_class
 
+    if reasons == Scored.reasons:  # a function of the user's own: its limits are the parameters
+        return Scored.model_validate(json.loads(params))
     return stage_class(stage).model_validate(json.loads(params)) if stage in STAGES else None
 
 
 def _stage(step: StepEntry) -> Any:
     from manifests.digest import canonical
 
-    return _stage_of(step.stage, canonical(step.params).decode())
+    return _stage_of(step.stage, tuple(step.reasons), canonical(step.params).decode())
 
 
 def _decided(stage: Any, step: StepEntry, row: pa.Table) -> str | None:

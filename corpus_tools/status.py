@@ -1,7 +1,8 @@
 """What is finished and what is not in a corpus folder.
 
     runs/plan.json     the newest plan: steps, units, keys        (absent: the corpus is only being read here)
-    receipts/          a receipt for every finished unit          key done <=> receipt there, outputs of their size
+    receipts/          a receipt for every finished unit          key done <=> receipt there, outputs of their size,
+                                                                 made from the parts that stand
     corpus.json        the newest finished corpus
 
 It reads and changes nothing, so it may be asked while a build is at work.
@@ -16,10 +17,13 @@ from typing import Any
 
 from corpus_tools.screen import size, table
 from manifests.corpus import CorpusManifest
+from manifests.digest import digest_value
 from manifests.errors import DamageError, MissingFileError
 from manifests.receipt import Receipt, read_pack
 
-__all__ = ["done_rows", "finished", "look", "status_text"]
+__all__ = ["done_rows", "look", "status_text"]
+
+_Known = dict[str, list[Receipt]]
 
 
 def look(folder: Path) -> dict[str, Any]:
@@ -71,34 +75,59 @@ def _plan(folder: Path) -> dict[str, Any] | None:
 
 def done_rows(folder: Path, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The rows of a plan, each with `done`, how many of its units are, and its state: new, begun or done."""
-    known = finished(folder)
-    return [{**row, **_progress(folder, row, known)} for row in rows]
-
-
-def _progress(folder: Path, row: Mapping[str, Any], known: Mapping[str, Receipt]) -> dict[str, Any]:
-    if row.get("units") is None:
-        # How many tasks a gather has is known when it runs; it is done when its receipts are packed.
-        mine = [r for r in known.values() if r.step_key == row["key"]]
-        packed = (folder / "receipts" / f"{row['key']}.jsonl").is_file() and all(
-            r.verifies(folder) for r in mine
-        )
-        return {"done": None, "state": "done" if packed else "begun" if mine else "new"}
-    done = sum(key in known and known[key].verifies(folder) for key in row["keys"])
-    return {"done": done, "state": "done" if done == row["units"] else "begun" if done else "new"}
-
-
-def finished(folder: Path) -> dict[str, Receipt]:
-    """The receipts of a store by task key; damaged ones count as not there."""
-    found: dict[str, Receipt] = {}
-    for path in sorted((folder / "receipts").glob("*.json*")):
-        try:
-            if path.suffix == ".jsonl":
-                found.update((r.key, r) for r in read_pack(path))
-            elif (receipt := Receipt.read(folder, path.stem)) is not None:
-                found[receipt.key] = receipt
-        except DamageError:
+    known = _receipts(folder)
+    made: dict[str, str] = {}
+    told, final = [], []
+    for row in rows:
+        if row.get("units") is None:
+            told.append(
+                {**row, "done": None, "state": _gather_state(folder, row, known, digest_value(final))}
+            )
             continue
+        found = [
+            _standing(folder, known, key, made.get(up))
+            for key, up in zip(row["keys"], row["parents"], strict=True)
+        ]
+        made |= {r.key: r.outputs["part"].digest for r in found if r}
+        final += [r.outputs["part"].digest for r in found if r and row["final"]]
+        done = sum(r is not None for r in found)
+        told.append(
+            {**row, "done": done, "state": "done" if done == row["units"] else "begun" if done else "new"}
+        )
+    return told
+
+
+def _standing(folder: Path, known: _Known, key: str, given: str | None) -> Receipt | None:
+    """The receipt of a task whose outputs are there and which read the part that stands."""
+    mine = (r for r in known.get(key, ()) if r.facts.get("given") == given)
+    return next((r for r in mine if r.verifies(folder)), None)
+
+
+def _gather_state(folder: Path, row: Mapping[str, Any], known: _Known, given: str) -> str:
+    # How many tasks a gather has is known when it runs; it is done when its receipts are packed.
+    mine = [r for found in known.values() for r in found if r.step_key == row["key"]]
+    good = all(r.verifies(folder) and r.facts.get("given") == given for r in mine)
+    packed = (folder / "receipts" / f"{row['key']}.jsonl").is_file() and good
+    return "done" if packed else "begun" if mine else "new"
+
+
+def _receipts(folder: Path) -> _Known:
+    """The receipts of a store by task key; damaged ones count as not there."""
+    found: _Known = {}
+    for path in sorted((folder / "receipts").glob("*.json*")):
+        for receipt in _read(folder, path):
+            found.setdefault(receipt.key, []).append(receipt)
     return found
+
+
+def _read(folder: Path, path: Path) -> list[Receipt]:
+    try:
+        if path.suffix == ".jsonl":
+            return list(read_pack(path))
+        receipt = Receipt.read(folder, path.stem)
+    except DamageError:
+        return []
+    return [] if receipt is None else [receipt]
 
 
 def status_text(state: Mapping[str, Any]) -> str:

@@ -164,7 +164,7 @@ class CorpusManifest(_Entry):
     """The whole corpus. store: where its files stand, `.` (beside it) or `..` (a sample inside a store).
 
     key: digest of recipe, inputs and code versions: equal keys are equal corpora before anything runs.
-    parents: digests of corpora it was built against; missing: units that failed; empty in a corpus that is whole.
+    parents: digests of corpora it was built against; missing: units it lacks; a finished build has none.
     """
 
     name: str

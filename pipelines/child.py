@@ -61,6 +61,7 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
     try:
         receipt = run_task(Path(task["spec"]), task["index"], quarantine)
     except MemoryError:
+        traceback.print_exc()
         os._exit(OUT_OF_MEMORY)  # at once: the heartbeat still says at which record
     except QuernError as error:
         notes = "; ".join(getattr(error, "__notes__", []))

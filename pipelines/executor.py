@@ -162,9 +162,10 @@ class _Driver:
         self.receipts.tidy(tasks, [gather.step_key for gather in gathers])
 
     def _quarantine_ref(self) -> FileRef | None:
-        # The verdicts on this plan's units: what other recipes met in this store is none of its corpus.
-        keys = {unit.key for segment in self.plan.segments for unit in segment.units}
-        mine = {key: records for key, records in self.quarantine.items() if key in keys}
+        # The verdicts its units ran with: what other recipes met in this store is none of its corpus.
+        receipts = [r for found in self.done.segments.values() for r in found]
+        records = {r.key: {(s, o): why for s, o, why in r.facts.get("quarantined", [])} for r in receipts}
+        mine = {key: places for key, places in records.items() if places}
         return store.keep_quarantine(self.root, mine) if mine else None
 
     # --- segments ----------------------------------------------------------------------------------

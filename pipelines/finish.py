@@ -20,8 +20,9 @@ from manifests.corpus import (
 from manifests.digest import digest_value, seal
 from manifests.receipt import Receipt, Tally
 from pipelines.decontaminate import benchmark_report
+from pipelines.filelist import FileList
 from pipelines.fuse import QUARANTINE_REASONS
-from pipelines.plan import FileList, GatherPlan, Plan, SegmentPlan, StepPlan
+from pipelines.plan import GatherPlan, Plan, SegmentPlan, StepPlan
 from pipelines.recipe import resolved
 from pipelines.run import Saved
 from pipelines.stage import short_names
@@ -36,7 +37,6 @@ class Finished:
     segments: dict[str, list[Receipt]] = field(default_factory=dict)
     gathers: dict[str, dict[str, list[Receipt]]] = field(default_factory=dict)
     packs: list[FileRef] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
 
 
 def assemble(plan: Plan, done: Finished, *, quarantine: FileRef | None) -> CorpusManifest:
@@ -58,7 +58,7 @@ def assemble(plan: Plan, done: Finished, *, quarantine: FileRef | None) -> Corpu
         receipts=sorted({ref.path: ref for ref in done.packs}.values(), key=lambda ref: ref.path),
         quarantine=quarantine,
         parents=[],
-        missing=sorted(done.failed),
+        missing=[],
         libraries=dict(sorted(plan.libraries.items())),
     )
 

@@ -15,8 +15,7 @@ list order until they reach GROUP_BYTES: fixed by the recipe and its files, neve
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -24,15 +23,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from manifests.commit import commit_bytes
-from manifests.digest import digest_file, digest_value, hash64
+from manifests.digest import digest_value, hash64
+from pipelines.filelist import FileList, list_files
 from pipelines.recipe import Recipe, Source, load_recipe, resolved
-from pipelines.stage import Read, SourceFile, Split, Stage, short_names
+from pipelines.stage import Read, Split, Stage, short_names
 from pipelines.steps import Step, step_spec
 
 __all__ = [
     "GROUP_BYTES",
-    "FileList",
     "GatherPlan",
     "Plan",
     "SegmentPlan",
@@ -107,19 +105,6 @@ class GatherPlan:
     after: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FileList:
-    """A source's input: its files in the order of their paths, and the digest of the list."""
-
-    source: str
-    files: tuple[SourceFile, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """The list as the corpus keeps it."""
-        rows = [{"digest": f.digest, "path": f.path, "size": f.size} for f in self.files]
-        return {"files": rows, "format": "quern.files", "source": self.source, "version": 1}
-
-
 @dataclass(frozen=True)
 class Plan:
     """Everything a build does. `root`: the store; `key`: equal keys are equal corpora."""
@@ -156,7 +141,7 @@ class Plan:
                 "kind": gather.step.kind,
                 "key": gather.step_key,
             }
-            rows.append({**step, "units": None, "bytes": None, "keys": []})
+            rows.append({**step, "units": None, "bytes": None, "keys": [], "parents": [], "final": False})
         return rows
 
 
@@ -170,6 +155,8 @@ def _segment_row(segment: SegmentPlan) -> dict[str, Any]:
         "units": len(segment.units),
         "bytes": sum(u.n_bytes for u in segment.units),
         "keys": [u.key for u in segment.units],
+        "parents": [u.parent for u in segment.units],
+        "final": segment.final,
     }
 
 
@@ -190,7 +177,7 @@ def make_plan(
     """
     recipe = load_recipe(recipe_path, overrides, allow_code=allow_code)
     libraries: dict[str, str] = {}
-    file_lists = tuple(_file_list(source, out) for source in recipe.sources)
+    file_lists = tuple(list_files(source, out) for source in recipe.sources)
     segments = tuple(
         segment
         for source, files in zip(recipe.sources, file_lists, strict=True)
@@ -369,32 +356,3 @@ def _unit(splits: Sequence[Split], ordinal: int, key: str) -> Unit:
     label = first.file.path + (f"@{first.start}" if first.start else "")
     label += f" and {len(splits) - 1} more" if len(splits) > 1 else ""
     return Unit(key, label, ordinal, sum(s.end - s.start for s in splits), tuple(splits))
-
-
-def _file_list(source: Source, out: Path) -> FileList:
-    known = _known_digests(out)
-    fresh: dict[str, list[Any]] = {}
-    files = []
-    for file in source.files:
-        stat = file.full.stat()
-        name = str(file.full.resolve())
-        entry = known.get(name)
-        if entry is None or entry[:2] != [stat.st_size, stat.st_mtime_ns]:
-            entry = [stat.st_size, stat.st_mtime_ns, digest_file(file.full)]
-            fresh[name] = entry
-        files.append(SourceFile(source.name, file.root, file.path, entry[0], entry[2], source.licence))
-    if fresh:
-        commit_bytes(out, _DIGESTS, json.dumps({**known, **fresh}, sort_keys=True).encode())
-    return FileList(source.name, tuple(files))
-
-
-_DIGESTS = "runs/inputs.json"
-
-
-def _known_digests(out: Path) -> Mapping[str, list[Any]]:
-    # A memory of digests by size and mtime, private to this machine; losing it costs one read of the input.
-    try:
-        known: dict[str, list[Any]] = json.loads((out / _DIGESTS).read_bytes())
-    except (FileNotFoundError, ValueError):
-        known = {}
-    return known

@@ -39,6 +39,11 @@ Event = dict[str, Any]
 MAX_TRIES = 3
 POLL_SECONDS = 0.1
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_WHY = {
+    "crash": "its process died",
+    "hang": "its process gave no sign of life",
+    "memory": "out of memory; give more with --memory, or take fewer workers",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +195,15 @@ class Pool:
             return
         if (status := child.process.poll()) is not None:
             short = status == OUT_OF_MEMORY
-            self._died(child, "quarantined_memory" if short else "quarantined_crash", queue, failed)
+            self._died(child, "memory" if short else "crash", queue, failed)
         elif child.job is not None:
             seen, now = heartbeat.read(child.beat[:]), time.monotonic()
             if seen != child.seen:
                 child.seen, child.since = seen, now
             if now - child.since > self._patience(child):
-                self._died(child, "quarantined_hang", queue, failed)
+                self._died(child, "hang", queue, failed)
             elif _resident(child.process.pid) > self.limits.memory_bytes:
-                self._died(child, "quarantined_memory", queue, failed)
+                self._died(child, "memory", queue, failed)
 
     def _patience(self, child: _Child) -> float:
         assert child.job is not None
@@ -224,10 +229,10 @@ class Pool:
         self.on_event({"kind": "retry", "step": work.step, "unit": work.labels[index], "reason": reason})
         judged = work.quarantine.get(work.keys[index], {})
         if work.may_quarantine and ordinal >= 0 and (split, ordinal) not in judged:
-            self._suspect(work, index, (split, ordinal), reason)
+            self._suspect(work, index, (split, ordinal), f"quarantined_{reason}")
             queue.appendleft((work, index))
         else:
-            self._again(work, index, f"its process died or hung ({reason})", queue, failed)
+            self._again(work, index, _WHY[reason], queue, failed)
 
     def _suspect(self, work: Work, index: int, place: tuple[int, int], reason: str) -> None:
         suspect = (work.keys[index], *place)

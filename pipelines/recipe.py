@@ -140,7 +140,8 @@ def _resolve(reading: Reading, written: _WrittenRecipe) -> Recipe:
         reading.mistakes.extend(check_flow(source.reader, [*source.steps, *steps]))
     if written.tokens is not None:
         _check_tokens(reading, written.tokens, [*(s for source in found for s in source.steps), *steps])
-    return Recipe(written.name, reading.folder, tuple(found), steps, written.tokens)
+    tokens = None if written.tokens is None else at_home(written.tokens, reading.folder)
+    return Recipe(written.name, reading.folder, tuple(found), steps, tokens)
 
 
 def _refuse_equal_names(reading: Reading, written: _WrittenRecipe) -> None:

@@ -105,7 +105,11 @@ def _run_segment(spec: dict[str, Any], index: int, quarantine: Quarantine) -> Re
                 n_rows[role] += len(rows)
             heartbeat.idle()
     outputs = {role: sink.ref for role, sink in sinks.items()}
-    given = {"given": unit["part"]["digest"]} if "part" in unit else {}
+    facts: dict[str, Any] = {"n_bytes": fuse.tally.bytes_kept, "n_docs": n_rows["part"]}
+    if "part" in unit:
+        facts["given"] = unit["part"]["digest"]
+    if quarantine:
+        facts["quarantined"] = [[*place, reason] for place, reason in sorted(quarantine.items())]
     return Receipt(
         key=unit["key"],
         step=spec["name"],
@@ -114,7 +118,7 @@ def _run_segment(spec: dict[str, Any], index: int, quarantine: Quarantine) -> Re
         ordinal=unit["ordinal"],
         tally=fuse.tally,
         outputs=outputs,
-        facts={"n_bytes": fuse.tally.bytes_kept, "n_docs": n_rows["part"], **given},
+        facts=facts,
     )
 
 

@@ -155,7 +155,9 @@ def _expanded(reading: Reading, patterns: Sequence[Any], loc: Loc) -> list[Any]:
     found: list[Any] = []
     mistakes = []
     for i, pattern in enumerate(patterns):
-        names = _matches(pattern, reading.folder) if isinstance(pattern, str) else [pattern]
+        exists = isinstance(pattern, str) and (reading.folder / pattern).exists()
+        matches = isinstance(pattern, str) and not exists
+        names = sorted(glob.glob(pattern, root_dir=reading.folder, recursive=True)) if matches else [pattern]
         if not names:
             place = reading.positions.where((*loc, i))
             mistakes.append(f'{place}: expected a file to compare with, found nothing at "{pattern}"')
@@ -165,29 +167,36 @@ def _expanded(reading: Reading, patterns: Sequence[Any], loc: Loc) -> list[Any]:
     return found
 
 
-def _matches(pattern: str, folder: Path) -> list[str]:
-    # DIR@1a2b3c names one manifest of a folder.
-    if (folder / pattern).exists() or (folder / pattern.partition("@")[0]).is_dir():
-        names = [pattern]
-    else:
-        names = sorted(glob.glob(pattern, root_dir=folder, recursive=True))
-    return names
-
-
 def at_home(stage: S, folder: Path) -> S:
-    """Returns the stage knowing the recipe's folder, if it has a `root` to know it by (part of no key)."""
-    return stage.model_copy(update={"root": folder}) if "root" in type(stage).model_fields else stage
+    """Returns the stage knowing the recipe's folder, if it has a `root` to know it by (part of no key).
+
+    Side inputs inside that folder are named from it, so that an absolute path there is the relative one.
+    """
+    known: dict[str, Any] = {"root": folder} if "root" in type(stage).model_fields else {}
+    for name in stage.path_fields:
+        value = getattr(stage, name)
+        known[name] = (
+            tuple(_from(folder, path) for path in value) if isinstance(value, tuple) else _from(folder, value)
+        )
+    return stage.model_copy(update=known)
+
+
+def _from(folder: Path, path: str | None) -> str | None:
+    inside = path is not None and Path(path).is_absolute() and Path(path).is_relative_to(folder.absolute())
+    return Path(str(path)).relative_to(folder.absolute()).as_posix() if inside else path
 
 
 def _user_step(reading: Reading, use: Any, params: Mapping[str, Any], loc: Loc, taken: set[str]) -> Step:
     path = user_file(str(use), reading.folder)
+    file, _, name = str(use).rpartition(":")
+    use = f"{_from(reading.folder, file)}:{name}"
     if not reading.allow_code:
         raise RecipeError(
             f"expected leave to run {use}, which is code, got none; read it, then add  --allow-code"
         )
-    model = user_class(str(use), reading.folder)
+    model = user_class(use, reading.folder)
     stage = _stage(reading, model, dict(params), loc)
-    return Step(_unique(model.name, taken), stage, reading.positions.where(loc), str(use), digest_file(path))
+    return Step(_unique(model.name, taken), stage, reading.positions.where(loc), use, digest_file(path))
 
 
 # --- what a manifest holds -------------------------------------------------------------------------

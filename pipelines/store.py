@@ -6,8 +6,8 @@
     runs/tmp/                     files being written; swept when a build begins
     runs/lock                     held by the one build at work
 
-A task is done if and only if its receipt is here and its outputs have the recorded sizes. Only the builder, under
-the lock, lists these folders; readers open what a manifest names.
+A task is done if and only if its receipt is here, its outputs have the recorded sizes, and the parts it read are the
+ones that stand. Only the builder, under the lock, lists these folders; readers open what a manifest names.
 """
 
 from __future__ import annotations
@@ -69,16 +69,20 @@ class Receipts:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._packed: dict[str, Receipt] = {}
+        # Packs of a sample and of the whole hold the same tasks, made from parts that may differ.
+        self._packed: dict[str, list[Receipt]] = {}
         for path in sorted((root / "receipts").glob("*.jsonl")):
             self._load(path)
 
     def _load(self, path: Path) -> None:
         try:
-            self._packed.update({receipt.key: receipt for receipt in read_pack(path)})
+            found = list(read_pack(path))
         except DamageError:
             # A damaged pack proves nothing: its tasks are done again, and the pack is written anew.
             path.unlink()
+            return
+        for receipt in found:
+            self._packed.setdefault(receipt.key, []).append(receipt)
 
     def get(self, key: str, given: str | None = None) -> Receipt | None:
         """The receipt of a finished task whose outputs are all there, else None.
@@ -87,7 +91,8 @@ class Receipts:
         again while a record crashed or hung: what read the old one is not done.
         """
         # A lost output made again may differ from what an old pack says: then the fresh single one holds.
-        for receipt in (self._packed.get(key), self._single(key)):
+        found: list[Receipt | None] = [*self._packed.get(key, []), self._single(key)]
+        for receipt in found:
             if receipt is not None and receipt.verifies(self._root) and receipt.facts.get("given") == given:
                 return receipt
         return None
@@ -113,7 +118,7 @@ class Receipts:
         """
         ref = write_pack(self._root, name, receipts)
         for receipt in receipts:
-            self._packed[receipt.key] = receipt
+            self._packed.setdefault(receipt.key, []).append(receipt)
         self.forget(r.key for r in receipts)
         return ref
 
@@ -159,9 +164,14 @@ def quarantined(root: Path) -> dict[str, dict[tuple[int, int], str]]:
     """
     path = root / QUARANTINE
     found: dict[str, dict[tuple[int, int], str]] = {}
-    if path.exists():
-        for entry in read_sealed(path)["records"]:
-            found.setdefault(entry["task"], {})[entry["split"], entry["ordinal"]] = entry["reason"]
+    try:
+        entries = read_sealed(path)["records"] if path.exists() else []
+    except DamageError as error:
+        raise type(error)(
+            f"{error} Or remove it: finished units keep their verdicts, unfinished ones meet those records again."
+        ) from error
+    for entry in entries:
+        found.setdefault(entry["task"], {})[entry["split"], entry["ordinal"]] = entry["reason"]
     return found
 
 

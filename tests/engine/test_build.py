@@ -258,6 +258,11 @@ def test_what_read_a_part_is_made_again_when_the_part_comes_out_otherwise(tmp_pa
     switch.touch()
     build_events(recipe, tmp_path / "out", workers=1)
     assert verify_corpus(tmp_path / "out", deep=True).findings == []
+    assert not [e for e in build_events(recipe, tmp_path / "out", workers=1) if e["kind"] == "unit_done"]
+    (tmp_path / "out" / "quarantine.json").unlink()
+    digest = CorpusManifest.read(tmp_path / "out").digest
+    build_events(recipe, tmp_path / "out", workers=1)
+    assert CorpusManifest.read(tmp_path / "out").digest == digest
     (final,) = [p for p in CorpusManifest.read(tmp_path / "out").parts if p.final]
     (before,) = [p for p in manifest.parts if p.final]
     assert final.key == before.key
@@ -335,7 +340,7 @@ def test_a_lost_or_damaged_output_is_made_again(reference, tmp_path):
     manifest = CorpusManifest.read(out)
     (out / manifest.parts[0].part.path).unlink()
     (out / manifest.receipts[1].path).write_bytes(b"damaged\n")
-    (out / "runs" / "inputs.json").write_bytes(b"{")
+    (out / "runs" / "inputs.json").write_bytes(b"[]")
     build_events(reference / "recipe.yaml", out, workers=1)
     assert corpus_bytes(out) == corpus_bytes(reference / "out")
     for _, ref in CorpusManifest.read(out).files():

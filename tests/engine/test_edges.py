@@ -7,10 +7,12 @@ import os
 import pytest
 
 import pipelines.pool
+from corpus_tools.explain import explain
+from corpus_tools.status import done_rows
 from corpus_tools.verify import verify_corpus
 from manifests.commit import commit_bytes
 from manifests.corpus import CorpusManifest
-from manifests.errors import TaskError
+from manifests.errors import TaskError, UsageError
 from manifests.receipt import Receipt, Tally
 from pipelines.executor import build
 from pipelines.plan import make_plan
@@ -106,6 +108,45 @@ def test_an_output_made_again_with_another_size_is_found_by_its_own_receipt(tmp_
     again = receipt("parts/k", b"and again")
     again.write(tmp_path)
     assert Receipts(tmp_path).get("k" * 32) == again
+
+
+def test_of_two_packs_that_hold_a_task_the_one_made_from_the_standing_part_counts(tmp_path):
+    ref = commit_bytes(tmp_path, "parts/k", b"part")
+    for name, given in (("a" * 32, "new"), ("z" * 32, "old")):
+        Receipts(tmp_path).pack(
+            name, [Receipt("k" * 32, "web.2", "s" * 32, "u", 0, Tally(), {"part": ref}, {"given": given})]
+        )
+    for given in ("new", "old"):
+        assert Receipts(tmp_path).get("k" * 32, given).facts["given"] == given
+    assert Receipts(tmp_path).get("k" * 32, "never made") is None
+
+
+def test_the_status_counts_no_unit_whose_part_was_made_anew(tmp_path):
+    recipe = recipe_in(tmp_path, TEXTS, steps="save, gopher_quality: {min_words: 5}")
+    plan, out = make_plan(recipe, tmp_path / "out"), tmp_path / "out"
+    build(plan, workers=0)
+    assert {row["state"] for row in done_rows(out, plan.describe())} == {"done"}
+    key = plan.segments[0].units[0].key
+    part = commit_bytes(out, f"parts/{key}.parquet", b"of other rows")
+    Receipt(key, "web.1", plan.segments[0].step_key, "u", 0, Tally(), {"part": part}).write(out)
+    rows = done_rows(out, plan.describe())
+    assert [(row["step"], row["state"]) for row in rows if row["state"] == "done"] == [("web.1", "done")]
+
+
+def test_a_function_of_the_users_own_is_explained_with_its_limits(tmp_path):
+    (tmp_path / "rules.py").write_text("def score(text):\n    return float(len(text))\n")
+    recipe = recipe_in(tmp_path, ["short", *TEXTS], steps='{use: "./rules.py:score", min: 10}')
+    built(recipe, tmp_path / "out")
+    lives = explain(tmp_path / "out", "a.jsonl", at_most=100)
+    life = next(life for life in lives if "score_too_low" in life.outcome)
+    (limit,) = [limit for step in life.steps for limit in step.limits if limit.reason == "score_too_low"]
+    assert (limit.value, limit.limit) == (5.0, ">= 10.0")
+
+
+def test_a_corpus_folder_that_is_a_file_is_refused_before_any_work(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(UsageError, match="expected a folder to build into"):
+        make_plan(recipe_in(tmp_path, TEXTS), tmp_path / "out")
 
 
 def test_a_module_in_the_folder_one_builds_in_is_not_imported(tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ sources:
 steps: [exact, minhash, decontaminate: {against: [bench.jsonl]}]
 tokens: {train: {vocab_size: 320}, holdout: 10%}
 """
+WORDS = "the a of river stone gate and morning bread walks that with house light to winter old green"
 QUESTION = (
     "which of the seven grey stones beside the western gate was laid before the river changed its course"
 )
@@ -29,27 +30,9 @@ QUESTION = (
 def golden(tmp_path_factory):
     folder = tmp_path_factory.mktemp("golden")
     rng = random.Random(20)
-    words = [
-        "the",
-        "a",
-        "of",
-        "river",
-        "stone",
-        "gate",
-        "and",
-        "morning",
-        "bread",
-        "walks",
-        "that",
-        "with",
-        "house",
-        "light",
-        "to",
-        "winter",
-        "old",
-        "green",
+    texts = [
+        " ".join(rng.choices(WORDS.split(), k=60)) + f". Note {n} über Wörter, 第{n}章." for n in range(16)
     ]
-    texts = [" ".join(rng.choices(words, k=60)) + f". Note {n} über Wörter, 第{n}章." for n in range(16)]
     texts += [texts[3], texts[5] + " And more.", "too short", f"{texts[7]} {QUESTION}? {texts[8]}"]
     rows = [{"body": t, "key": f"n{i}", "link": f"https://notes.example/{i}"} for i, t in enumerate(texts)]
     (folder / "notes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -1,0 +1,70 @@
+"""The files of a source with their digests, each read once: its size and time of change tell whether to read it again.
+
+    runs/inputs.json    {path on this machine: [bytes, nanoseconds, xxh3-128]}     private to the store's machine
+
+Losing that file, or damaging it, costs one more read of the input.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from manifests.commit import commit_bytes
+from manifests.digest import digest_file
+from manifests.errors import UsageError
+from pipelines.recipe import Source
+from pipelines.stage import SourceFile
+
+__all__ = ["FileList", "list_files"]
+
+_DIGESTS = "runs/inputs.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FileList:
+    """A source's input: its files in the order of their paths, and the digest of the list."""
+
+    source: str
+    files: tuple[SourceFile, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The list as the corpus keeps it."""
+        rows = [{"digest": f.digest, "path": f.path, "size": f.size} for f in self.files]
+        return {"files": rows, "format": "quern.files", "source": self.source, "version": 1}
+
+
+def list_files(source: Source, out: Path) -> FileList:
+    """The files of a source; digests are remembered in the store `out`.
+
+    Raises: UsageError if `out` is a file.
+    """
+    known = _known_digests(out)
+    fresh: dict[str, list[Any]] = {}
+    files = []
+    for file in source.files:
+        stat = file.full.stat()
+        name = str(file.full.resolve())
+        entry = known.get(name)
+        if not isinstance(entry, list) or entry[:-1] != [stat.st_size, stat.st_mtime_ns]:
+            entry = [stat.st_size, stat.st_mtime_ns, digest_file(file.full)]
+            fresh[name] = entry
+        files.append(SourceFile(source.name, file.root, file.path, entry[0], entry[2], source.licence))
+    if fresh:
+        commit_bytes(out, _DIGESTS, json.dumps({**known, **fresh}, sort_keys=True).encode())
+    return FileList(source.name, tuple(files))
+
+
+def _known_digests(out: Path) -> Mapping[str, Any]:
+    if out.exists() and not out.is_dir():
+        raise UsageError(
+            f"{out}: expected a folder to build into, found a file. Nothing was built. Give another --out."
+        )
+    try:
+        known = json.loads((out / _DIGESTS).read_bytes())
+    except (FileNotFoundError, ValueError):
+        known = {}
+    return known if isinstance(known, dict) else {}
