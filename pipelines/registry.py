@@ -43,6 +43,7 @@ STAGES = {
     "decontaminate": "pipelines.decontaminate:Decontaminate",
     "exact": "pipelines.dedup.exact:Exact",
     "extract": "pipelines.extract:Extract",
+    "fineweb_quality": "pipelines.filters.fineweb:FineWebQuality",
     "gopher_quality": "pipelines.filters.gopher:GopherQuality",
     "gopher_repetition": "pipelines.filters.gopher:GopherRepetition",
     "language": "pipelines.filters.language:Language",

@@ -29,7 +29,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.kernels.hashing import clear, xxh64
+from pipelines.kernels.duplicates import count_chars, duplicate_spans, same_bytes, table_size
+from pipelines.kernels.hashing import clear
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 from pipelines.kernels.unicode import SPACE, character_classes
 from pipelines.kernels.words import byte_at, decode, next_word
@@ -85,26 +86,9 @@ def _power(n: int, powers: Table) -> np.uint64:
 
 
 @inline
-def _table_size(n_items: int) -> int:
-    """A power of two at least twice the number of items, so that a table is at most half full."""
-    size = 16
-    while size < 2 * n_items:
-        size *= 2
-    return size
-
-
-@inline
 def _item(entry: np.uint64) -> int:
     """The item whose first occurrence an entry of a table stands for."""
     return np.int64(entry & _INDEX) - 1  # type: ignore[return-value]
-
-
-@inline
-def _same_bytes(data: Bytes, a: int, b: int, n_bytes: int) -> bool:
-    for k in range(n_bytes):
-        if byte_at(data, a + k) != byte_at(data, b + k):
-            return False
-    return True
 
 
 @inline
@@ -114,14 +98,6 @@ def _same_words(starts: Offsets, a: int, b: int, n: int) -> bool:
         if starts[a + k] - starts[a] != starts[b + k] - starts[b]:
             return False
     return True
-
-
-@inline
-def _count_chars(data: Bytes, start: int, stop: int) -> int:
-    n_chars = 0
-    for at in range(start, stop):
-        n_chars += byte_at(data, at) & 0xC0 != 0x80
-    return n_chars
 
 
 @inline
@@ -168,32 +144,6 @@ def _split(data: Bytes, start: int, stop: int, min_newlines: int, spans: Offsets
 
 
 @inline
-def _duplicate_spans(data: Bytes, spans: Offsets, n_spans: int, table: Table) -> tuple[int, int]:
-    """How many spans equal an earlier one, and their characters."""
-    size = _table_size(n_spans)
-    clear(table, size)
-    n_duplicates = n_chars = 0
-    for index in range(n_spans):
-        start, stop = spans[2 * index], spans[2 * index + 1]
-        h = xxh64(data, start, stop, np.uint64(0))
-        slot = np.int64(h & np.uint64(size - 1))
-        while table[slot]:
-            entry = table[slot]
-            if entry & _TAG == h & _TAG:
-                other = _item(entry)
-                first, last = spans[2 * other], spans[2 * other + 1]
-                if last - first == stop - start and _same_bytes(data, first, start, stop - start):
-                    break
-            slot = slot + 1 & size - 1
-        if table[slot]:
-            n_duplicates += 1
-            n_chars += _count_chars(data, start, stop)
-        else:
-            table[slot] = h & _TAG | np.uint64(index + 1)
-    return n_duplicates, n_chars
-
-
-@inline
 def _pack_words(
     data: Bytes, start: int, stop: int, classes: Bytes,
     packed: Bytes, starts: Offsets, chars: Offsets, prefix: Table,
@@ -226,7 +176,7 @@ def _top_n_gram_chars(
     n_words: int, n: int, table: Table, times: Offsets,
 ) -> int:  # fmt: skip
     """Occurrences of the most frequent n-gram (the first of several) times its length with spaces."""
-    size = _table_size(n_words)
+    size = table_size(n_words)
     clear(table, size)
     best, most = 0, 0
     for word in range(n_words - n + 1):
@@ -240,7 +190,7 @@ def _top_n_gram_chars(
             if entry & _TAG == h & _TAG:
                 other = _item(entry)
                 same_lengths = _same_words(starts, other, word, n)
-                if same_lengths and _same_bytes(packed, starts[other], begin, n_bytes):
+                if same_lengths and same_bytes(packed, starts[other], begin, n_bytes):
                     break
             slot = slot + 1 & size - 1
         if table[slot]:
@@ -260,7 +210,7 @@ def _dup_n_gram_chars(
     n_words: int, n: int, table: Table,
 ) -> int:  # fmt: skip
     """Characters of n-grams that were seen before, none counted twice, spaces not counted."""
-    size = _table_size(n_words)
+    size = table_size(n_words)
     clear(table, size)
     n_chars = word = 0
     while word < n_words - n + 1:
@@ -273,7 +223,7 @@ def _dup_n_gram_chars(
             if entry & _TAG == h & _TAG:
                 other = _item(entry)
                 same_length = starts[other + n] - starts[other] == n_bytes
-                if same_length and _same_bytes(packed, starts[other], begin, n_bytes):
+                if same_length and same_bytes(packed, starts[other], begin, n_bytes):
                     break
             slot = slot + 1 & size - 1
         if table[slot]:
@@ -296,7 +246,7 @@ def count_repetition(data: Bytes, offsets: Offsets, classes: Bytes) -> npt.NDArr
     max_words = longest // 2 + 1  # a space stands between two
     max_pieces = longest // 2 + 2  # a newline stands between two, and the outer two may be empty
     spans = np.empty(2 * max_pieces, np.int64)
-    table = np.empty(_table_size(max_pieces), np.uint64)
+    table = np.empty(table_size(max_pieces), np.uint64)
     packed = np.empty(longest, np.uint8)
     starts, chars = np.empty(max_words + 1, np.int64), np.empty(max_words + 1, np.int64)
     times, prefix = np.empty(max_words + 1, np.int64), np.empty(max_words + 1, np.uint64)
@@ -308,14 +258,14 @@ def count_repetition(data: Bytes, offsets: Offsets, classes: Bytes) -> npt.NDArr
         start, stop = offsets[doc], offsets[doc + 1]
         if start == stop:
             continue
-        counts[0, doc] = _count_chars(data, start, stop)
+        counts[0, doc] = count_chars(data, start, stop)
         n_spans = _split(data, start, stop, 1, spans)
         counts[1, doc] = n_spans
-        counts[2, doc], counts[3, doc] = _duplicate_spans(data, spans, n_spans, table)
+        counts[2, doc], counts[3, doc] = duplicate_spans(data, spans, n_spans, table)
         first, last = _strip(data, start, stop, classes)
         n_spans = _split(data, first, last, 2, spans)
         counts[4, doc] = n_spans
-        counts[5, doc], counts[6, doc] = _duplicate_spans(data, spans, n_spans, table)
+        counts[5, doc], counts[6, doc] = duplicate_spans(data, spans, n_spans, table)
         n_words = _pack_words(data, start, stop, classes, packed, starts, chars, prefix)
         for n in range(2, 5):
             counts[5 + n, doc] = _top_n_gram_chars(
