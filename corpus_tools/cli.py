@@ -228,6 +228,26 @@ def _verify(folder: Path, *, deep: bool, as_json: bool) -> None:
     _finish(wrong=bool(verdict.findings))
 
 
+@main.command(
+    "whatif",
+    epilog=_example(
+        "quern whatif corpora/web --set gopher_quality.min_words=60 --set language.min_score=0.8"
+    ),
+)
+@click.argument("folder", type=_FOLDER, metavar="DIR")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="STEP.KEY=VALUE", help="A limit to move; may be given again."
+)
+@_json
+def _whatif(folder: Path, *, overrides: tuple[str, ...], as_json: bool) -> None:
+    """What other limits of rules would have kept, from the values saved by `quern build --measure-all`."""
+    from corpus_tools.screen import emit
+    from corpus_tools.whatif import whatif, whatif_text
+
+    answer = whatif(folder, overrides).as_json()
+    emit(answer, as_json=as_json, text=whatif_text(answer))
+
+
 @main.command("audit", epilog=_example("quern audit corpora/web", "quern audit corpora/web --json"))
 @click.argument("folder", type=_FOLDER, metavar="DIR")
 @_json

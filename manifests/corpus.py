@@ -163,6 +163,7 @@ class Benchmark(_Entry):
 class CorpusManifest(_Entry):
     """The whole corpus. store: where its files stand, `.` (beside it) or `..` (a sample inside a store).
 
+    measure_all: every document that has text went through every step, so `whatif` is exact.
     key: digest of recipe, inputs and code versions: equal keys are equal corpora before anything runs.
     parents: digests of corpora it was built against; missing: units it lacks; a finished build has none.
     """
@@ -171,6 +172,7 @@ class CorpusManifest(_Entry):
     key: str
     store: Literal[".", ".."]
     sample: str | None
+    measure_all: bool = False
     recipe: dict[str, Any]
     sources: list[SourceEntry]
     steps: list[StepEntry]

@@ -153,7 +153,10 @@ def _field_names(model: type[BaseModel], loc: Loc) -> list[str]:
 
 
 def _keys(model: type[BaseModel]) -> dict[str, Any]:
-    return {info.alias or name: info.annotation for name, info in model.model_fields.items()}
+    # What is excluded is not the user's to set: the engine fills it in.
+    return {
+        info.alias or name: info.annotation for name, info in model.model_fields.items() if not info.exclude
+    }
 
 
 def _inner(annotation: Any, part: str | int) -> Any:

@@ -47,6 +47,7 @@ def assemble(plan: Plan, done: Finished, *, quarantine: FileRef | None) -> Corpu
         key=plan.key,
         store=".." if plan.sample else ".",
         sample=plan.sample,
+        measure_all=plan.measure_all,
         recipe=resolved(plan.recipe),
         sources=[_source(plan, files) for files in plan.file_lists],
         steps=[*_segment_steps(plan, done), *_gather_steps(plan, done)],

@@ -5,7 +5,8 @@
 
 Rules run in the recipe's order and stop at a document's first failing rule, except for one document in 100,
 chosen by a hash of its id, which goes through every step so that any build can answer "what if" with an
-estimate (`measure_all`: every document that has text). Nothing here knows which rules there are.
+estimate. `measure_all` takes all of them, and keeps what a step that rewrites text decided as `<step>.verdict`.
+Nothing here knows which rules there are.
 
 Price: what the steps cost, plus one copy of the rows that survive a step that dropped some.
 """
@@ -76,7 +77,7 @@ class Fuse:
     def schemas(self) -> tuple[pa.Schema, pa.Schema]:
         """The columns of a part and of the dropped file: found by sending no documents through every step."""
         if self._schema is None:
-            probe = Fuse(self.reader, self.steps, self.start)
+            probe = Fuse(self.reader, self.steps, self.start, self.measure_all)
             batch = self.start
             for index, step in enumerate(self.steps):
                 batch = probe._apply(index, step, batch, _alive(batch))
@@ -128,7 +129,8 @@ class Fuse:
     def _stays(self, batch: Batch, fate: _Fate) -> npt.NDArray[np.bool_]:
         # A dropped document goes on only to be measured, and only while it has text or may still get one.
         probe = np.ones(len(batch), dtype=np.bool_) if self.measure_all else fate.probe
-        has_text = np.asarray(pc.is_valid(batch.column("text")))
+        gets_text = "payload" in batch.rows.schema.names
+        has_text = gets_text | np.asarray(pc.is_valid(batch.column("text")))
         stays: npt.NDArray[np.bool_] = (fate.step < 0) | (probe & has_text)
         return stays
 
@@ -142,6 +144,8 @@ class Fuse:
             batch, verdicts = apply_spans(step.name, step.stage, batch)
         else:
             batch, verdicts = self._rule(step, batch, fate)
+        if self.measure_all and not isinstance(step.stage, Rule):
+            batch = batch.with_values(step.name, {"verdict": verdicts})
         heartbeat.idle()  # the next step is not the doing of this one's last record
         self._decide(index, step, batch, verdicts, fate)
         return batch

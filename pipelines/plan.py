@@ -286,6 +286,8 @@ def _segments(
     run = [StepPlan(read, "read", key)]
     number, parent = 1, None
     for i, step in enumerate(source.steps):
+        if step.stage is None and measure_all:
+            continue  # a dropped document is measured by every step, so there is nothing to come back to
         if step.stage is None:
             segment = _segment(source, number, run, units, parent, final=i + 1 == len(source.steps))
             yield segment

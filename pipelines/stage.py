@@ -218,6 +218,9 @@ class Edit(Stage):
 class Rule(Stage):
     """Measures every document, then decides; measuring and deciding are apart, so thresholds can be moved."""
 
+    measuring: ClassVar[tuple[str, ...]] = ()
+    """Parameters that change what is measured; every other one only decides, so `whatif` may move it."""
+
     action: Action = "drop"
     """`mark` records the verdict and drops nothing."""
     route: tuple[str, ...] | None = Field(default=None, alias="for")

@@ -64,6 +64,7 @@ class GopherQuality(Rule):
     version: ClassVar[int] = 1
     reasons: ClassVar[tuple[str, ...]] = reasons(QUALITY_LIMITS)
     languages: ClassVar[tuple[str, ...]] = ("en",)
+    measuring: ClassVar[tuple[str, ...]] = ("stop_words",)
 
     min_words: int | None = 50
     """Fewest words."""

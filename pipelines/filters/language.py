@@ -56,6 +56,7 @@ class Language(Rule):
     writes: ClassVar[tuple[str, ...]] = ("language", "language_score")
     reasons: ClassVar[tuple[str, ...]] = ("other_language", "unsure_language")
     libraries: ClassVar[tuple[str, ...]] = ("fasttext-predict",)
+    measuring: ClassVar[tuple[str, ...]] = ("window", "whole_below", "model", "model_sha256")
 
     keep: tuple[str, ...] | None = None
     """Languages to keep, as the model labels them; all if left out."""

@@ -1,0 +1,362 @@
+"""What other thresholds would have kept: decided again from saved values, without touching text.
+
+    --set gopher_quality.min_words=60
+    each document, kept or dropped  ──values──> every rule decides anew ──> its first failing step, and why
+    past the first gather           lower <= documents in the end <= upper
+
+A rule's decision is a function of what it measured, so with every value saved (`quern build --measure-all`) this is
+exactly what a rebuild would decide, up to the first gather. Past it no saved value says what a duplicate search
+would find among other documents; it prints bounds:
+
+    upper   what stays kept, and every document taken in, and every copy whose cluster loses a member
+    lower   what stays kept, less one for each band (and for `exact`) of each document that comes to the search:
+            there it may join a cluster to another, or take a place and lose it in the next gather
+
+Where `minhash` compares candidates again (`min_jaccard`) only 0 and the documents that pass the rules bound it.
+
+Parameters that change a text, or what is measured of it, are refused: only a rebuild knows.
+Price: reads every part's values, not its text; 1 s a million documents and rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from corpus_tools.open import Corpus, open_corpus
+from corpus_tools.screen import clean, table
+from manifests.corpus import PartEntry, StepEntry
+from manifests.errors import UsageError
+from manifests.mistakes import did_you_mean
+from manifests.yamlfile import Positions, apply_overrides, validate
+from pipelines.registry import STAGES, Scored, stage_class
+from pipelines.stage import Rule
+
+__all__ = ["WhatIf", "decide_again", "whatif", "whatif_text"]
+
+Bools = npt.NDArray[np.bool_]
+N_SHOWN = 10
+KEPT = "kept"
+# What has no bearing on a rule and would be dear to read.
+_UNREAD = ("text", "origin", "title", "licence", "date", "source", "ref")
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """Every document's fate as it was and as it would be, and what a rebuild would keep in the end.
+
+    fates: a table `doc_id, url, was, would_be`, the last two `kept` or `step: reason`.
+    lower, upper: bounds on the documents in the end; final: how many there are now.
+    """
+
+    changes: list[dict[str, Any]]
+    fates: pa.Table
+    final: int
+    lower: int
+    upper: int
+    gathers: list[str]
+
+    @cached_property
+    def flipped(self) -> pa.Table:
+        """The documents whose fate is another: other reasons count as other fates."""
+        return self.fates.filter(pc.not_equal(self.fates.column("was"), self.fates.column("would_be")))
+
+    def counts(self) -> list[dict[str, Any]]:
+        """Documents by fate, as it was and as it would be."""
+        was, would = (_counted(self.fates.column(name)) for name in ("was", "would_be"))
+        names = sorted({*was, *would}, key=lambda name: (name != KEPT, name))
+        rows = [{"fate": n, "was": was.get(n, 0), "would_be": would.get(n, 0)} for n in names]
+        return [{**row, "change": row["would_be"] - row["was"]} for row in rows]
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer without the table of all documents."""
+        return {
+            "changes": self.changes,
+            "fates": self.counts(),
+            "flipped": len(self.flipped),
+            "examples": _examples(self.flipped),
+            "documents": {"now": self.final, "lower": self.lower, "upper": self.upper},
+            "after": self.gathers,
+        }
+
+
+def whatif(folder: Path, overrides: Sequence[str]) -> WhatIf:
+    """What other parameters of rules, `STEP.key=value` each, would have kept.
+
+    Raises: UsageError for a build without all values, an unknown step or key, or a parameter that is not of a rule.
+    """
+    corpus = open_corpus(folder)
+    _refuse_unmeasured(corpus)
+    changed, changes = _changed(corpus, overrides)
+    fates, bounds = [], _Bounds(corpus)
+    for part in (p for p in corpus.manifest.parts if p.final):
+        documents = _documents(corpus, part)
+        fate = decide_again(corpus.steps_of(part.source), changed, documents)
+        fates.append(fate)
+        bounds.add(part, kept=_kept(fate, "would_be")[: part.n_docs], n_added=_n_added(fate))
+    final, lower, upper = bounds.found()
+    gathers = [s.name for s in corpus.manifest.steps if s.kind == "gather" and s.action == "drop"]
+    every = pa.concat_tables(fates) if fates else _no_fates()
+    return WhatIf(changes, every, final, lower, upper, gathers)
+
+
+def _refuse_unmeasured(corpus: Corpus) -> None:
+    if not corpus.manifest.measure_all:
+        raise UsageError(
+            f"{corpus.path}: expected a corpus in which every document was measured by every step, got one in which "
+            "a dropped document was not measured further. What other limits would keep of those nobody knows. "
+            "`quern build RECIPE --measure-all --out DIR` measures all."
+        )
+
+
+# --- what is changed -------------------------------------------------------------------------------
+
+
+def _changed(corpus: Corpus, overrides: Sequence[str]) -> tuple[dict[str, Rule], list[dict[str, Any]]]:
+    """Returns the rules anew, by `StepEntry.key`, and what was changed of them."""
+    if not overrides:
+        raise UsageError("expected  --set STEP.key=value  at least once, got none; nothing would be other.")
+    rules = {s.name: s for s in corpus.manifest.steps if s.kind == "rule"}
+    for override in overrides:
+        _refuse_step(override, corpus, rules)
+    changed: dict[str, Rule] = {}
+    changes = []
+    for step in corpus.manifest.steps:
+        mine = [o for o in overrides if o.partition(".")[0] == step.name]
+        if mine:
+            before = _rule(step)
+            changed[step.key] = after = _overridden(step, before, mine)
+            changes += list(_differences(step, before, after))
+    return changed, changes
+
+
+def _refuse_step(override: str, corpus: Corpus, rules: Mapping[str, StepEntry]) -> None:
+    name = override.partition("=")[0].partition(".")[0]
+    if name in rules:
+        return
+    kinds = {s.name: s.kind for s in corpus.manifest.steps}
+    if name in kinds:
+        raise UsageError(
+            f"--set {override}: expected a rule ({', '.join(rules)}), got {name}, which changes texts or compares "
+            f"documents. Only a build knows what it would do:  quern build RECIPE --set {override}"
+        )
+    raise UsageError(
+        f'--set {override}: expected a rule ({", ".join(rules)}), got "{name}"{did_you_mean(name, rules)}.'
+    )
+
+
+def _rule(step: StepEntry) -> Rule:
+    if tuple(step.reasons) == Scored.reasons:  # a function of the user's own: its limits are the parameters
+        return Scored.model_validate(step.params)
+    if step.stage not in STAGES:
+        raise UsageError(
+            f"{step.name}: expected a rule that comes with Quern, got {step.stage}. What it would decide is in its "
+            "file; change it there and build again."
+        )
+    rule = stage_class(step.stage)
+    if rule.version != step.version:
+        raise UsageError(
+            f"{step.name}: expected version {rule.version} of {step.stage}, found {step.version} in the corpus. What "
+            "this version would decide of those values is not known; build again with it."
+        )
+    found = rule.model_validate(step.params)
+    assert isinstance(found, Rule)
+    return found
+
+
+def _overridden(step: StepEntry, before: Rule, overrides: Sequence[str]) -> Rule:
+    given = before.model_dump(mode="json", by_alias=True)
+    positions = Positions("--set")
+    value = apply_overrides({step.name: given}, positions, overrides)
+    after = validate(type(before), value[step.name], positions, base=(step.name,))
+    for name in ("route", *before.measuring):
+        if getattr(after, name) != getattr(before, name):
+            raise UsageError(
+                f"--set {step.name}.{name}: expected a parameter that only decides, got one that changes what is "
+                f"measured. Only a build knows:  quern build RECIPE --set {overrides[0]}"
+            )
+    return after
+
+
+def _differences(step: StepEntry, before: Rule, after: Rule) -> Iterator[dict[str, Any]]:
+    for name in type(before).model_fields:
+        old, new = getattr(before, name), getattr(after, name)
+        if old != new:
+            yield {"step": step.name, "source": step.source, "parameter": name, "was": old, "would_be": new}
+
+
+# --- deciding again --------------------------------------------------------------------------------
+
+
+def _documents(corpus: Corpus, part: PartEntry) -> pa.Table:
+    """Returns the rows of a part, then the rows dropped before it, with every value."""
+    files = [part.part, *([part.dropped] if part.dropped is not None else [])]
+    tables = []
+    for ref in files:
+        path = ref.check(corpus.root)
+        names = [name for name in pq.read_schema(path).names if name not in _UNREAD]
+        tables.append(pq.read_table(path, columns=names))
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def decide_again(steps: Sequence[StepEntry], changed: Mapping[str, Rule], documents: pa.Table) -> pa.Table:
+    """Returns `doc_id, url, was, would_be`, a row for each of `documents`, in their order.
+
+    steps: those of the source, in order; changed: rules that are other, by key.
+    """
+    n_docs = len(documents)
+    was = _fates(documents)
+    in_steps = {s.name for s in steps if s.kind in ("rewrite", "edit", "rule")}
+    outside = documents.column("dropped_step").to_pylist() if "dropped_step" in documents.column_names else []
+    alive = np.array(
+        [name is None or name in in_steps for name in outside] or [True] * n_docs, dtype=np.bool_
+    )
+    would = np.where(alive, KEPT, was)
+    for step in (s for s in steps if s.name in in_steps):
+        rule = changed.get(step.key)
+        if (step.action if rule is None else rule.action) == "mark":
+            continue
+        verdicts = _verdicts(step, rule, documents, alive)
+        for code in np.unique(verdicts[verdicts > 0]).tolist():
+            would[verdicts == code] = f"{step.name}: {step.reasons[code - 1]}"
+        alive &= verdicts == 0
+    names = {"doc_id": documents.column("doc_id"), "url": documents.column("url")}
+    return pa.table({**names, "was": pa.array(was, pa.string()), "would_be": pa.array(would, pa.string())})
+
+
+def _fates(documents: pa.Table) -> npt.NDArray[np.object_]:
+    if "dropped_step" not in documents.column_names:
+        return np.full(len(documents), KEPT, dtype=object)
+    steps, reasons = (documents.column(f"dropped_{name}").to_pylist() for name in ("step", "reason"))
+    fates = [KEPT if s is None else f"{s}: {r}" for s, r in zip(steps, reasons, strict=True)]
+    return np.array(fates, dtype=object)
+
+
+def _verdicts(step: StepEntry, rule: Rule | None, documents: pa.Table, alive: Bools) -> npt.NDArray[np.uint8]:
+    """uint8[n_docs]: the step's verdict on every row alive, 0 on the others."""
+    verdicts = np.zeros(len(documents), dtype=np.uint8)
+    if step.kind != "rule":
+        found = documents.column(f"{step.name}.verdict").fill_null(0).to_numpy()
+        verdicts[alive] = found[alive]
+        return verdicts
+    rule = rule or _rule(step)
+    rows = alive if not rule.route else alive & _routed(documents, rule.route)
+    verdicts[rows] = rule.decide(_values(step, rule, documents.filter(pa.array(rows))))
+    return verdicts
+
+
+def _routed(documents: pa.Table, route: Sequence[str]) -> Bools:
+    wanted = pc.is_in(documents.column("language"), value_set=pa.array(route, pa.string()))
+    return np.asarray(wanted, dtype=np.bool_)
+
+
+def _values(step: StepEntry, rule: Rule, rows: pa.Table) -> dict[str, Any]:
+    prefix = f"{step.name}."
+    every = {n: _array(rows.column(n)) for n in rows.column_names if "." in n or n in rule.writes}
+    return {**every, **{n.removeprefix(prefix): a for n, a in every.items() if n.startswith(prefix)}}
+
+
+def _array(column: pa.ChunkedArray) -> Any:
+    array = column.combine_chunks()
+    kind = array.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        return array.to_numpy(zero_copy_only=False)
+    return array
+
+
+# --- past the first gather -------------------------------------------------------------------------
+
+
+class _Bounds:
+    """Bounds on the documents in the end, a part after the other."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+        gathers = [s for s in corpus.manifest.steps if s.kind == "gather" and s.action == "drop"]
+        self._ties = sum(int(s.params.get("bands", s.stage == "exact")) for s in gathers)
+        # Where candidates are compared again, who is compared with whom depends on who else is there.
+        self._compares = any(s.params.get("min_jaccard") is not None for s in gathers)
+        self.final = self._lost = self._added = self._passed = self._n_rows = 0
+        self._freed: list[pa.Array] = []
+        self._gone: list[pa.Array] = []
+
+    def add(self, part: PartEntry, *, kept: Bools, n_added: int) -> None:
+        """A part's documents: kept[n_docs] says which of its rows would still be kept."""
+        final = self._corpus.kept(part)
+        self.final += int(final.sum())
+        self._lost += int((final & ~kept).sum())
+        self._added += n_added
+        self._passed += int(kept.sum()) + n_added
+        self._n_rows += part.n_docs
+        for entry in (v for v in self._corpus.verdicts_of(part) if v.action == "drop"):
+            verdict = pq.read_table(entry.verdict.check(self._corpus.root))
+            if "cluster" in verdict.column_names:
+                clusters = verdict.column("cluster").cast(pa.binary())
+                fell = np.asarray(verdict.column("verdict")) > 0
+                self._freed.append(clusters.filter(pa.array(fell & kept)).combine_chunks())
+                self._gone.append(clusters.filter(pa.array(~kept)).combine_chunks())
+
+    def found(self) -> tuple[int, int, int]:
+        """(documents now, lower bound, upper bound)."""
+        if self._compares and (self._added or self._passed != self._n_rows):
+            return self.final, 0, self._passed
+        gone = pa.chunked_array(self._gone, pa.binary()).drop_null()
+        freed = pa.chunked_array(self._freed, pa.binary())
+        n_freed = int(pc.sum(pc.is_in(freed, value_set=gone.combine_chunks())).as_py() or 0)
+        stays = self.final - self._lost
+        return (
+            self.final,
+            max(0, stays - self._ties * (self._added + n_freed)),
+            stays + self._added + n_freed,
+        )
+
+
+def _kept(fates: pa.Table, column: str) -> Bools:
+    return np.asarray(pc.equal(fates.column(column), KEPT), dtype=np.bool_)
+
+
+def _n_added(fates: pa.Table) -> int:
+    return int((_kept(fates, "would_be") & ~_kept(fates, "was")).sum())
+
+
+# --- told ------------------------------------------------------------------------------------------
+
+
+def _no_fates() -> pa.Table:
+    return pa.table({name: pa.array([], pa.string()) for name in ("doc_id", "url", "was", "would_be")})
+
+
+def _counted(column: pa.ChunkedArray) -> dict[str, int]:
+    counts = pc.value_counts(column.combine_chunks())
+    return dict(zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True))
+
+
+def _examples(flipped: pa.Table) -> list[dict[str, Any]]:
+    # Ids are hashes, so the least of them are a sample.
+    rows = flipped.sort_by("doc_id").slice(0, N_SHOWN).to_pylist()
+    return [{**row, "doc_id": row["doc_id"].hex()} for row in rows]
+
+
+def whatif_text(answer: Mapping[str, Any], recipe: str = "RECIPE") -> str:
+    """The answer as tables, and the command that makes it so."""
+    sets = [f"--set {c['step']}.{c['parameter']}={c['would_be']}" for c in answer["changes"]]
+    documents = answer["documents"]
+    after = f"after {', '.join(answer['after'])}" if answer["after"] else "in the end"
+    exact = documents["lower"] == documents["upper"]
+    counts = f"{documents['lower']:,}" if exact else f"{documents['lower']:,} to {documents['upper']:,}"
+    text = table(answer["changes"]) + "\n" + table(answer["fates"], title="before the first gather, exactly:")
+    if answer["examples"]:
+        text += "\n" + table(
+            answer["examples"], title=f"{answer['flipped']:,} documents fare otherwise, such as:"
+        )
+    text += f"\n{after}: {documents['now']:,} documents now, then {counts}\n"
+    return text + clean(f"To make it so:  quern build {recipe} {' '.join(dict.fromkeys(sets))}\n")

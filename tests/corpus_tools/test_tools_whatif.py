@@ -1,0 +1,162 @@
+"""Thresholds moved over saved values decide what a rebuild with them decides."""
+
+import json
+import random
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from corpus_tools.open import open_corpus
+from corpus_tools.whatif import whatif, whatif_text
+from manifests.errors import UsageError
+from pipelines.executor import build
+from pipelines.plan import make_plan
+from tests.engine.small import make_input, page_html
+
+RECIPE = """\
+name: whatif
+sources:
+  - name: web
+    read: warc
+    paths: ["crawl/*.warc.gz"]
+    steps:
+      - extract
+      - language: {keep: [en, de, fr, la, it, nl], min_score: 0.05, whole_below: null}
+      - save
+      - gopher_repetition
+      - gopher_quality: {for: [en], min_words: 30, min_stop_words: 0}
+      - {use: "./rules.py:variety", min: 0.272}
+  - name: notes
+    read: jsonl
+    paths: ["notes/*.jsonl"]
+    steps: [gopher_quality: {min_words: 20, min_stop_words: 0}]
+steps: [exact, minhash: {bands: 6, rows: 3}]
+tokens: {train: {vocab_size: 300}, holdout: 5%}
+"""
+RULES = "def variety(text):\n    words = text.split()\n    return len(set(words)) / max(1, len(words))\n"
+# Values on both sides of what the documents measure, so that nearly every change moves some of them.
+LIMITS = {
+    "gopher_quality.min_words": ["null", 10, 15, 60, 150, 199, 201],
+    "gopher_quality.max_mean_word_chars": ["null", 4.4, 4.7, 5.2, 5.3, 5.4],
+    "gopher_quality.action": ["mark"],
+    "gopher_repetition.max_top_2_gram_frac": ["null", 0.02, 0.028, 0.035, 0.05],
+    "gopher_repetition.max_dup_5_gram_frac": ["null", 0, 0.01],
+    "language.min_score": ["null", 0.5, 0.88, 0.9, 0.92],
+    "language.keep": ["[en]", "[fr, la]", "[en, la]"],
+    "variety.min": ["null", 0.27, 0.275, 0.28, 0.9],
+    "variety.max": [0.27, 0.275, 0.6],
+}
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """The input, the recipe and a corpus built with --measure-all; beside it a store that rebuilds go on in."""
+    folder = tmp_path_factory.mktemp("whatif")
+    make_input(folder, n_files=2, n_pages=60)
+    (folder / "rules.py").write_text(RULES)
+    (folder / "notes").mkdir()
+    texts = [
+        page_html(n).decode().partition("<p>")[2].partition("</p>")[0][: 40 * (n % 9)] for n in range(60)
+    ]
+    rows = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    (folder / "notes" / "a.jsonl").write_text(rows)
+    (folder / "recipe.yaml").write_text(RECIPE)
+    rebuilt(folder, "all", [], measure_all=True)
+    return folder
+
+
+def rebuilt(folder, name, overrides, *, measure_all=False):
+    given = {"overrides": overrides, "measure_all": measure_all, "allow_code": True}
+    build(make_plan(folder / "recipe.yaml", folder / name, **given), workers=0)
+    return open_corpus(folder / name)
+
+
+def fates_of(corpus):
+    """{doc_id: `kept` or `step: reason`} up to the first gather."""
+    fates = {}
+    for part in corpus.manifest.parts:
+        if part.final:
+            ids = pq.read_table(corpus.root / part.part.path, columns=["doc_id"]).column("doc_id").to_pylist()
+            fates |= dict.fromkeys(ids, "kept")
+        names = ["doc_id", "dropped_step", "dropped_reason"]
+        for row in pq.read_table(corpus.root / part.dropped.path, columns=names).to_pylist():
+            fates[row["doc_id"]] = f"{row['dropped_step']}: {row['dropped_reason']}"
+    return fates
+
+
+def n_documents(corpus):
+    return sum(int(corpus.kept(p).sum()) for p in corpus.manifest.parts if p.final)
+
+
+def check(folder, overrides):
+    answer = whatif(folder / "all", overrides)
+    ids, would = (answer.fates.column(name).to_pylist() for name in ("doc_id", "would_be"))
+    again = rebuilt(folder, "again", overrides)
+    assert dict(zip(ids, would, strict=True)) == fates_of(again), overrides
+    assert answer.lower <= n_documents(again) <= answer.upper, overrides
+    return answer
+
+
+def random_changes(rng):
+    keys = rng.sample(sorted(LIMITS), rng.randint(1, 3))
+    return [f"{key}={rng.choice(LIMITS[key])}" for key in keys]
+
+
+def test_random_limits_decide_what_a_rebuild_decides(measured):
+    rng = random.Random(2)
+    n_flipped = [len(check(measured, random_changes(rng)).flipped) for _ in range(8)]
+    assert np.count_nonzero(n_flipped) >= 5
+
+
+@pytest.mark.slow
+def test_fifty_random_changes_decide_what_a_rebuild_decides(measured):
+    rng = random.Random(50)
+    n_flipped = [len(check(measured, random_changes(rng)).flipped) for _ in range(50)]
+    assert np.count_nonzero(n_flipped) >= 30
+
+
+def test_a_corpus_measured_whole_holds_the_documents_of_an_ordinary_one(measured):
+    assert fates_of(open_corpus(measured / "all")) == fates_of(rebuilt(measured, "plain", []))
+
+
+def test_what_passes_a_moved_limit_is_told_with_its_old_reason_and_the_command(measured):
+    answer = check(measured, ["gopher_quality.min_words=5"]).as_json()
+    was = next(row for row in answer["fates"] if row["fate"] == "gopher_quality: too_few_words")
+    assert was["was"] > was["would_be"]
+    text = whatif_text(answer)
+    assert "quern build RECIPE --set gopher_quality.min_words=5" in text
+    assert {c["source"] for c in answer["changes"]} == {"web", "notes"}
+
+
+def test_nothing_is_said_of_a_corpus_whose_dropped_documents_were_not_measured_further(measured):
+    rebuilt(measured, "plain", [])
+    with pytest.raises(UsageError, match="--measure-all"):
+        whatif(measured / "plain", ["gopher_quality.min_words=5"])
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("gopher_qualty.min_words=5", 'did you mean "gopher_quality"'),
+        ("gopher_quality.min_wrds=5", 'did you mean "min_words"'),
+        ("gopher_quality.min_words=many", "expected"),
+        ("extract.max_bytes=5", "changes texts or compares"),
+        ("minhash.bands=5", "changes texts or compares"),
+        ("language.window=whole", "changes what is measured"),
+        ("gopher_quality.for=[en]", "changes what is measured"),
+    ],
+)
+def test_what_saved_values_cannot_answer_is_refused(measured, override, says):
+    with pytest.raises(UsageError, match=says):
+        whatif(measured / "all", [override])
+
+
+def test_every_document_is_measured_by_every_step_after_its_fall(measured):
+    corpus = open_corpus(measured / "all")
+    part = next(p for p in corpus.manifest.parts if p.source == "web")
+    dropped = pq.read_table(corpus.root / part.dropped.path)
+    fell = dropped.filter(pc.equal(dropped.column("dropped_step"), "gopher_repetition"))
+    assert len(fell) > 0
+    assert fell.column("variety.score").null_count == 0
