@@ -34,11 +34,12 @@ from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import llvmlite.binding  # type: ignore[import-untyped]
+import numpy.typing as npt
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-__all__ = ["BYTES", "OFFSETS", "Kernel", "cache_folder", "compile_kernels", "inline", "kernel"]
+__all__ = ["BYTES", "OFFSETS", "Kernel", "cache_folder", "compile_kernels", "inline", "kernel", "pointer"]
 
 # numba's names of the two arguments every kernel has; Arrow's buffers cannot be written to.
 BYTES = "Array(uint8, 1, 'C', readonly=True)"
@@ -97,7 +98,9 @@ def cache_folder() -> Path:
 os.environ["NUMBA_CACHE_DIR"] = str(cache_folder())
 
 import numba  # noqa: E402
-from numba.core import entrypoints  # noqa: E402
+from numba.core import entrypoints, types  # noqa: E402
+from numba.extending import intrinsic  # noqa: E402
+from numba.np.arrayobj import make_array  # noqa: E402
 
 numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]  # type: ignore[attr-defined]  # for a process that imported numba before us
 
@@ -147,6 +150,21 @@ def inline(function: Callable[P, R]) -> Callable[P, R]:
     """The function as a helper of kernels; it compiles with the kernel that calls it."""
     helper: Callable[P, R] = numba.njit(nogil=True)(function)
     return helper
+
+
+def _pointer(_context: Any, array: Any) -> Any:
+    def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return make_array(array)(context, builder, value=arguments[0]).data
+
+    return types.CPointer(array.dtype)(array), build
+
+
+pointer: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = intrinsic(_pointer)
+"""Where an array's items lie, to be indexed by helpers in its place; the kernel's caller keeps the array alive.
+
+A helper that LLVM does not inline takes an array as seven arguments, and counts a reference to it in and
+out: kernels of many helpers spent four fifths of their time on that.
+"""
 
 
 def compile_kernels(names: Iterable[str]) -> None:

@@ -1,0 +1,142 @@
+"""The rules of spaCy's blank English tokenizer as arrays that kernels index.
+
+    classes: uint16[0x110000]     by code point: bits SPACE, ALPHA, LOWER, ...
+    shapes: uint8[256]            by byte, for words of ASCII letters: LETTER, BLANK, MARK, DOT
+    strings: uint64[N_SLOTS * 8]   every string with a rule of its own, a hash table of rows of a cache line:
+                                  N_BYTES, RULE, PATTERN, AFTER_DIGIT and the text in four words, low byte first
+    lengths: uint64[256]          by first byte: bit n where a string of n bytes starts so
+    hints: uint8[N_HINTS]         by the hash of a word's letters: is a look into `strings` worth it
+
+RULE and PATTERN have bit k where a token starts at byte k, AFTER_DIGIT is 1; 0 is no such rule.
+Made in 10 ms; the classes stay zero pages where no class is set, the rest is 300 kB.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.kernels import spacy_data
+
+__all__ = ["SpacyTables", "spacy_tables"]
+
+CLASSES = (
+    "SPACE",
+    "ALPHA",
+    "LOWER",
+    "UPPER",
+    "QUOTE",
+    "ICON",
+    "PREFIX",
+    "SUFFIX",
+    "DOT_BEFORE",
+    "DIGIT",
+    "WORD",
+)
+SPACE, ALPHA, LOWER, UPPER, QUOTE, ICON, PREFIX, SUFFIX, DOT_BEFORE, DIGIT, WORD = (1 << k for k in range(11))
+LETTER, BLANK, MARK, DOT = 1, 2, 4, 8
+N_BYTES, RULE, PATTERN, AFTER_DIGIT, TEXT = range(5)  # columns of `strings`; TEXT is the first of four
+CLOSING_MARKS = b',;:!?)]}"'  # cut off behind a letter whatever the word; no special case is letters and one
+HINT_WORD, HINT_DOT = 1, 2
+N_SLOTS = 4096
+N_HINTS = 1 << 14
+MAX_TEXT = 32  # bytes of the longest string
+MAX_PATTERN = 12  # tokens of the longest pattern
+MIX = 0x9E3779B97F4A7C15
+_WORD = (1 << 64) - 1
+
+
+class SpacyTables(NamedTuple):
+    """The arrays above, in the order that `spacy_words.cut_words` takes them."""
+
+    classes: npt.NDArray[np.uint16]
+    shapes: npt.NDArray[np.uint8]
+    strings: npt.NDArray[np.uint64]
+    lengths: npt.NDArray[np.uint64]
+    hints: npt.NDArray[np.uint8]
+
+
+def _classes() -> npt.NDArray[np.uint16]:
+    classes = np.zeros(0x110000, np.uint16)
+    for k, name in enumerate(CLASSES):
+        for first, last in (item.split("-") for item in getattr(spacy_data, name).split()):
+            classes[int(first, 16) : int(last, 16) + 1] |= 1 << k
+    return classes
+
+
+def _shapes(classes: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+    shapes = np.zeros(256, np.uint8)
+    for byte in range(128):
+        shapes[byte] = LETTER * chr(byte).isalpha() | BLANK * bool(classes[byte] & SPACE)
+    shapes[list(CLOSING_MARKS)] = MARK
+    shapes[ord(".")] = DOT
+    return shapes
+
+
+def _items(table: str) -> dict[bytes, list[bytes]]:
+    """The tokens of each item of a generated table, and of its twin with the typographic apostrophe."""
+    items = [item for text in table.split() for item in dict.fromkeys((text, text.replace("'", "’")))]
+    return {item.replace("¦", "").encode(): item.encode().split("¦".encode()) for item in items}
+
+
+def _starts(tokens: list[bytes] | None) -> int:
+    """One bit for the first byte of each token; none for no tokens."""
+    starts = np.cumsum([0, *(len(token) for token in tokens[:-1])]) if tokens else []
+    return sum(1 << int(start) for start in starts)
+
+
+def _words(text: bytes) -> list[int]:
+    """The text as four words of eight bytes, the first byte lowest."""
+    return [int.from_bytes(text[at : at + 8], "little") for at in range(0, MAX_TEXT, 8)]
+
+
+def _slot(text: bytes) -> int:
+    """Where a text is looked for first; `spacy_words` computes the same."""
+    mixed = 0
+    for word in _words(text):
+        mixed = (mixed ^ word) * MIX & _WORD
+    return mixed >> 52
+
+
+def _strings(rules: dict[bytes, list[bytes]], patterns: dict[bytes, list[bytes]]) -> npt.NDArray[np.uint64]:
+    strings = np.zeros((N_SLOTS, 8), np.uint64)
+    after_digit = {text.encode() for text in spacy_data.AFTER_DIGIT.split()}
+    for text in sorted({*rules, *after_digit}):
+        assert len(text) <= MAX_TEXT, "the kernel looks no longer string up"
+        slot = _slot(text)
+        while strings[slot, N_BYTES]:
+            slot = (slot + 1) % N_SLOTS
+        starts = _starts(rules.get(text)), _starts(patterns.get(text))
+        strings[slot] = [len(text), *starts, text in after_digit, *_words(text)]
+    return strings
+
+
+def _lengths(strings: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    lengths = np.zeros(256, np.uint64)
+    for row in strings[strings[:, N_BYTES] > 0]:
+        lengths[int(row[TEXT]) & 0xFF] |= np.uint64(1 << int(row[N_BYTES]))
+    return lengths
+
+
+def _hints(rules: dict[bytes, list[bytes]]) -> npt.NDArray[np.uint8]:
+    hints = np.zeros(N_HINTS, np.uint8)
+    for text, tokens in rules.items():
+        letters = text.removesuffix(b".")
+        if letters.isalpha() and letters.isascii() and (letters != text or len(tokens) > 1):
+            packed = int.from_bytes(letters[:8], "little")
+            hints[(packed * MIX & _WORD) >> 50] |= HINT_WORD if letters == text else HINT_DOT
+    return hints
+
+
+@cache
+def spacy_tables() -> SpacyTables:
+    """The tables, made once for each process; none of them is to be written to."""
+    rules, patterns = _items(spacy_data.SPECIALS), _items(spacy_data.PATTERNS)
+    classes, strings = _classes(), _strings(rules, patterns)
+    tables = SpacyTables(classes, _shapes(classes), strings.ravel(), _lengths(strings), _hints(rules))
+    for array in tables:
+        array.flags.writeable = False
+    return tables
