@@ -48,6 +48,7 @@ STAGES = {
     "gopher_repetition": "pipelines.filters.gopher:GopherRepetition",
     "language": "pipelines.filters.language:Language",
     "minhash": "pipelines.dedup.minhash:MinHash",
+    "url": "pipelines.filters.url:Url",
 }
 
 
