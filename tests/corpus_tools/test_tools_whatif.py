@@ -144,7 +144,7 @@ def test_nothing_is_said_of_a_corpus_whose_dropped_documents_were_not_measured_f
         ("gopher_quality.min_words=many", "expected"),
         ("extract.max_bytes=5", "changes texts or compares"),
         ("minhash.bands=5", "changes texts or compares"),
-        ("language.window=whole", "changes what is measured"),
+        ("language.whole_up_to=null", "changes what is measured"),
         ("gopher_quality.for=[en]", "changes what is measured"),
     ],
 )

@@ -10,9 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from manifests.errors import DigestError, MissingFileError
-from pipelines.filters import language
 from pipelines.filters.labels import SPACED, UNSPACED
-from pipelines.filters.language import LID_176_SHA256, Language, four_windows, identify, load_model
+from pipelines.filters.language import LID_176_SHA256, Language, cut, load_model, shipped_model
 from tests.filters.batches import batch_of, no_documents, reasons_of
 
 SENTENCES = Path(__file__).parents[3] / "shared" / "data" / "langid" / "lingua-sentences"
@@ -83,64 +82,50 @@ def test_a_limit_of_none_is_off() -> None:
     }
 
 
-def test_four_windows_span_the_text_from_its_first_character_to_its_last() -> None:
-    text = "".join(chr(0x4E00 + i) for i in range(1001))
-    pieces = four_windows(text).split(" ")
-    assert [len(piece) for piece in pieces] == [250] * 4
-    assert pieces[0] == text[:250]
-    assert pieces[-1] == text[-250:]
-    assert [text.index(piece) for piece in pieces] == [0, 250, 500, 751]
+def test_long_texts_are_read_in_eight_windows_in_the_middle_of_their_eighths() -> None:
+    offsets = np.array([0, 8192, 8192 + 16_000, 8192 + 16_000 + 8193], np.int64)
+    pieces = cut(offsets, whole_up_to=8192)
+    assert pieces.first.tolist() == [0, 1, 9, 17]
+    assert (pieces.starts[0], pieces.stops[0]) == (0, 8192)
+    assert (pieces.starts[1:9] - 8192).tolist() == [1000 + 2000 * i - 512 for i in range(8)]
+    assert (pieces.stops - pieces.starts)[1:].tolist() == [1024] * 16
+    assert pieces.starts[9] >= offsets[2]
+    assert pieces.stops[16] <= offsets[3]
+    assert cut(offsets, whole_up_to=None).stops.tolist() == offsets[1:].tolist()
 
 
 def test_a_page_that_opens_in_another_language_is_named_by_its_body() -> None:
-    page = ENGLISH * 3 + GERMAN * 60
+    page = ENGLISH * 6 + GERMAN * 200
     assert reasons_of(Language(keep=("de",)), [page]) == [None]
-    model = load_model(None, LID_176_SHA256)
-    assert identify(model, page[:250])[0] == "en"
-
-
-def test_up_to_a_thousand_characters_are_read_whole_and_longer_ones_by_windows() -> None:
-    model = load_model(None, LID_176_SHA256)
-    text = (ENGLISH * 20)[:1000]
-    longer = ENGLISH * 40
-    measured = Language().measure(batch_of([text, longer]))["language_score"]
-    assert measured[0] == np.float32(identify(model, text)[1])
-    assert measured[1] == np.float32(identify(model, four_windows(longer))[1])
-    assert measured[1] != np.float32(identify(model, longer)[1])
-    whole = Language(window="whole").measure(batch_of([longer]))["language_score"]
-    assert whole[0] == np.float32(identify(model, longer)[1])
 
 
 def test_windows_that_leave_it_unsure_send_the_whole_text() -> None:
-    model = load_model(None, LID_176_SHA256)
-    text = (NOTHING * 250 + GERMAN * 6) * 3 + NOTHING * 250  # the windows meet what is no language
-    windows, whole = identify(model, four_windows(text)), identify(model, text)
-    assert windows[1] < 0.65
-    assert whole[0] == "de"
-    assert Language().measure(batch_of([text]))["language_score"][0] == np.float32(whole[1])
-    kept = Language(whole_below=None).measure(batch_of([text]))["language_score"][0]
-    assert kept == np.float32(windows[1])
+    # The windows meet what is no language; what is between them is German.
+    gap = "1" * 1200
+    text = (GERMAN * 3 + gap + " " + GERMAN * 3) * 8
+    rule, never = Language(), Language(whole_below=None)
+    pieces = cut(np.array([0, len(text)], np.int64), whole_up_to=8192)
+    assert "Zeiten" not in "".join(text[i:j] for i, j in zip(pieces.starts, pieces.stops, strict=True))
+    assert never.measure(batch_of([text]))["language_score"][0] < 0.65
+    found = rule.measure(batch_of([ENGLISH, text, GERMAN]))
+    alone = Language(whole_up_to=None).measure(batch_of([text]))
+    assert found["language"].to_pylist() == ["en", "de", "de"]
+    assert found["language_score"][1] == alone["language_score"][0]
 
 
-def test_newlines_read_as_spaces_and_odd_characters_do_no_harm() -> None:
-    model = load_model(None, LID_176_SHA256)
-    assert identify(model, "one two\nthree\n") == identify(model, "one two three ")
-    for text in ("\x00", "a\x00b", "\ufffd", "\U0010ffff", "\r\n", "a" * 100_000):
-        label, score = identify(model, text)
-        assert 0 <= score <= 1
-        assert (label is None) == (not text.strip())
+def test_what_a_text_is_does_not_depend_on_the_texts_beside_it() -> None:
+    texts = [*TEXTS.values(), GERMAN * 300, "", "x" * 50]
+    together = Language().measure(batch_of(texts))
+    for row, text in enumerate(texts):
+        alone = Language().measure(batch_of([text]))
+        assert alone["language"][0] == together["language"][row]
+        assert alone["language_score"][0] == together["language_score"][row]
 
 
 def test_the_models_labels_are_the_ones_a_recipe_may_name() -> None:
-    model = load_model(None, LID_176_SHA256)
-    found = set()
-    for text in [*TEXTS.values(), "saluton mondo", "salve munde", "1", "Bonan tagon, kiel vi fartas?"]:
-        found |= {
-            label.removeprefix("__label__") for _, label in model.f.predict(text + "\n", 200, 0.0, "strict")
-        }
-    assert len({*SPACED, *UNSPACED}) == len(SPACED) + len(UNSPACED) == 176
-    assert found <= {*SPACED, *UNSPACED}
-    assert len(found) > 165
+    names = load_model(None, LID_176_SHA256).names
+    assert set(names.drop_null().to_pylist()) == {*SPACED, *UNSPACED}
+    assert len(SPACED) + len(UNSPACED) == len(names) - 1 == 176
 
 
 def test_a_language_the_model_cannot_name_is_refused_with_the_nearest() -> None:
@@ -149,7 +134,7 @@ def test_a_language_the_model_cannot_name_is_refused_with_the_nearest() -> None:
 
 
 def test_a_damaged_model_and_a_missing_one_are_errors_before_they_are_loaded(tmp_path: Path) -> None:
-    damaged = bytearray(language._shipped_model().read_bytes())
+    damaged = bytearray(shipped_model().read_bytes())
     damaged[100_000] ^= 1
     (tmp_path / "lid.ftz").write_bytes(damaged)
     with pytest.raises(DigestError, match=LID_176_SHA256):
@@ -161,7 +146,7 @@ def test_a_damaged_model_and_a_missing_one_are_errors_before_they_are_loaded(tmp
 def test_a_model_file_of_ones_own_is_taken_from_the_recipes_folder_and_named_in_the_key(
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "own.ftz").write_bytes(language._shipped_model().read_bytes())
+    (tmp_path / "own.ftz").write_bytes(shipped_model().read_bytes())
     rule = Language(model=Path("own.ftz"), root=tmp_path)
     assert rule.measure(batch_of([GERMAN]))["language"].to_pylist() == ["de"]
     assert rule.params()["model"] == "own.ftz"
