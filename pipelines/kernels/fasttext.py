@@ -138,7 +138,7 @@ def _find(word: Bytes, start: int, stop: int, words: Bytes, ends: Offsets, slots
     while slots[at] >= 0:
         number = slots[at]
         if _same(word, start, stop, words, ends[number], ends[number + 1]):
-            return number
+            return int(number)
         at = (at + 1) & mask
     return -1
 
@@ -154,7 +154,7 @@ def _n_bits(bits: np.uint64) -> int:
     bits -= bits >> np.uint64(1) & np.uint64(0x5555555555555555)
     bits = (bits & np.uint64(0x3333333333333333)) + (bits >> np.uint64(2) & np.uint64(0x3333333333333333))
     bits = bits + (bits >> np.uint64(4)) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64(bits * np.uint64(0x0101010101010101) >> np.uint64(56))  # type: ignore[no-any-return]
+    return np.int64(bits * np.uint64(0x0101010101010101) >> np.uint64(56))  # type: ignore[return-value]
 
 
 @inline
@@ -300,10 +300,10 @@ def _best_labels(  # noqa: C901 -- one pass over the bytes, a model's tables by 
                 continue
             n_words += 1
             size = at - start
-            slot = np.int64(0)
+            slot = 0
             if size <= 16:
                 mixed = (low ^ high * np.uint64(0xC2B2AE3D27D4EB4F)) * np.uint64(0x9E3779B97F4A7C15)
-                slot = np.int64(mixed >> np.uint64(64 - 13))
+                slot = np.int64(mixed >> np.uint64(64 - 13))  # type: ignore[assignment]
                 if lows[slot] == low and highs[slot] == high:
                     _add(hidden, sums, slot)
                     n_rows += n_sums[slot]
