@@ -54,6 +54,12 @@ def pack(data: Bytes, start: int, stop: int) -> np.uint64:
 
 
 @inline
+def _text_byte(strings: Words, row: int, k: int) -> int:
+    """Byte k of the text of a row of `strings`."""
+    return np.int64(strings[row + TEXT + (k >> 3)] >> np.uint64(8 * (k & 7)) & np.uint64(0xFF))  # type: ignore[return-value]
+
+
+@inline
 def mark(data: Bytes, start: int, stop: int, column: int, strings: Words, lengths: Words) -> np.uint64:
     """What the strings with rules say of `data[start:stop]`; 0 where it is not one of them."""
     n_bytes = stop - start
@@ -61,15 +67,16 @@ def mark(data: Bytes, start: int, stop: int, column: int, strings: Words, length
         return np.uint64(0)
     if not lengths[byte_at(data, start)] >> np.uint64(n_bytes) & np.uint64(1):
         return np.uint64(0)
-    a, b = pack(data, start, stop), pack(data, start + 8, stop)
-    c, d = pack(data, start + 16, stop), pack(data, start + 24, stop)
-    slot = (((((a * _MIX) ^ b) * _MIX ^ c) * _MIX) ^ d) * _MIX >> np.uint64(52)
-    row = np.int64(slot) * 8
+    front = pack(data, start, stop)
+    row = np.int64((front * _MIX ^ np.uint64(n_bytes)) * _MIX >> np.uint64(52)) * 8
     while strings[row + N_BYTES]:
-        front = strings[row + TEXT] == a and strings[row + TEXT + 1] == b
-        if front and strings[row + TEXT + 2] == c and strings[row + TEXT + 3] == d:
-            found: np.uint64 = strings[row + column]
-            return found
+        if strings[row + TEXT] == front and strings[row + N_BYTES] == n_bytes:
+            k = 8
+            while k < n_bytes and _text_byte(strings, row, k) == byte_at(data, start + k):
+                k += 1
+            if k >= n_bytes:
+                found: np.uint64 = strings[row + column]
+                return found
         row = (row + 8) & (8 * N_SLOTS - 1)
     return np.uint64(0)
 

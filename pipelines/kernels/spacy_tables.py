@@ -95,9 +95,7 @@ def _words(text: bytes) -> list[int]:
 
 def _slot(text: bytes) -> int:
     """Where a text is looked for first; `spacy_words` computes the same."""
-    mixed = 0
-    for word in _words(text):
-        mixed = (mixed ^ word) * MIX & _WORD
+    mixed = (_words(text)[0] * MIX & _WORD ^ len(text)) * MIX & _WORD
     return mixed >> 52
 
 

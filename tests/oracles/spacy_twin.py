@@ -103,7 +103,8 @@ def with_specials(tokens: list[str]) -> list[str]:
         if first not in seen and last - 1 not in seen:
             chosen[first] = last
         seen |= set(range(first, last))
-    out, at = [], 0
+    out: list[str] = []
+    at = 0
     while at < len(tokens):
         last = chosen.get(at, at + 1)
         out += RULES["".join(tokens[at:last])] if at in chosen else tokens[at:last]
