@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.batch import DOCUMENT
+from pipelines.filters.labels import short_label
 from pipelines.stage import Read, Rewrite, Stage
 
 if TYPE_CHECKING:
@@ -79,10 +80,11 @@ def _wrong_language(
     reaching = route or sent
     if ALL in stage.languages or reaching is None or _has_own_words(stage):
         return None
-    strangers = [language for language in reaching if language not in stage.languages]
+    known = [language for language in reaching if short_label(language) in stage.languages]
+    strangers = [language for language in reaching if language not in known]
     if not strangers:
         return None
-    kin = [language for language in reaching if language in stage.languages] or stage.languages
+    kin = known or stage.languages
     fit = _listed(kin, "...")
     return (
         f"expected documents in {_listed(stage.languages, 'other')} only, which {name} holds for, got "

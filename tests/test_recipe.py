@@ -294,6 +294,14 @@ def test_english_through_an_english_rule_is_let_through(folder, steps):
     assert "gopher_quality" in names(load(folder, web(rest=f", steps: {steps}")).sources[0].steps)
 
 
+def test_labels_of_another_model_are_taken_for_the_languages_they_mean(folder):
+    model = "model: lid.bin, model_sha256: abc, keep: [eng_Latn, deu_Latn]"
+    text = web(rest=f", steps: [language: {{{model}}}, gopher_quality: {{for: [eng_Latn]}}, gopher_quality]")
+    (found,) = mistakes(folder, text)
+    assert "got deu_Latn: they would be dropped" in found
+    assert "gopher_quality_2: {for: [eng_Latn]}" in found
+
+
 def test_a_route_needs_a_language_step_before_it(folder):
     found = mistakes(folder, web(rest=", steps: [gopher_quality: {for: [en]}]"))
     assert "expected a `language` step before gopher_quality" in found[0]

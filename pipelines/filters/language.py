@@ -66,6 +66,10 @@ class Language(Rule):
     """Languages to keep, as the model labels them; all if left out."""
     min_score: float | None = 0.65
     """Smallest score."""
+    min_scores: dict[str, float] = Field(default_factory=dict)
+    """Smallest scores of some languages, in place of `min_score`: {de: 0.5}."""
+    above_score: float | None = None
+    """Scores must be above this one: datatrove's comparison, and FineWeb's with 0.65."""
     whole_up_to: int | None = Field(default=8192, ge=8192)
     """Texts of up to this many bytes are read whole, of longer ones eight windows of 1,024; all whole if null."""
     whole_below: float | None = 0.65
@@ -79,7 +83,7 @@ class Language(Rule):
 
     @model_validator(mode="after")
     def _keeps_what_the_model_can_say(self) -> Language:
-        unknown = set(self.keep or ()) - {*SPACED, *UNSPACED}
+        unknown = {*(self.keep or ()), *self.min_scores} - {*SPACED, *UNSPACED}
         if unknown and self.model_sha256 == LID_176_SHA256:
             near = did_you_mean(min(unknown), (*SPACED, *UNSPACED))
             raise ValueError(f'expected languages as lid.176 labels them, got "{min(unknown)}"{near}')
@@ -105,12 +109,18 @@ class Language(Rule):
     def decide(self, values: Values) -> Verdicts:
         """Another language first, then a score below `min_score` (compared as float32, as it is stored)."""
         scores = np.asarray(values["language_score"], np.float32)
-        other = unsure = np.zeros(len(scores), np.bool_)
+        other = np.zeros(len(scores), np.bool_)
         if self.keep is not None:
             wanted = pc.is_in(values["language"], value_set=pa.array(self.keep, pa.string()))
             other = ~np.asarray(wanted, np.bool_)
-        if self.min_score is not None:
-            unsure = scores < np.float32(self.min_score)
+        limits = np.full(len(scores), -np.inf if self.min_score is None else self.min_score, np.float32)
+        for name, score in sorted(self.min_scores.items()):
+            limits[np.asarray(pc.equal(values["language"], name).fill_null(fill_value=False), np.bool_)] = (
+                score
+            )
+        unsure = scores < limits
+        if self.above_score is not None:
+            unsure |= scores <= np.float32(self.above_score)
         return first_failing(len(scores), [other, unsure])
 
     def limits(self) -> dict[str, tuple[str, str]]:
@@ -118,8 +128,11 @@ class Language(Rule):
         found = {}
         if self.keep is not None:
             found["other_language"] = ("language", f"in {', '.join(self.keep)}")
-        if self.min_score is not None:
-            found["unsure_language"] = ("language_score", f">= {self.min_score}")
+        bounds = [] if self.min_score is None else [f">= {self.min_score}"]
+        bounds += [f">= {score} for {name}" for name, score in sorted(self.min_scores.items())]
+        bounds += [] if self.above_score is None else [f"> {self.above_score}"]
+        if bounds:
+            found["unsure_language"] = ("language_score", ", ".join(bounds))
         return found
 
 

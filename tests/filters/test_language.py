@@ -71,6 +71,24 @@ def test_a_score_at_the_limit_is_kept_and_the_next_float32_below_is_not() -> Non
     ]
 
 
+def test_some_languages_may_have_limits_of_their_own() -> None:
+    rule = Language(min_scores={"de": 0.5, "fr": 0.9})
+    given = (("de", 0.5), ("de", 0.49), ("fr", 0.89), ("en", 0.65), ("en", 0.64), (None, 0.0))
+    unsure = "unsure_language"
+    assert verdicts(rule, *given) == [None, unsure, unsure, None, unsure, unsure]
+    assert rule.limits()["unsure_language"] == ("language_score", ">= 0.65, >= 0.5 for de, >= 0.9 for fr")
+    with pytest.raises(ValidationError, match='got "eng"'):
+        Language(min_scores={"eng": 0.5})
+
+
+def test_a_strict_limit_drops_the_score_that_equals_it() -> None:
+    edge = np.float32(0.65)
+    above = np.nextafter(edge, np.float32(1), dtype=np.float32)
+    rule = Language(min_score=None, above_score=0.65)
+    assert verdicts(rule, ("en", edge), ("en", above)) == ["unsure_language", None]
+    assert rule.limits() == {"unsure_language": ("language_score", "> 0.65")}
+
+
 def test_a_limit_of_none_is_off() -> None:
     assert verdicts(Language(), ("de", 0.9), (None, 0.0)) == [None, "unsure_language"]
     assert verdicts(Language(min_score=None), ("de", 0.1), (None, 0.0)) == [None, None]
