@@ -1,0 +1,147 @@
+"""Compressed files as streams of bytes: gzip, bzip2, xz and Zstandard, told by their first bytes.
+
+    member | member | zeros | member        one stream; a file may be packed in any number of members
+                                    ^ cut, or no member here: the stream breaks, and what stands before it is given
+
+What the standard readers pass over in silence breaks the stream here: a cut Zstandard frame, and bytes behind a
+bzip2 or xz member that are no member (one flipped bit in the head of the second would hide all that follow).
+Zeros between members are padding. Memory: at most 64 MiB and the decoder's window (Zstandard up to 2 GiB, as
+`zstd --long=31` writes; an xz that asks for more than 512 MiB is refused), whatever a bomb claims.
+
+A flipped bit shows where the format has a checksum: gzip and xz at the end of a member, bzip2 of a block,
+Zstandard only if it was written with one.
+
+Price: gzip 180 MB/s of output, bzip2 25, xz 60, Zstandard 300.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, Protocol, cast
+
+import zstandard
+
+__all__ = ["DAMAGE", "is_other_format", "open_packed"]
+
+DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+"""What reading a packed stream raises where it breaks."""
+
+_PIECE = 64 << 10  # what a break may cost of good bytes before it
+_INPUT = 64 << 10
+# A Zstandard block of 4 bytes may hold 128 KiB and cannot be cut short: little goes in, so little comes out.
+_ZSTD_INPUT = 1 << 10
+_MAX_WINDOW = 1 << 31
+_MAX_XZ_MEMORY = 512 << 20
+_ZSTD = tuple(magic + b"\x2a\x4d\x18" for magic in (bytes([0x50 + n]) for n in range(16)))
+_OTHERS = (b"PK\x03\x04", b"\x04\x22\x4d\x18", b"7z\xbc\xaf\x27\x1c", b"\x1f\x9d", b"PAR1", b"\x5d\x00\x00")
+
+
+class _Member(Protocol):
+    eof: bool
+    needs_input: bool
+    unused_data: bytes
+
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+def open_packed(path: Path) -> IO[bytes]:
+    """The unpacked bytes of a file, its own bytes where it is not packed. Reading raises one of DAMAGE at a break."""
+    with path.open("rb") as file:
+        head = file.read(6)
+    if head.startswith(b"\x1f\x8b"):
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    if head.startswith(b"BZh"):
+        return _stream(path, bz2.BZ2Decompressor, _INPUT)
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return _stream(path, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _MAX_XZ_MEMORY), _INPUT)
+    if head.startswith((b"\x28\xb5\x2f\xfd", *_ZSTD)):
+        return _stream(path, _ZstdFrame, _ZSTD_INPUT)
+    return path.open("rb")
+
+
+def is_other_format(path: Path) -> bool:
+    """Whether a file is packed in a way that is not read here: zip, lz4, 7z, compress, old lzma, Parquet."""
+    with path.open("rb") as file:
+        return file.read(6).startswith(_OTHERS)
+
+
+class _ZstdFrame:
+    """A Zstandard frame with the interface of the standard library's members."""
+
+    needs_input = True
+
+    def __init__(self) -> None:
+        self._frame = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj()
+
+    @property
+    def eof(self) -> bool:
+        return self._frame.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._frame.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        del max_length
+        return self._frame.decompress(data)
+
+
+def _stream(path: Path, new: Callable[[], Any], n_input: int) -> IO[bytes]:
+    raw = _Pieces(path.open("rb"), new, n_input)
+    return cast("IO[bytes]", io.BufferedReader(raw, _PIECE))
+
+
+class _Pieces(io.RawIOBase):
+    """The unpacked pieces of a file, as `io.BufferedReader` wants them."""
+
+    def __init__(self, file: IO[bytes], new: Callable[[], _Member], n_input: int) -> None:
+        self._file = file
+        self._pieces = _unpacked(file, new, n_input)
+        self._piece = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._piece:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._piece = memoryview(piece)
+        n_bytes = min(len(buffer), len(self._piece))
+        buffer[:n_bytes] = self._piece[:n_bytes]
+        self._piece = self._piece[n_bytes:]
+        return n_bytes
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _unpacked(file: IO[bytes], new: Callable[[], _Member], n_input: int) -> Iterator[bytes]:
+    """What the members hold, in pieces.
+
+    Raises: one of DAMAGE where a member is cut or broken, or something else stands.
+    """
+    data = file.read(n_input)
+    while data:
+        member = new()
+        while not member.eof:
+            yield member.decompress(data, _PIECE)
+            data = b""
+            if not member.eof and member.needs_input and not (data := file.read(n_input)):
+                raise EOFError("the file ends inside a member")
+        data = _skip_zeros(file, member.unused_data, n_input)
+
+
+def _skip_zeros(file: IO[bytes], data: bytes, n_input: int) -> bytes:
+    """What follows the padding, from `data` on; empty at the end of the file."""
+    while not (rest := data.lstrip(b"\0")) and (data := file.read(n_input)):
+        pass
+    return rest
