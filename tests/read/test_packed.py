@@ -68,7 +68,7 @@ def test_a_cut_costs_what_follows_it(tmp_path: Path, pack) -> None:
     read, broke = read_until_break(tmp_path / "a", whole[: len(whole) // 2])
     assert broke
     assert LINES.startswith(read)
-    assert len(read) > 0.4 * len(LINES)
+    assert len(read) > 0.25 * len(LINES)
 
 
 @each_format
