@@ -9,8 +9,8 @@ One pass, a byte at a time. Ratios and limits are the filter's (`filters/gopher.
 Lines end at "\n" (a "\r" before it is white space like any other); a last line needs no "\n", blank
 lines count. Lengths are in code points. Definitions of the field differ; ours are:
 
-- words are runs of non-white space (Gopher, DCLM); datatrove takes NLTK tokens, so there a full stop
-  is a word of its own, and counts towards no length and against the alphabetic share;
+- words are runs of non-white space (Gopher, DCLM); datatrove takes spaCy's, so there a full stop is a
+  word of its own, and counts towards no length and against the alphabetic share (`gopher_spacy`);
 - stop words are counted once each (datatrove), ignoring case in ASCII (DCLM, which counts repeats;
   datatrove's "The" never matches); a stop word with punctuation on it is another word;
 - bullets are "•" and "-" (datatrove; dolma takes "*" and "-"); ellipses are "..." and "…".
@@ -20,6 +20,8 @@ Source: Rae et al. 2021, Gopher, appendix A.1.1, https://arxiv.org/abs/2112.1144
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,7 +29,10 @@ from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 from pipelines.kernels.unicode import ALPHA, SPACE, character_classes
 from pipelines.kernels.words import byte_at, decode
 
-__all__ = ["MAX_STOP_WORDS", "QUALITY_COUNTS", "STOP_WORDS", "count_quality", "quality_counts"]
+__all__ = [
+    "MAX_STOP_WORDS", "QUALITY_COUNTS", "STOP_WORDS",
+    "count_quality", "n_bits", "quality_counts", "stop_table", "stop_word_bit",
+]  # fmt: skip
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -49,8 +54,10 @@ QUALITY_COUNTS = (
 
 
 @inline
-def _stop_word_bit(data: Bytes, start: int, stop: int, stops: Bytes, stop_ends: Offsets) -> np.uint64:
-    """The bit of the stop word that `data[start:stop]` is, ignoring ASCII case; 0 for other words."""
+def stop_word_bit(
+    data: Bytes, start: int, stop: int, stops: Bytes, stop_ends: Offsets, fold: int
+) -> np.uint64:
+    """The bit of the stop word that `data[start:stop]` is, 0 for others. `fold` is 32 to ignore ASCII case."""
     first = 0
     for index in range(len(stop_ends)):
         last = stop_ends[index]
@@ -59,7 +66,7 @@ def _stop_word_bit(data: Bytes, start: int, stop: int, stops: Bytes, stop_ends: 
             while k < last - first:
                 byte = data[start + k]
                 if 65 <= byte <= 90:
-                    byte += 32
+                    byte += fold
                 if byte != stops[first + k]:
                     break
                 k += 1
@@ -70,7 +77,8 @@ def _stop_word_bit(data: Bytes, start: int, stop: int, stops: Bytes, stop_ends: 
 
 
 @inline
-def _n_bits(bits: np.uint64) -> int:
+def n_bits(bits: np.uint64) -> int:
+    """How many bits are set."""
     count = 0
     while bits:
         bits &= bits - np.uint64(1)
@@ -129,7 +137,7 @@ def count_quality(  # noqa: C901 -- one flat pass over the bytes
                     n_words += 1
                     n_alpha += alpha
                     if at - word_start <= longest_stop:
-                        seen_stops |= _stop_word_bit(data, word_start, at, stops, stop_ends)
+                        seen_stops |= stop_word_bit(data, word_start, at, stops, stop_ends, 32)
                     word_start = -1
                 if point == 10:
                     if at < end or at > line_start:
@@ -142,13 +150,20 @@ def count_quality(  # noqa: C901 -- one flat pass over the bytes
         counts[0, doc] = n_words
         counts[1, doc] = n_chars
         counts[2, doc] = n_alpha
-        counts[3, doc] = _n_bits(seen_stops)
+        counts[3, doc] = n_bits(seen_stops)
         counts[4, doc] = n_hashes
         counts[5, doc] = n_ellipses
         counts[6, doc] = n_lines
         counts[7, doc] = n_bullets
         counts[8, doc] = n_tails
     return counts
+
+
+def stop_table(stop_words: Iterable[str]) -> tuple[Bytes, Offsets]:
+    """The stop words as bytes, one after the other, and where each ends; a repeated one once."""
+    stops = [word.encode() for word in dict.fromkeys(stop_words)]
+    assert len(stops) <= MAX_STOP_WORDS, "one bit each"
+    return np.frombuffer(b"".join(stops), np.uint8), np.cumsum([len(word) for word in stops], dtype=np.int64)
 
 
 def quality_counts(
@@ -158,9 +173,5 @@ def quality_counts(
 
     `stop_words` are compared after lower-casing ASCII; at most 64.
     """
-    assert len(stop_words) <= MAX_STOP_WORDS, "one bit each"
-    stops = list(dict.fromkeys(word.encode().lower() for word in stop_words))
-    stop_ends = np.cumsum([len(word) for word in stops], dtype=np.int64)
-    joined = np.frombuffer(b"".join(stops), np.uint8)
-    rows = count_quality(data, offsets, character_classes(), joined, stop_ends)
+    rows = count_quality(data, offsets, character_classes(), *stop_table(word.lower() for word in stop_words))
     return dict(zip(QUALITY_COUNTS, rows, strict=True))

@@ -156,10 +156,10 @@ def _pointer(_context: Any, array: Any) -> Any:
     def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return make_array(array)(context, builder, value=arguments[0]).data
 
-    return types.CPointer(array.dtype)(array), build
+    return types.CPointer(array.dtype)(array), build  # type: ignore[no-untyped-call]
 
 
-pointer: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = intrinsic(_pointer)
+pointer: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = intrinsic(_pointer)  # type: ignore[assignment]
 """Where an array's items lie, to be indexed by helpers in its place; the kernel's caller keeps the array alive.
 
 A helper that LLVM does not inline takes an array as seven arguments, and counts a reference to it in and

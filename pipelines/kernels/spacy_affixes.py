@@ -68,7 +68,7 @@ def mark(data: Bytes, start: int, stop: int, column: int, strings: Words, length
     if not lengths[byte_at(data, start)] >> np.uint64(n_bytes) & np.uint64(1):
         return np.uint64(0)
     front = pack(data, start, stop)
-    row = np.int64((front * _MIX ^ np.uint64(n_bytes)) * _MIX >> np.uint64(52)) * 8
+    row: int = np.int64((front * _MIX ^ np.uint64(n_bytes)) * _MIX >> np.uint64(52)) * 8  # type: ignore[assignment]
     while strings[row + N_BYTES]:
         if strings[row + TEXT] == front and strings[row + N_BYTES] == n_bytes:
             k = 8

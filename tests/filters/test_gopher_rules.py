@@ -8,10 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from datatrove.data import Document
+from datatrove.pipeline.filters import gopher_quality_filter as datatrove_quality
 from datatrove.pipeline.filters import gopher_repetition_filter as datatrove
 from pydantic import ValidationError
 
-from pipelines.filters.gopher import QUALITY_LIMITS, REPETITION_LIMITS, GopherQuality, GopherRepetition
+from pipelines.filters.gopher import (
+    QUALITY_LIMITS,
+    REPETITION_LIMITS,
+    SPACY_QUALITY_LIMITS,
+    GopherQuality,
+    GopherRepetition,
+)
 from pipelines.filters.labels import SPACED, UNSPACED
 from pipelines.filters.limits import Limit
 from pipelines.kernels.gopher import QUALITY_COUNTS
@@ -19,7 +26,7 @@ from pipelines.kernels.repetition import REPETITION_COUNTS
 from pipelines.stage import Rule
 from tests.filters.batches import batch_of, no_documents, reasons_of
 from tests.kernels.texts import synthetic_documents
-from tests.oracles import kernel_twins
+from tests.oracles import kernel_twins, spacy_twin
 
 BOOKS = Path(__file__).parents[3] / "shared" / "data" / "gutenberg" / "en"
 GOOD = {"n_words": 1000, "n_word_chars": 5000, "n_alpha_words": 1000, "n_stop_words": 8, "n_lines": 100}
@@ -31,10 +38,14 @@ REPETITION_GOOD = {
     "n_paragraphs": 100,
 }
 
+SPACY = GopherQuality(words="spacy")
 cases = [(GopherQuality(), limit, QUALITY_GOOD) for limit in QUALITY_LIMITS]
+cases += [(SPACY, limit, {**QUALITY_GOOD, "n_tokens": 1200}) for limit in SPACY_QUALITY_LIMITS]
 cases += [(GopherRepetition(), limit, REPETITION_GOOD) for limit in REPETITION_LIMITS]
 each_limit = pytest.mark.parametrize(
-    ("rule", "limit", "good"), cases, ids=[f"{rule.name}-{limit.reason}" for rule, limit, _ in cases]
+    ("rule", "limit", "good"),
+    cases,
+    ids=[f"{rule.name}-{limit.reason}-{limit.per}" for rule, limit, _ in cases],
 )
 
 
@@ -160,8 +171,55 @@ def test_repetition_gives_datatroves_reasons_on_pieces_of_books(monkeypatch: pyt
     assert_same_reasons_as_datatrove([text for text in texts if text], monkeypatch)
 
 
+OURS_FOR_DATATROVES_QUALITY = {
+    "gopher_short_doc": "too_few_words",
+    "gopher_long_doc": "too_many_words",
+    "gopher_below_avg_threshold": "words_too_short",
+    "gopher_above_avg_threshold": "words_too_long",
+    "gopher_too_many_hashes": "too_many_hashes",
+    "gopher_too_many_ellipsis": "too_many_ellipses",
+    "gopher_too_many_bullets": "too_many_bullet_lines",
+    "gopher_too_many_end_ellipsis": "too_many_ellipsis_lines",
+    "gopher_below_alpha_threshold": "too_few_alphabetic_words",
+    "gopher_enough_stop_words": "too_few_stop_words",
+}
+
+
+def assert_datatroves_quality(texts: list[str], monkeypatch: pytest.MonkeyPatch) -> set[str | None]:
+    monkeypatch.setattr(datatrove_quality, "split_into_words", lambda text, language: spacy_twin.words(text))
+    theirs = datatrove_quality.GopherQualityFilter()
+    found = [theirs.filter(Document(text=text, id="0")) for text in texts]
+    reasons = [None if kept is True else OURS_FOR_DATATROVES_QUALITY[kept[1]] for kept in found]
+    assert reasons_of(SPACY, texts) == reasons
+    return set(reasons)
+
+
+def test_quality_over_spacys_words_gives_datatroves_reasons_beside_every_limit(monkeypatch) -> None:
+    line = "something of the other\n"
+    listed, trailed = "- " + line, "something of the other...\n"
+    texts = [PROSE * 10 + "#" * n for n in range(20, 40)]
+    texts += [PROSE * 10 + " ... " * n for n in range(20, 40)]
+    texts += [listed * n + line * (100 - n) for n in range(85, 95)]
+    texts += [trailed * n + line * (100 - n) for n in range(25, 35)]
+    texts += ["of the best 12 " * 20 + "3 " * n for n in range(20)]
+    texts += ["the of " * n + "a! " * 60 for n in range(40)] + ["the of x, " * n for n in range(10, 25)]
+    texts += ["incomprehensibly " * n + "of the " * 9 for n in range(80)]
+    texts += ["Of The lorem ipsum. " * 20, "Of the lorem ipsum, and " * 20, "the of " * 50_001]
+    assert assert_datatroves_quality(texts, monkeypatch) == {None, *OURS_FOR_DATATROVES_QUALITY.values()}
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not BOOKS.exists(), reason="needs ../shared/data")
+def test_quality_over_spacys_words_gives_datatroves_reasons_on_pieces_of_books(monkeypatch) -> None:
+    books = [path.read_text("utf-8", "replace") for path in sorted(BOOKS.rglob("*.txt"))[:12]]
+    texts = [
+        book[at : at + size] for book in books for at in range(0, 60_000, 10_000) for size in (300, 3000)
+    ]
+    assert assert_datatroves_quality([text for text in texts if text], monkeypatch) >= {None, "too_few_words"}
+
+
 def test_a_batch_of_no_documents_and_a_document_without_text_are_measured() -> None:
-    for rule in (GopherQuality(), GopherRepetition()):
+    for rule in (GopherQuality(), SPACY, GopherRepetition()):
         assert len(rule.decide(rule.measure(no_documents()))) == 0
         assert all(values.dtype == np.int64 for values in rule.measure(batch_of([None, "a"])).values())
 
