@@ -1,4 +1,4 @@
-"""Books of Project Gutenberg: one plain-text file, one document.
+"""Books of Project Gutenberg as its mirrors keep them: a text, an HTML page or a zip of either, one document.
 
     The Project Gutenberg EBook of Emma ... *** START OF THIS PROJECT GUTENBERG EBOOK EMMA ***     header
     Produced by An Anonymous Volunteer                                                             note
@@ -9,8 +9,10 @@ The header also has an older form, a licence called the small print, that ends i
 ...*END*`. A file without any of these marks is all text: mirrors strip them. The title and the number come
 from the header.
 
-Locator: empty, for a file is one document. Encoding: byte order mark, valid UTF-8, the one the header
-declares, Windows-1252. Line ends become \\n; nothing else in the text is touched, hard line breaks included.
+Locator: empty where a file is one document; the member's name where a zip holds several (`bookfiles.py`).
+Encoding: byte order mark, valid UTF-8, the one the header declares, Windows-1252; of an HTML page as for any page.
+Line ends become \\n; nothing else in a text is touched, hard line breaks included. Editions of one book share
+their number, kept as `ref`: the step `editions` keeps the best of them.
 Price: 80 MB/s, half of it the search for the footer.
 """
 
@@ -23,6 +25,7 @@ from typing import ClassVar
 
 from pipelines import heartbeat
 from pipelines.batch import Batch, BatchBuilder, Record
+from pipelines.read.bookfiles import BookFile, book_files, html_book, is_html
 from pipelines.stage import Read, Split
 
 __all__ = ["Gutenberg", "body_of", "decode_book", "title_of"]
@@ -48,7 +51,8 @@ _CREDIT = re.compile(
 )
 _NOTE = re.compile(r"transcriber.?s.? note|\bproject gutenberg\b", re.IGNORECASE)
 _CLOSING_NOTE = re.compile(
-    r"^[ \t*_=\[]*(?:Transcriber.?s.? Notes?|Anmerkungen? zur Transkription|Note (?:du|sur la) transcript\w+)\b",
+    r"^[ \t*_=\[]*(?:Transcriber.?s.? Notes?|Anmerkungen? zur Transkription|Note (?:du|sur la) transcript\w+"
+    r"|(?:Au lecteur\.?\s+)?Ce livre électronique reproduit intégralement)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _TITLE = re.compile(r"^Title:[ \t]*([^\n]+(?:\n[ \t]+[^\n]+)*)", re.MULTILINE)
@@ -57,6 +61,7 @@ _FIRST_LINE = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\[E-?(?:book|text) ?#(\d+)\]", re.IGNORECASE)
+_FILE_NUMBER = re.compile(r"(?:pg)?([1-9]\d{0,6})(?:-[0-9a-z]{1,5})?(?:\.[a-z0-9-]{1,8}){1,3}", re.IGNORECASE)
 _ENCODING = re.compile(rb"^Character set encoding:\s*([^\r\n]{1,60})", re.MULTILINE | re.IGNORECASE)
 _HEADER_CHARS = 30_000
 _MAX_CREDITS = 8
@@ -66,39 +71,66 @@ _CLOSING_FRAC = 0.05
 
 
 class Gutenberg(Read):
-    """Project Gutenberg's plain-text files without their header, licence and notes on production."""
+    """Project Gutenberg's books without their header, licence and notes on production."""
 
     name: ClassVar[str] = "gutenberg"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("text", "title", "ref")
-    reasons: ClassVar[tuple[str, ...]] = ("too_large", "not_text", "unknown_encoding", "no_body")
+    libraries: ClassVar[tuple[str, ...]] = ("resiliparse",)
+    reasons: ClassVar[tuple[str, ...]] = (
+        "too_large",
+        "not_text",
+        "unknown_encoding",
+        "no_body",
+        "damaged",
+        "no_book",
+        "too_deep",
+    )
 
     max_bytes: int = 64 << 20
-    """Files above this many bytes are dropped as `too_large`."""
+    """Files, and books in a zip, above this many bytes are dropped as `too_large`."""
 
     def batches(self, split: Split, *, skip: frozenset[int] = frozenset()) -> Iterator[Batch]:
-        """One row: the book."""
-        heartbeat.at(0)
+        """A row for each book in the file; one for a file without any."""
         file = split.file
-        record = Record(path=file.path, locator="", offset=0, length=file.size, licence=file.licence)
-        if 0 not in skip:
-            self._book(split, record)
-        heartbeat.idle()
         builder = BatchBuilder(file.source)
-        yield from builder.add(record)
+        heartbeat.at(0)
+        for ordinal, book in enumerate(book_files(file.full, max_bytes=self.max_bytes)):
+            record = Record(
+                path=file.path, locator=book.member, offset=0, length=file.size, licence=file.licence
+            )
+            if ordinal not in skip:
+                self._fill(record, book, file.path)
+            yield from builder.add(record)
+            heartbeat.at(ordinal + 1)
+        heartbeat.idle()
         yield from builder.flush()
 
-    def _book(self, split: Split, record: Record) -> None:
+    def _fill(self, record: Record, book: BookFile, path: str) -> None:
         """Fill in the book, or the verdict that it is none."""
-        reason: str | None = "too_large"
-        if split.file.size <= self.max_bytes:
-            text, reason = decode_book(split.file.full.read_bytes())
-            record.text = body_of(text)
-            record.title, record.ref = title_of(text)
-            reason = reason or (None if record.text else "no_body")
-        if reason:
-            record.text, record.verdict = None, 1 + self.reasons.index(reason)
+        text, page_title, reason = "", None, book.reason
+        if not reason and is_html(book.data):
+            text, page_title, reason = html_book(book.data)
+        elif not reason:
+            text, reason = decode_book(book.data)
+        record.text = None if reason else body_of(text)
+        if not reason and not record.text:
+            record.text, reason = None, "no_body"
+        title, number = title_of(text)
+        record.title = title or title_of(page_title or "")[0] or page_title
+        record.ref = number or _number_in(book.member) or _number_in(path)
+        record.verdict = 1 + self.reasons.index(reason) if reason else 0
+
+
+def _number_in(name: str) -> str | None:
+    """The book's number in the name of its file, as mirrors have named files since 2003; None for other names.
+
+    >>> [_number_in(name) for name in ("1/3/4/1342/1342-0.txt", "pg84.txt.utf8", "44157-h.zip", "pandp10.txt")]
+    ['1342', '84', '44157', None]
+    """
+    found = _FILE_NUMBER.fullmatch(name.rpartition("/")[2])
+    return found.group(1) if found else None
 
 
 def decode_book(data: bytes) -> tuple[str, str | None]:
@@ -106,7 +138,7 @@ def decode_book(data: bytes) -> tuple[str, str | None]:
     head = data[:4096]
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         names = ["utf-16"]
-    elif b"\x00" in head or re.match(rb"\s*<(?:!doctype html|html|\?xml)", head, re.IGNORECASE):
+    elif b"\x00" in head:
         return "", "not_text"
     else:
         declared = _ENCODING.search(data[:_HEADER_CHARS])
@@ -143,8 +175,9 @@ def title_of(text: str) -> tuple[str | None, str | None]:
 def body_of(text: str) -> str:
     """The book in a file: what stands between header and footer, without notes on its production.
 
-    >>> body_of("x\\n*** START OF THIS PROJECT GUTENBERG EBOOK X ***\\n\\nProduced by A\\n\\nOnce.\\n\\nEnd
-    of Project Gutenberg's X") 'Once.\\n'
+    >>> footer = "End of Project Gutenberg's X"
+    >>> body_of(f"*** START OF THIS PROJECT GUTENBERG EBOOK X ***\\n\\nProduced by A\\n\\nOnce.\\n\\n{footer}")
+    'Once.\\n'
     """
     middle = len(text) // 2
     # Only small print before the text is a header; newer files carry it at their end.
@@ -156,8 +189,9 @@ def body_of(text: str) -> str:
     end = _END.search(text, late) or _END.search(text, start)
     body = _without_credits(text[start : end.start() if end else len(text)].strip("\n"))
     closing = _CLOSING_NOTE.search(body, int(len(body) * (1 - _CLOSING_FRAC)))
-    body = (body[: closing.start()] if closing else body).strip("\n")
-    return body + "\n" if body.strip() else ""
+    # The end without any white space: a few books go on for pages of ideographic spaces.
+    body = (body[: closing.start()] if closing else body).lstrip("\n").rstrip()
+    return body + "\n" if body else ""
 
 
 def _without_credits(body: str) -> str:

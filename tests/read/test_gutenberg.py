@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,7 @@ def test_the_old_small_print_is_header_where_it_stands_before_the_text() -> None
         "Fin de Project Gutenberg",
         "Einde van het Project Gutenberg",
         "Transcriber's Notes: two commas were added",
+        "Au lecteur.\n\nCe livre électronique reproduit intégralement le texte",
     ],
 )
 def test_every_form_of_footer_ends_the_text(footer: str) -> None:
@@ -91,8 +94,10 @@ def test_the_encoding_is_found(tmp_path: Path, encoding: str, declared: str) -> 
     [
         (b"", "no_body"),
         (HEADER.encode() + b"\n" + FOOTER.encode(), "no_body"),
-        (b"PK\x03\x04\x00\x00", "not_text"),
-        (b"<!DOCTYPE html><p>x", "not_text"),
+        (b"PK\x03\x04\x00\x00", "damaged"),
+        (b"x\x00y", "not_text"),
+        (b"<!DOCTYPE html><p>", "no_body"),
+        (b"<!DOCTYPE html>" + b"<div>" * 3000 + b"x", "too_deep"),
         (b"caf\xe9 \x81\x8d", "unknown_encoding"),
     ],
 )
@@ -104,6 +109,86 @@ def test_a_file_that_is_no_book_has_a_reason(tmp_path: Path, data: bytes, reason
 def test_a_file_above_the_limit_is_too_large(tmp_path: Path) -> None:
     (row,) = rows(Gutenberg(max_bytes=10), source(tmp_path / "a.txt", b"x" * 11))
     assert row["reason"] == "too_large"
+
+
+PAGE = (
+    "<!DOCTYPE html><html><head><title>The Project Gutenberg eBook of Long Nights, by A. Writer</title>"
+    "<style>p {{color: red}}</style></head><body><pre>{header}</pre>\n<h1>LONG NIGHTS</h1>"
+    "<p>It was <span class='pagenum'>[Pg 7]</span>a long&nbsp;night &mdash; and\ncold.</p><p>Größe.</p>"
+    "<img alt='a drawing' src='x.png'><pre>{footer}</pre></body></html>"
+)
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return packed.getvalue()
+
+
+def test_an_html_edition_is_its_text_without_page_numbers_and_markup(tmp_path: Path) -> None:
+    page = PAGE.format(header=HEADER.format(encoding="UTF-8"), footer=FOOTER)
+    row = read(tmp_path / "a.htm", page.encode())
+    assert row["text"] == "LONG NIGHTS\n\nIt was a long\u00a0night — and cold.\n\nGröße.\n"
+    assert (row["title"], row["ref"]) == ("Long Nights and Short Days", "1234")
+    bare = read(tmp_path / "44157-h.htm", PAGE.format(header="", footer="").encode())
+    assert (bare["title"], bare["ref"]) == ("Long Nights", "44157")
+
+
+def test_a_zip_is_the_book_in_it(tmp_path: Path) -> None:
+    text = (HEADER.format(encoding="ASCII") + BOOK + FOOTER).encode()
+    plain = read(tmp_path / "1234.txt", text)
+    row = read(tmp_path / "1234.zip", zipped({"__MACOSX/._1234.txt": b"x", "1234.txt": text}))
+    assert (row["text"], row["title"], row["ref"]) == (plain["text"], plain["title"], plain["ref"])
+    assert row["reason"] == ""
+    page = PAGE.format(header="", footer="").encode()
+    parts = {"1-h/": b"", "1-h/images/a.png": b"\x89PNG", "1-h/toc.htm": b"<html>toc", "1-h/1-h.htm": page}
+    row = read(tmp_path / "1-h.zip", zipped(parts))
+    assert (row["text"].splitlines()[0], row["ref"]) == ("LONG NIGHTS", "1")
+
+
+def test_every_book_in_a_zip_is_a_row_and_a_bad_one_costs_no_other(tmp_path: Path) -> None:
+    data = zipped({"b.txt": b"two " * 99, "a.txt": b"one " * 99, "c.txt": b"xyz" * 99, "d.txt": b"x" * 5000})
+    data = data.replace(
+        b"c.txt", b"c\xfftxt", 1
+    )  # the local header now names another file than the directory
+    found = rows(Gutenberg(max_bytes=2000), source(tmp_path / "a.zip", data))
+    assert [row["reason"] for row in found] == ["", "", "damaged", "too_large"]
+    assert [row["text"][:3] for row in found[:2]] == ["one", "two"]
+    assert len({row["doc_id"] for row in found}) == 4
+
+
+def test_a_zip_without_a_book_is_one_row(tmp_path: Path) -> None:
+    assert read(tmp_path / "a.zip", zipped({"1.mp3": b"ID3", "readme.pdf": b"%PDF"}))["reason"] == "no_book"
+
+
+def test_a_skipped_book_keeps_its_place(tmp_path: Path) -> None:
+    data = zipped({"a.txt": b"one " * 99, "b.txt": b"two " * 99})
+    first, second = rows(Gutenberg(), source(tmp_path / "a.zip", data), skip=frozenset({0}))
+    assert (first["text"], second["text"][:3]) == (None, "two")
+
+
+EDGES = {
+    "de/pg22367.txt": ("DIE VERWANDLUNG", "dehnte."),
+    "es/pg2000.txt": ("El ingenioso hidalgo don Quijote de la Mancha", "Fin"),
+    "fi/7000-8.txt": ("Kalevala", "kansassa kasuavassa."),
+    "fi/kalev10.txt": ("Kalevala", "kansassa kasuavassa."),
+    "fr/44157-h.htm": ("Au lecteur", "het lezen."),
+    "nl/24675-8.txt": ("ELK DEEL IS AFZONDERLIJK VERKRIJGBAAR", "Rob's moeder."),
+    "zh/23962-0.txt": ("第一回", "《西遊記》至此終。"),
+}
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not ROOT.is_dir(), reason="needs ../shared/data")
+@pytest.mark.parametrize("name", EDGES)
+def test_books_of_every_language_begin_and_end_with_their_own_words(name: str) -> None:
+    (row,) = rows(Gutenberg(), SourceFile("books", ROOT, name, (ROOT / name).stat().st_size, ""))
+    begins, ends = EDGES[name]
+    assert row["text"].strip().startswith(begins), row["text"][:200]
+    assert row["text"].rstrip().endswith(ends), row["text"][-200:]
+    assert row["ref"] == {"kalev10": "7000"}.get(Path(name).stem, re.search(r"\d+", name)[0])
 
 
 @pytest.mark.real
