@@ -12,6 +12,8 @@ import textwrap
 import unicodedata
 from collections.abc import Callable, Iterator
 
+__all__ = ["ranges"]
+
 N_CODE_POINTS = 0x110000
 ASCII_SYMBOLS = "$+<=>^`|~"  # category S, but punctuation to every reader and to string.punctuation
 

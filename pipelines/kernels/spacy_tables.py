@@ -21,7 +21,36 @@ import numpy.typing as npt
 
 from pipelines.kernels import spacy_data
 
-__all__ = ["SpacyTables", "spacy_tables"]
+__all__ = [
+    "AFTER_DIGIT",
+    "ALPHA",
+    "BLANK",
+    "DIGIT",
+    "DOT",
+    "DOT_BEFORE",
+    "HINT_DOT",
+    "HINT_WORD",
+    "ICON",
+    "LETTER",
+    "LOWER",
+    "MARK",
+    "MAX_PATTERN",
+    "MAX_TEXT",
+    "MIX",
+    "N_BYTES",
+    "N_SLOTS",
+    "PATTERN",
+    "PREFIX",
+    "QUOTE",
+    "RULE",
+    "SPACE",
+    "SUFFIX",
+    "TEXT",
+    "UPPER",
+    "WORD",
+    "SpacyTables",
+    "spacy_tables",
+]
 
 CLASSES = (
     "SPACE",
