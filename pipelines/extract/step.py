@@ -4,7 +4,7 @@
     no_text
 
 What decides is a function of the page alone: bytes, tags and depth, never a clock. Price: 3 ms a page of 130 kB,
-2.7 of them resiliparse's.
+2.7 of them resiliparse's; 0.8 ms with the engine quern.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from pipelines import heartbeat
 from pipelines.batch import Batch
+from pipelines.extract.blocks import KERNELS, article_text
 from pipelines.extract.charset import decode_page
 from pipelines.extract.page import is_deeper_than, main_text, page_title, scan_tags
 from pipelines.stage import Rewrite, Verdicts
@@ -40,14 +41,18 @@ class Extract(Rewrite):
     reasons: ClassVar[tuple[str, ...]] = ("too_large", "undecodable", "not_html", "too_deep", "no_text")
     drops_columns: ClassVar[tuple[str, ...]] = ("payload", "content_type")
 
-    engine: Literal["resiliparse"] = "resiliparse"
-    """What chooses the main content."""
+    engine: Literal["resiliparse", "quern"] = "resiliparse"
+    """What chooses the main content; `quern` is faster and leaves out more of what is not the article."""
     max_bytes: int = 8 << 20
     """Pages above this many bytes are dropped as `too_large`."""
     max_tags: int = 250_000
     """Pages with more `<` than this are dropped as `too_large`: a million empty paragraphs take 6 s."""
     max_depth: int = 512
     """Pages nested deeper than this are dropped as `too_deep`; browsers stop at 512 as well."""
+
+    def kernels(self) -> tuple[str, ...]:
+        """Those of the engine `quern`."""
+        return KERNELS if self.engine == "quern" else ()
 
     def columns(self, batch: Batch) -> dict[str, pa.Array]:
         """The titles, from the first 64 KiB of each page."""
@@ -81,12 +86,23 @@ class Extract(Rewrite):
             return None, "undecodable"
         if not _has_tag(page):
             return None, "not_html"
+        text = self._text_by_blocks(page) if self.engine == "quern" else self._text_by_tree(page, data)
+        if text is None:
+            return None, "too_deep"
+        return (text, None) if text else (None, "no_text")
+
+    def _text_by_blocks(self, page: str) -> str | None:
+        """The text; None where the page is nested too deep."""
+        text, depth = article_text(page)
+        return None if depth > self.max_depth else text
+
+    def _text_by_tree(self, page: str, data: bytes) -> str | None:
+        """The text; None where the page is nested too deep for the tree."""
         tags = scan_tags(data)
         if is_deeper_than(page, tags, max_depth=self.max_depth):
-            return None, "too_deep"
+            return None
         # Bytes of another encoding may hide a name that the page has.
-        text = main_text(page, tags if page.encode("utf-8", "surrogatepass") == data else None)
-        return (text, None) if text else (None, "no_text")
+        return main_text(page, tags if page.encode("utf-8", "surrogatepass") == data else None)
 
 
 def _payloads(batch: Batch) -> Iterator[bytes | None]:
