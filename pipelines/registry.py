@@ -41,6 +41,7 @@ READERS = {
 }
 STAGES = {
     "decontaminate": "pipelines.decontaminate:Decontaminate",
+    "editions": "pipelines.dedup.editions:Editions",
     "exact": "pipelines.dedup.exact:Exact",
     "extract": "pipelines.extract:Extract",
     "fineweb_quality": "pipelines.filters.fineweb:FineWebQuality",

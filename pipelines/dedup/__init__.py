@@ -5,11 +5,13 @@ texts.py       the texts of a part in pieces of bounded size
 repeats.py     entries of many sorted files that share a key, one range of keys at a time
 members.py     who belongs to which cluster, and the verdicts that follow
 exact.py       Exact: equal texts
+editions.py    Editions: files of one book
 signatures.py  MinHash signatures and their comparison
 minhash.py     MinHash: texts that share most of their word n-grams
 """
 
+from pipelines.dedup.editions import Editions
 from pipelines.dedup.exact import Exact
 from pipelines.dedup.minhash import MinHash
 
-__all__ = ["Exact", "MinHash"]
+__all__ = ["Editions", "Exact", "MinHash"]
