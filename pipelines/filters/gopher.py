@@ -130,7 +130,10 @@ class GopherRepetition(Rule):
     version: ClassVar[int] = 1
     reasons: ClassVar[tuple[str, ...]] = reasons(REPETITION_LIMITS)
     languages: ClassVar[tuple[str, ...]] = SPACED
+    measuring: ClassVar[tuple[str, ...]] = ("words",)
 
+    words: Literal["spaces", "spacy"] = "spaces"
+    """What a word is: a run of non-white space, or, for datatrove's verdicts, a token of spaCy's English."""
     max_dup_paragraph_frac: float | None = 0.3
     """Largest share of paragraphs that equal an earlier one."""
     max_dup_paragraph_char_frac: float | None = 0.2
@@ -159,12 +162,12 @@ class GopherRepetition(Rule):
     """Largest share of characters in repeated runs of ten words."""
 
     def kernels(self) -> tuple[str, ...]:
-        """One kernel; a pass over the words for each n."""
-        return ("repetition.count_repetition",)
+        """One kernel, a pass over the words for each n; spaCy's words take another."""
+        return ("repetition.count_repetition", *(["spacy_words.cut_words"] if self.words == "spacy" else []))
 
     def measure(self, batch: Batch) -> Counts:
         """The counts of `kernels.repetition.REPETITION_COUNTS`, each int64[n_docs]."""
-        return repetition_counts(*batch.text())
+        return repetition_counts(*batch.text(), words=self.words)
 
     def decide(self, values: Values) -> Verdicts:
         """The first limit each document breaks, in the order of the reasons."""

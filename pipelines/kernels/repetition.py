@@ -4,12 +4,13 @@ r"""Counts behind Gopher's repetition rules: repeated lines and paragraphs, freq
       top_2_gram_chars      9   "a b" three times, its space counted
       dup_5_gram_chars      0   "ababa" and "babab" are each new
 
-datatrove's arithmetic (filters/gopher_repetition_filter.py), over our words (`words`):
+datatrove's arithmetic (filters/gopher_repetition_filter.py), over runs of non-white space (`words`) or, for
+its very counts, over spaCy's words (`spacy_words`):
 
 - lines are what stands between runs of newlines, the empty piece before a first or after a last run
   included; paragraphs likewise between two or more newlines, after white space is stripped off both
-  ends of the text. A newline is "\n" or "\r\n" (datatrove: "\n" alone, so that every blank line of a
-  "\r\n" text is a duplicate line);
+  ends of the text. A newline is "\n" or "\r\n"; over spaCy's words "\n" alone, as datatrove has it, so
+  that every blank line of a "\r\n" text is a duplicate line;
 - a line or paragraph is a duplicate when an equal one came before it;
 - of the most frequent n-gram of words (the first seen of several) all occurrences count, a single one
   too, at its length with single spaces between the words;
@@ -26,12 +27,16 @@ Source: Rae et al. 2021, Gopher, table A1, https://arxiv.org/abs/2112.11446
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.kernels.duplicates import count_chars, duplicate_spans, same_bytes, table_size
 from pipelines.kernels.hashing import clear
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
+from pipelines.kernels.sentences import text_classes
+from pipelines.kernels.spacy_words import word_groups
 from pipelines.kernels.unicode import SPACE, character_classes
 from pipelines.kernels.words import byte_at, decode, next_word
 
@@ -113,27 +118,27 @@ def _strip(data: Bytes, start: int, stop: int, classes: Bytes) -> tuple[int, int
 
 
 @inline
-def _newline(data: Bytes, at: int, stop: int) -> int:
-    """The length of the newline at byte `at`: 1, 2 or, where there is none, 0."""
+def _newline(data: Bytes, at: int, stop: int, longest: int) -> int:
+    """The length of the newline at byte `at`: 1, 2 if `longest` is 2, or, where there is none, 0."""
     if data[at] == 10:
         return 1
-    if data[at] == 13 and at + 1 < stop and data[at + 1] == 10:
+    if longest == 2 and data[at] == 13 and at + 1 < stop and data[at + 1] == 10:
         return 2
     return 0
 
 
 @inline
-def _split(data: Bytes, start: int, stop: int, min_newlines: int, spans: Offsets) -> int:
+def _split(data: Bytes, start: int, stop: int, min_newlines: int, newline: int, spans: Offsets) -> int:
     """Writes the starts and stops of the pieces between runs of newlines; returns how many pieces."""
     n_pieces = 0
     piece = at = start
     while at < stop:
         run_end, n_newlines = at, 0
-        width = _newline(data, at, stop)
+        width = _newline(data, at, stop, newline)
         while width:
             run_end += width
             n_newlines += 1
-            width = _newline(data, run_end, stop) if run_end < stop else 0
+            width = _newline(data, run_end, stop, newline) if run_end < stop else 0
         if n_newlines >= min_newlines:
             spans[2 * n_pieces], spans[2 * n_pieces + 1] = piece, at
             n_pieces += 1
@@ -166,6 +171,27 @@ def _pack_words(
             h = h * _BASE + np.uint64(byte) + np.uint64(1)
         n_words += 1
         first, after = next_word(data, after, stop, classes)
+    starts[n_words], chars[n_words], prefix[n_words] = length, n_chars, h
+    return n_words
+
+
+@inline
+def _pack_spans(
+    data: Bytes, word_starts: Offsets, word_ends: Offsets, first_word: int, last_word: int,
+    packed: Bytes, starts: Offsets, chars: Offsets, prefix: Table,
+) -> int:  # fmt: skip
+    """What `_pack_words` writes, for words that are given."""
+    n_words = n_chars = length = 0
+    h = np.uint64(0)
+    for word in range(first_word, last_word):
+        starts[n_words], chars[n_words], prefix[n_words] = length, n_chars, h
+        for at in range(word_starts[word], word_ends[word]):
+            byte = byte_at(data, at)
+            packed[length] = byte
+            length += 1
+            n_chars += byte & 0xC0 != 0x80
+            h = h * _BASE + np.uint64(byte) + np.uint64(1)
+        n_words += 1
     starts[n_words], chars[n_words], prefix[n_words] = length, n_chars, h
     return n_words
 
@@ -235,9 +261,19 @@ def _dup_n_gram_chars(
     return n_chars
 
 
-@kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {BYTES})")
-def count_repetition(data: Bytes, offsets: Offsets, classes: Bytes) -> npt.NDArray[np.int64]:
-    """One row of `REPETITION_COUNTS` per measure, `int64[16, n_docs]`."""
+@kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {BYTES}, {OFFSETS}, {OFFSETS}, {OFFSETS})")
+def count_repetition(
+    data: Bytes,
+    offsets: Offsets,
+    classes: Bytes,
+    word_starts: Offsets,
+    word_ends: Offsets,
+    word_offsets: Offsets,
+) -> npt.NDArray[np.int64]:
+    """One row of `REPETITION_COUNTS` per measure, `int64[16, n_docs]`.
+
+    Words are those given, as `spacy_words.WordSpans`; without any `word_offsets`, runs of non-white space.
+    """
     n_docs = len(offsets) - 1
     longest = 0
     for doc in range(n_docs):
@@ -245,8 +281,13 @@ def count_repetition(data: Bytes, offsets: Offsets, classes: Bytes) -> npt.NDArr
     counts = np.zeros((16, n_docs), np.int64)
     max_words = longest // 2 + 1  # a space stands between two
     max_pieces = longest // 2 + 2  # a newline stands between two, and the outer two may be empty
+    given = len(word_offsets) > 0
+    newline = 1 if given else 2
+    if given:
+        for doc in range(n_docs):
+            max_words = max(max_words, word_offsets[doc + 1] - word_offsets[doc])
     spans = np.empty(2 * max_pieces, np.int64)
-    table = np.empty(table_size(max_pieces), np.uint64)
+    table = np.empty(table_size(max(max_pieces, max_words)), np.uint64)
     packed = np.empty(longest, np.uint8)
     starts, chars = np.empty(max_words + 1, np.int64), np.empty(max_words + 1, np.int64)
     times, prefix = np.empty(max_words + 1, np.int64), np.empty(max_words + 1, np.uint64)
@@ -259,14 +300,20 @@ def count_repetition(data: Bytes, offsets: Offsets, classes: Bytes) -> npt.NDArr
         if start == stop:
             continue
         counts[0, doc] = count_chars(data, start, stop)
-        n_spans = _split(data, start, stop, 1, spans)
+        n_spans = _split(data, start, stop, 1, newline, spans)
         counts[1, doc] = n_spans
         counts[2, doc], counts[3, doc] = duplicate_spans(data, spans, n_spans, table)
         first, last = _strip(data, start, stop, classes)
-        n_spans = _split(data, first, last, 2, spans)
+        n_spans = _split(data, first, last, 2, newline, spans)
         counts[4, doc] = n_spans
         counts[5, doc], counts[6, doc] = duplicate_spans(data, spans, n_spans, table)
-        n_words = _pack_words(data, start, stop, classes, packed, starts, chars, prefix)
+        if given:
+            n_words = _pack_spans(
+                data, word_starts, word_ends, word_offsets[doc], word_offsets[doc + 1],
+                packed, starts, chars, prefix,
+            )  # fmt: skip
+        else:
+            n_words = _pack_words(data, start, stop, classes, packed, starts, chars, prefix)
         for n in range(2, 5):
             counts[5 + n, doc] = _top_n_gram_chars(
                 packed, starts, chars, prefix, powers, n_words, n, table, times
@@ -276,7 +323,16 @@ def count_repetition(data: Bytes, offsets: Offsets, classes: Bytes) -> npt.NDArr
     return counts
 
 
-def repetition_counts(data: Bytes, offsets: Offsets) -> dict[str, npt.NDArray[np.int64]]:
+def repetition_counts(
+    data: Bytes, offsets: Offsets, *, words: Literal["spaces", "spacy"] = "spaces"
+) -> dict[str, npt.NDArray[np.int64]]:
     """Every measure of `REPETITION_COUNTS` by name, each `int64[n_docs]`; all 0 for an empty document."""
-    rows = count_repetition(data, offsets, character_classes())
+    if words == "spaces":
+        none = np.empty(0, np.int64)
+        rows = count_repetition(data, offsets, character_classes(), none, none, none)
+    else:
+        counted = [
+            count_repetition(data, docs, text_classes(), *spans) for docs, spans in word_groups(data, offsets)
+        ]
+        rows = np.concatenate([np.empty((len(REPETITION_COUNTS), 0), np.int64), *counted], axis=1)
     return dict(zip(REPETITION_COUNTS, rows, strict=True))

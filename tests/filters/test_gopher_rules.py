@@ -145,30 +145,43 @@ OURS_FOR_DATATROVES = {
 }
 
 
-def assert_same_reasons_as_datatrove(texts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datatrove, "split_into_words", lambda text, language: kernel_twins.words(text))
+TWINS = {"spaces": kernel_twins.words, "spacy": spacy_twin.words}
+both_words = pytest.mark.parametrize("words", TWINS)
+
+
+def assert_same_reasons_as_datatrove(texts: list[str], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datatrove, "split_into_words", lambda text, language: TWINS[words](text))
     theirs = datatrove.GopherRepetitionFilter()
     expected = [theirs.filter(Document(text=text, id="0")) for text in texts]
     reasons = [None if found is True else OURS_FOR_DATATROVES[found[1]] for found in expected]
-    assert reasons_of(GopherRepetition(), texts) == reasons
+    assert reasons_of(GopherRepetition(words=words), texts) == reasons
     assert len(set(reasons)) > 2, "the texts should break several limits"
 
 
-def test_repetition_gives_datatroves_reasons_on_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [text.replace("\r", "") or "x" for text in synthetic_documents(150, seed=9)]
+@both_words
+def test_repetition_gives_datatroves_reasons(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = "\r" if words == "spaces" else "\0"  # where our newlines are not datatrove's
+    texts = [text.replace(gone, "") or "x" for text in synthetic_documents(150, seed=9)]
     texts += [text[: len(text) // 5] * 2 + text for text in texts if len(text) > 200]
     texts += [(text[:40] + "\n") * 3 + text for text in texts[:50]]
-    assert_same_reasons_as_datatrove(texts, monkeypatch)
+    assert_same_reasons_as_datatrove(texts, words, monkeypatch)
+
+
+def test_a_newline_of_windows_is_one_and_to_datatrove_a_line_of_its_own() -> None:
+    text = "\r\n\r\n".join(WORDS.split()[:40])
+    assert reasons_of(GopherRepetition(), [text]) == [None]
+    assert reasons_of(GopherRepetition(words="spacy"), [text]) == ["duplicate_lines"]
 
 
 @pytest.mark.real
 @pytest.mark.skipif(not BOOKS.exists(), reason="needs ../shared/data")
-def test_repetition_gives_datatroves_reasons_on_pieces_of_books(monkeypatch: pytest.MonkeyPatch) -> None:
+@both_words
+def test_repetition_gives_datatroves_reasons_on_pieces_of_books(words: str, monkeypatch) -> None:
     books = [path.read_text("utf-8", "replace") for path in sorted(BOOKS.rglob("*.txt"))[:12]]
     texts = [
         book[at : at + size] for book in books for at in range(0, 60_000, 10_000) for size in (80, 300, 3000)
     ]
-    assert_same_reasons_as_datatrove([text for text in texts if text], monkeypatch)
+    assert_same_reasons_as_datatrove([text for text in texts if text], words, monkeypatch)
 
 
 OURS_FOR_DATATROVES_QUALITY = {
@@ -219,7 +232,7 @@ def test_quality_over_spacys_words_gives_datatroves_reasons_on_pieces_of_books(m
 
 
 def test_a_batch_of_no_documents_and_a_document_without_text_are_measured() -> None:
-    for rule in (GopherQuality(), SPACY, GopherRepetition()):
+    for rule in (GopherQuality(), SPACY, GopherRepetition(), GopherRepetition(words="spacy")):
         assert len(rule.decide(rule.measure(no_documents()))) == 0
         assert all(values.dtype == np.int64 for values in rule.measure(batch_of([None, "a"])).values())
 
