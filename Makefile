@@ -9,6 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PEERS := .venv-peers/bin
 PEERS_READY := $(if $(wildcard benchmarks/peers.txt),.venv-peers/.installed)
+EXTRACTORS := .venv-extractors/bin
 
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
@@ -32,8 +33,9 @@ format: .venv/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/.installed $(PEERS_READY)
-	for file in benchmarks/*.py; do QUERN_PEERS=$(PEERS)/python $(BIN)/python $$file || exit 1; done
+bench: .venv/.installed $(PEERS_READY) .venv-extractors/.installed
+	for file in benchmarks/*.py; do QUERN_PEERS=$(PEERS)/python QUERN_EXTRACTORS=$(EXTRACTORS)/python \
+	  $(BIN)/python $$file || exit 1; done
 
 # torch goes first and alone: a processor-only wheel named +cpu then wins over the one with CUDA.
 .venv/.installed: pyproject.toml constraints.txt
@@ -48,5 +50,12 @@ bench: .venv/.installed $(PEERS_READY)
 	$(PEERS)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
 	touch $@
 
+# An old pip fails on the spellings of lxml's extra.
+.venv-extractors/.installed: benchmarks/extractors.txt
+	$(PYTHON) -m venv .venv-extractors
+	$(EXTRACTORS)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(EXTRACTORS)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/extractors.txt
+	touch $@
+
 clean:
-	rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .venv-extractors .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -3,7 +3,10 @@
     load_articles(data) -> [Article(name, html, gold)]        92 news pages, gold by hand
     load_readable(data) -> [Article(name, html, gold)]        61 pages, gold what Readability.js kept
 
+    load_pieces(data) -> [Pieces(name, html, must, must_not)] 135 pages of many languages
+
     score(golds, texts) -> Score(f1, precision, recall)
+    score_pieces(pieces, texts) -> Score, by pieces of text that are there
 
 The measure is article-extraction-benchmark's: every text becomes the multiset of its runs of four words; of a
 page, the runs found, missed and made up are counted; precision and recall are means over pages, F1 is of the
@@ -24,7 +27,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from statistics import mean
 
-__all__ = ["Article", "Score", "load_articles", "load_readable", "score"]
+__all__ = [
+    "Article", "Pieces", "Score", "load_articles", "load_pieces", "load_readable", "score", "score_pieces",
+]  # fmt: skip
 
 _WORD = re.compile(r"\w+")
 _INLINE = re.compile("a|abbr|b|big|cite|code|em|font|i|mark|q|s|small|span|strong|sub|sup|time|u")
@@ -37,6 +42,16 @@ class Article:
     name: str
     html: bytes
     gold: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A page and pieces of text: those of its article, and those beside it."""
+
+    name: str
+    html: bytes
+    must: tuple[str, ...]
+    must_not: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +78,17 @@ def load_readable(data: Path) -> list[Article]:
     return [
         Article(f.name, (f / "source.html").read_bytes(), text_of((f / "expected.html").read_text("utf-8")))
         for f in folders
+    ]
+
+
+def load_pieces(data: Path) -> list[Pieces]:
+    """The pages of trafilatura's evaluation below `data`, in the order of their files."""
+    folder = data / "html" / "trafilatura"
+    entries = json.loads((folder / "evaldata.json").read_text(encoding="utf-8")).values()
+    return [
+        Pieces(e["file"], (folder / "pages" / e["file"]).read_bytes(), tuple(e["with"]), tuple(e["without"]))
+        for e in sorted(entries, key=lambda entry: str(entry["file"]))
+        if (folder / "pages" / e["file"]).exists()
     ]
 
 
@@ -94,6 +120,19 @@ def score(golds: Sequence[str], texts: Sequence[str]) -> Score:
     counts = [agreement(gold, text) for gold, text in zip(golds, texts, strict=True)]
     precision = mean(_share(found, made_up, missed) for found, made_up, missed in counts if found + made_up)
     recall = mean(_share(found, missed, made_up) for found, made_up, missed in counts if found + missed)
+    return Score(2 * precision * recall / (precision + recall), precision, recall)
+
+
+def score_pieces(pages: Sequence[Pieces], texts: Sequence[str]) -> Score:
+    """Of all pieces of all pages: which share of those found belongs to an article, and how many of those are found."""
+    flat = [" ".join(text.split()) for text in texts]
+    right = sum(
+        " ".join(p.split()) in text for page, text in zip(pages, flat, strict=True) for p in page.must
+    )
+    wrong = sum(
+        " ".join(p.split()) in text for page, text in zip(pages, flat, strict=True) for p in page.must_not
+    )
+    precision, recall = right / (right + wrong), right / sum(len(page.must) for page in pages)
     return Score(2 * precision * recall / (precision + recall), precision, recall)
 
 
