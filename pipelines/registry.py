@@ -40,6 +40,7 @@ READERS = {
     "wet": "pipelines.read.wet:Wet",
 }
 STAGES = {
+    "book_catalogue": "pipelines.filters.catalogue:BookCatalogue",
     "decontaminate": "pipelines.decontaminate:Decontaminate",
     "editions": "pipelines.dedup.editions:Editions",
     "exact": "pipelines.dedup.exact:Exact",
