@@ -41,6 +41,8 @@ READERS = {
 }
 STAGES = {
     "book_catalogue": "pipelines.filters.catalogue:BookCatalogue",
+    "c4_lines": "pipelines.filters.c4:C4Lines",
+    "c4_quality": "pipelines.filters.c4:C4Quality",
     "decontaminate": "pipelines.decontaminate:Decontaminate",
     "editions": "pipelines.dedup.editions:Editions",
     "exact": "pipelines.dedup.exact:Exact",

@@ -6,13 +6,13 @@ r"""Counts behind FineWeb's own rules: lines that end well, short lines, repeate
 
 One pass, and one over the line's bytes for its hash. Ratios and limits are the filter's (`filters/fineweb.py`).
 
-- Lines end at "\n" or "\r\n"; lines of white space alone are no lines. datatrove cuts at "\n", so that no
-  line of a "\r\n" text ends with a mark there;
+- Lines end at "\n" or "\r\n"; lines of white space alone are no lines. Over spaCy's words they end at "\n"
+  alone, as datatrove has it, so that no line of a "\r\n" text ends with a mark;
 - a line ends well if its last character, white space after it included, is TERMINAL (`sentences`):
   "The end. " and "he said.”" do not;
 - a line is short with at most `short_line_chars` characters, white space at its ends included;
 - a line equal to an earlier one counts with all its characters;
-- words here are runs of what is not white space, those of `str.split`.
+- words are runs of what is not white space, those of `str.split`, or spaCy's, datatrove's choice.
 
 Source: Penedo et al. 2024, The FineWeb Datasets, section 3.6 and appendix E.4, https://arxiv.org/abs/2406.17557;
 datatrove 0.10.1, pipeline/filters/fineweb_quality_filter.py, whose arithmetic this is.
@@ -20,12 +20,15 @@ datatrove 0.10.1, pipeline/filters/fineweb_quality_filter.py, whose arithmetic t
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.kernels.duplicates import duplicate_spans, table_size
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 from pipelines.kernels.sentences import TERMINAL, text_classes
+from pipelines.kernels.spacy_words import word_groups
 from pipelines.kernels.unicode import SPACE
 from pipelines.kernels.words import byte_at, decode
 
@@ -54,7 +57,7 @@ def _count_newlines(data: Bytes, start: int, stop: int) -> int:
 
 
 @inline
-def _read_line(data: Bytes, at: int, end: int, classes: Bytes) -> tuple[int, int, int, int, int]:
+def _read_line(data: Bytes, at: int, end: int, classes: Bytes, crlf: int) -> tuple[int, int, int, int, int]:
     """One line: where its text stops, where the next one starts, its characters, its words, its last character."""
     n_chars = n_words = last = 0
     between = 1  # 1 between words
@@ -62,7 +65,7 @@ def _read_line(data: Bytes, at: int, end: int, classes: Bytes) -> tuple[int, int
         point = byte_at(data, at)
         if point == 10:
             return at, at + 1, n_chars, n_words, last
-        if point == 13 and at + 1 < end and byte_at(data, at + 1) == 10:
+        if crlf and point == 13 and at + 1 < end and byte_at(data, at + 1) == 10:
             return at, at + 2, n_chars, n_words, last
         if point < 0x80:
             at += 1
@@ -76,11 +79,11 @@ def _read_line(data: Bytes, at: int, end: int, classes: Bytes) -> tuple[int, int
     return end, end, n_chars, n_words, last
 
 
-@kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {BYTES}, int64)")
+@kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {BYTES}, int64, int64)")
 def count_fineweb(
-    data: Bytes, offsets: Offsets, classes: Bytes, short_line_chars: int
+    data: Bytes, offsets: Offsets, classes: Bytes, short_line_chars: int, crlf: int
 ) -> npt.NDArray[np.int64]:
-    """One row of `FINEWEB_COUNTS` per measure, `int64[7, n_docs]`."""
+    """One row of `FINEWEB_COUNTS` per measure, `int64[7, n_docs]`. crlf: 1 if "\\r\\n" is a newline."""
     n_docs = len(offsets) - 1
     counts = np.zeros((7, n_docs), np.int64)
     most = 0
@@ -94,7 +97,7 @@ def count_fineweb(
         n_lines = n_ended = n_short = n_all_chars = n_all_words = 0
         while at < end:
             start = at
-            stop, at, n_chars, n_words, last = _read_line(data, start, end, classes)
+            stop, at, n_chars, n_words, last = _read_line(data, start, end, classes, crlf)
             n_all_chars += n_chars
             n_all_words += n_words
             if n_words:
@@ -112,8 +115,12 @@ def count_fineweb(
 
 
 def fineweb_counts(
-    data: Bytes, offsets: Offsets, *, short_line_chars: int = 30
+    data: Bytes, offsets: Offsets, *, short_line_chars: int = 30, words: Literal["spaces", "spacy"] = "spaces"
 ) -> dict[str, npt.NDArray[np.int64]]:
     """Every measure of `FINEWEB_COUNTS` by name, each `int64[n_docs]`; all 0 for an empty document."""
-    rows = count_fineweb(data, offsets, text_classes(), short_line_chars)
-    return dict(zip(FINEWEB_COUNTS, rows, strict=True))
+    rows = count_fineweb(data, offsets, text_classes(), short_line_chars, words == "spaces")
+    counts = dict(zip(FINEWEB_COUNTS, rows, strict=True))
+    if words == "spacy":
+        groups = (np.diff(spans.offsets) for _, spans in word_groups(data, offsets))
+        counts["n_words"] = np.concatenate([np.zeros(0, np.int64), *groups])
+    return counts

@@ -21,8 +21,9 @@ HEADER = '''"""Character classes and lower case of Unicode {version}. Generated 
 
 Ranges are `first-last` in hex, both ends included. WHITE_SPACE is the property of that name;
 ALPHABETIC are the general categories L* (what str.isalpha accepts); PUNCTUATION are P* and the
-ASCII symbols {symbols}. LOWER is the simple lower-case mapping as `first-last:step:delta`: every
-step-th code point from first to last becomes itself plus delta.
+ASCII symbols {symbols}; DECIMAL are Nd (what str.isdecimal accepts). LOWER is the simple
+lower-case mapping as `first-last:step:delta`: every step-th code point from first to last becomes
+itself plus delta.
 
 Source: the Unicode Character Database {version}, https://www.unicode.org/Public/{version}/ucd/
 """
@@ -42,6 +43,11 @@ def is_alphabetic(char: str) -> bool:
 def is_punctuation(char: str) -> bool:
     """The general categories P*, and ASCII's symbols."""
     return unicodedata.category(char).startswith("P") or char in ASCII_SYMBOLS
+
+
+def is_decimal(char: str) -> bool:
+    """The general category Nd."""
+    return unicodedata.category(char) == "Nd"
 
 
 def simple_lower(char: str) -> str:
@@ -90,6 +96,7 @@ def render() -> str:
         "WHITE_SPACE": ranges(is_white_space),
         "ALPHABETIC": ranges(is_alphabetic),
         "PUNCTUATION": ranges(is_punctuation),
+        "DECIMAL": ranges(is_decimal),
         "LOWER": lower_runs(),
     }
     for name, items in tables.items():

@@ -1,10 +1,11 @@
 r"""Where lines and sentences end, as Python, datatrove and spaCy see it: one class table for their rules.
 
     classes: uint8[0x110000]     bits SPACE, ALPHA, PUNCT as `unicode` has them, but for what is said here,
-                                 and LINE_END, TERMINAL, SENTENCE_END
+                                 and LINE_END, TERMINAL, SENTENCE_END, DIGIT
 
 - SPACE is what `str.split` and `str.strip` take for white space: White_Space and U+001C to U+001F;
 - PUNCT are the general categories P* alone: `$ + < = > ^ ` | ~` are symbols to spaCy;
+- DIGIT are the general category Nd, the decimal digits of every script;
 - LINE_END is where `str.splitlines` cuts; "\r\n" is one end, which the kernels see to;
 - TERMINAL ends a line in FineWeb's rule: datatrove's TERMINAL_PUNCTUATION, 159 characters. It is no
   property of Unicode: of 15.0's 172 with Sentence_Terminal it lacks U+2024, U+FE12 and a dozen more, and it
@@ -29,13 +30,28 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.kernels import unicode_data
+from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 from pipelines.kernels.unicode import PUNCT, SPACE, character_classes
+from pipelines.kernels.words import byte_at, decode
 
-__all__ = ["LINE_END", "SENTENCE_END", "TERMINAL", "text_classes"]
+__all__ = [
+    "DIGIT",
+    "LINE_END",
+    "SENTENCE_END",
+    "TERMINAL",
+    "count_sentences",
+    "count_spacy_sentences",
+    "text_classes",
+]
+
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
 
 TERMINAL = 16
 SENTENCE_END = 32
 LINE_END = 64
+DIGIT = 128
 
 SYMBOLS = "$+<=>^`|~"
 LINE_ENDS = "A-D 1C-1E 85-85 2028-2029"
@@ -55,17 +71,18 @@ ENDS_NO_SENTENCE = """
 """
 
 
-def _mark(classes: npt.NDArray[np.uint8], ranges: str, bits: int) -> None:
+def _mark(classes: Bytes, ranges: str, bits: int) -> None:
     for first, last in (item.split("-") for item in ranges.split()):
         classes[int(first, 16) : int(last, 16) + 1] |= bits
 
 
 @cache
-def text_classes() -> npt.NDArray[np.uint8]:
+def text_classes() -> Bytes:
     """The classes of every code point, `uint8[0x110000]` of or-ed bits."""
     classes = character_classes().copy()
     _mark(classes, "1C-1F", SPACE)
     _mark(classes, LINE_ENDS, LINE_END)
+    _mark(classes, unicode_data.DECIMAL, DIGIT)
     _mark(classes, TERMINAL_MARKS, TERMINAL | SENTENCE_END)
     for first, last in (item.split("-") for item in ENDS_NO_SENTENCE.split()):
         classes[int(first, 16) : int(last, 16) + 1] &= 0xFF ^ SENTENCE_END
@@ -73,3 +90,109 @@ def text_classes() -> npt.NDArray[np.uint8]:
         classes[ord(symbol)] &= 0xFF ^ PUNCT
     classes.flags.writeable = False
     return classes
+
+
+@inline
+def count_sentences(data: Bytes, at: int, end: int, classes: Bytes) -> tuple[int, int, int]:
+    """The sentences of one line, by white space; where the line stops, and where the next one starts.
+
+    A mark of ASCII ends a sentence if white space follows it and what closes it; two full stops in a row end
+    none; a mark of another script always does. A line of white space has no sentence.
+    """
+    n_sentences = 0
+    ended, ending = True, False  # whether what comes next begins one; whether it does after white space
+    before = 0
+    while at < end:
+        point = byte_at(data, at)
+        if point < 0x80:
+            after = at + 1
+        else:
+            point, after = decode(data, at, end)
+        kind = byte_at(classes, point)
+        if not kind & (SPACE | PUNCT):
+            n_sentences += ended
+            ended = ending = False
+        elif kind & SPACE:
+            ended |= ending
+            if kind & LINE_END:
+                stop = at
+                if point == 13 and after < end and byte_at(data, after) == 10:
+                    after += 1
+                return n_sentences, stop, after
+        elif kind & SENTENCE_END:
+            if point == 46:
+                follows = after < end and byte_at(data, after) == 46
+                ending |= not (follows or before == 46)
+            elif point < 0x80:
+                ending = True
+            else:
+                ended = True
+        before = point
+        at = after
+    return n_sentences, end, end
+
+
+@inline
+def _line_stop(data: Bytes, at: int, end: int, classes: Bytes) -> int:
+    """The byte at which the line that byte `at` is in ends."""
+    while at < end:
+        point, after = decode(data, at, end)
+        if byte_at(classes, point) & LINE_END:
+            return at
+        at = after
+    return end
+
+
+@inline
+def _is_punctuation(data: Bytes, start: int, stop: int, classes: Bytes) -> bool:
+    while start < stop:
+        point, start = decode(data, start, stop)
+        if not byte_at(classes, point) & PUNCT:
+            return False
+    return True
+
+
+@inline
+def _is_space_token(data: Bytes, start: int, stop: int) -> bool:
+    """Whether white space between words is a token to spaCy: all but nothing and one blank."""
+    return stop - start > 1 or (stop - start == 1 and byte_at(data, start) != 32)
+
+
+@kernel(f"int64[::1]({BYTES}, {OFFSETS}, {BYTES}, {OFFSETS}, {OFFSETS}, {OFFSETS})")
+def count_spacy_sentences(
+    data: Bytes, offsets: Offsets, classes: Bytes, starts: Offsets, ends: Offsets, word_offsets: Offsets
+) -> Offsets:
+    """Sentences of each document, `int64[n_docs]`: the sentencizer's, line by line, at least one a line.
+
+    starts, ends, word_offsets: spaCy's words, as `spacy_words` gives them. A sentence begins with the first
+    token behind a mark that is no punctuation, be it white space; a mark is a word of its own.
+    """
+    counts = np.zeros(len(offsets) - 1, np.int64)
+    for doc in range(len(counts)):
+        at, end = offsets[doc], offsets[doc + 1]
+        word, last_word = word_offsets[doc], word_offsets[doc + 1]
+        while at < end:
+            stop = _line_stop(data, at, end, classes)
+            n_sentences, ended = 1, False
+            while word < last_word and starts[word] < stop:
+                first, last = starts[word], ends[word]
+                if ended and _is_space_token(data, at, first):
+                    n_sentences += 1
+                    ended = False
+                point, after = decode(data, first, last)
+                if after == last and byte_at(classes, point) & SENTENCE_END:
+                    ended = True
+                elif ended and not _is_punctuation(data, first, last, classes):
+                    n_sentences += 1
+                    ended = False
+                at = last
+                word += 1
+            n_sentences += ended and _is_space_token(data, at, stop)
+            counts[doc] += n_sentences
+            if stop < end:
+                point, at = decode(data, stop, end)
+                if point == 13 and at < end and byte_at(data, at) == 10:
+                    at += 1
+            else:
+                at = end
+    return counts

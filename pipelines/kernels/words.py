@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 from pipelines.kernels.unicode import SPACE, character_classes
 
-__all__ = ["byte_at", "count_words", "decode", "encode", "next_word"]
+__all__ = ["byte_at", "count_words", "decode", "encode", "next_word", "strip"]
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -86,6 +86,18 @@ def next_word(data: Bytes, at: int, end: int, classes: Bytes) -> tuple[int, int]
             break
         stop = after
     return start, stop
+
+
+@inline
+def strip(data: Bytes, start: int, stop: int, classes: Bytes) -> tuple[int, int]:
+    """The span without white space at either end; empty where there is nothing else."""
+    first, last = next_word(data, start, stop, classes)[0], start
+    at = first
+    while at < stop:
+        point, at = decode(data, at, stop)
+        if not byte_at(classes, point) & SPACE:
+            last = at
+    return first, max(first, last)
 
 
 @kernel(f"int64[::1]({BYTES}, {OFFSETS}, {BYTES})")

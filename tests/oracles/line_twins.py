@@ -19,3 +19,59 @@ def fineweb_counts(text: str, *, short_line_chars: int) -> dict[str, int]:
         "n_chars": len(text) - text.count("\n"),
         "n_words": len(text.split()),
     }
+
+
+POLICIES = (
+    "terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies"
+)  # fmt: skip
+
+
+def ascii_lower(text: str) -> str:
+    return "".join(c.lower() if c.isascii() else c for c in text)
+
+
+def c4_line(line: str, rules: dict[str, int | bool | None]) -> str | None:
+    """What is left of a line; None where it goes."""
+    line, words = line.strip(), line.split()
+    if rules["max_word_chars"] is not None and max(map(len, words), default=0) > rules["max_word_chars"]:
+        return None
+    if rules["citations"]:
+        line = re.sub(r"\[(\d*|edit|citation needed)\]", "", line)
+    says = ascii_lower(line)
+    if rules["end_marks"] and (line[-1:] not in tuple(".?!\"'") or line[-3:] == "..."):
+        return None
+    if len(words) < (rules["min_words"] or 0):
+        return None
+    if "lorem ipsum" in says and rules["spare_lorem_ipsum"]:
+        return line
+    if "javascript" in says and rules["javascript"]:
+        return None
+    if "{" in says and rules["spare_curly_bracket"]:
+        return line
+    return None if rules["policy"] and any(policy in says for policy in POLICIES) else line
+
+
+def c4_text(text: str, rules: dict[str, int | bool | None]) -> str:
+    kept = [c4_line(line, rules) for line in text.splitlines()]
+    return "\n".join(line for line in kept if line is not None).strip()
+
+
+def sentences(line: str) -> list[str]:
+    """Sentences of a line by white space: marks end one before a space, behind what closes it."""
+    closing = r"""[^\w\s$+<=>^`|~]"""
+    ends = rf"(?<!\.)[.](?!\.){closing}*(?=\s|$)|[!?]{closing}*(?=\s|$)|[。！？]"
+    pieces = re.split(f"(?:{ends})+", line)
+    return [piece for piece in pieces if re.search(r"[\w$+<=>^`|~]", piece)]
+
+
+def c4_counts(text: str) -> dict[str, int]:
+    lines = text.splitlines()
+    first = {
+        phrase: next((i for i, line in enumerate(lines, 1) if phrase in ascii_lower(line)), 0)
+        for phrase in ("lorem ipsum", "{")
+    }
+    return {
+        "n_sentences": sum(len(sentences(line)) for line in lines),
+        "lorem_ipsum_line": first["lorem ipsum"],
+        "curly_bracket_line": first["{"],
+    }

@@ -1,0 +1,368 @@
+r"""C4's rules over lines: which lines go, which documents go, and how many sentences are left.
+
+    "Menu\nA line that stays.[1] \nIt needs JavaScript.\n"
+      line_spans   "Menu\n" too_few_words, "[1]" citation, " \nIt needs..." javascript and white space
+      the text     "A line that stays."
+
+Two kernels: `cut_lines` names the spans to remove (an Edit), `count_c4` measures what a document is dropped for
+(a Rule, over the text that is left). The first spares a line for which the second drops the document.
+
+For each line of `str.splitlines`, stripped, in datatrove's order, the first that holds:
+
+    word_too_long     a word of `str.split` has more than `max_word_chars` characters
+    no_end_mark       the line, citations removed, does not end with . ? ! " or ', or ends with "..."
+    too_few_words     fewer words than `min_words`, citations counted
+    (spared)          it says "lorem ipsum"
+    javascript        it says "javascript"
+    (spared)          it has a "{"
+    policy            it says "cookie policy", "privacy policy", "terms of use", "use cookies", ...
+
+Citations are `[12]`, `[]`, `[edit]` and `[citation needed]`, with digits of any script. What is left of a line
+keeps its inner white space; lines are joined by "\n", and the whole is stripped. Upper and lower case of ASCII are
+one (datatrove lowers all of Unicode, so that the Kelvin sign is a k there).
+
+Price: one pass over the bytes and a second over those of lines that are not dropped first.
+
+Source: Raffel et al. 2020, T5, section 2.2, https://arxiv.org/abs/1910.10683; datatrove 0.10.1,
+pipeline/filters/c4_filters.py, whose order and arithmetic this is.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
+from pipelines.kernels.sentences import DIGIT, LINE_END, count_sentences, count_spacy_sentences, text_classes
+from pipelines.kernels.spacy_words import word_groups
+from pipelines.kernels.unicode import SPACE
+from pipelines.kernels.words import byte_at, decode, strip
+
+__all__ = ["C4_COUNTS", "LINE_REASONS", "LineSpans", "c4_counts", "count_c4", "cut_lines", "line_spans"]
+
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
+Spans = npt.NDArray[np.int64]
+
+LINE_REASONS = (
+    "word_too_long",
+    "no_end_mark",
+    "too_few_words",
+    "javascript",
+    "policy",
+    "citation",
+    "white_space",
+)
+C4_COUNTS = ("n_sentences", "lorem_ipsum_line", "curly_bracket_line")
+
+_WORD_TOO_LONG, _NO_END_MARK, _TOO_FEW_WORDS, _JAVASCRIPT, _POLICY, _CITATION, _WHITE_SPACE = range(7)
+_KEEP = -1
+
+# What a line may say, and in each phrase the letter that English uses least: only that one is looked for.
+PHRASES = (
+    ("lorem ipsum", "m", 1), ("javascript", "j", 2), ("privacy policy", "v", 8), ("cookie policy", "k", 8),
+    ("uses cookies", "k", 8), ("use of cookies", "k", 8), ("use cookies", "k", 8), ("terms of use", "f", 8),
+)  # fmt: skip
+_SAYS_LOREM_IPSUM, _SAYS_JAVASCRIPT, _SAYS_CURLY_BRACKET, _SAYS_POLICY = 1, 2, 4, 8
+_PHRASE_BYTES = np.frombuffer("".join(phrase for phrase, _, _ in PHRASES).encode(), np.uint8)
+_PHRASE_ENDS = np.cumsum([len(phrase) for phrase, _, _ in PHRASES], dtype=np.int64)
+_RARE_AT = np.array([phrase.index(rare) for phrase, rare, _ in PHRASES], np.int64)
+_SAYS = np.array([bit for _, _, bit in PHRASES], np.int64)
+_IS_RARE = np.zeros(256, np.uint8)
+_IS_RARE[[ord(letter) for _, rare, _ in PHRASES for letter in (rare, rare.upper())] + [ord("{")]] = 1
+
+_EDIT, _NEEDED = np.frombuffer(b"[edit]", np.uint8), np.frombuffer(b"[citation needed]", np.uint8)
+
+
+@inline
+def _lower(byte: int) -> int:
+    return byte + 32 if 65 <= byte <= 90 else byte
+
+
+@inline
+def _read_line(data: Bytes, at: int, end: int, classes: Bytes) -> tuple[int, int, int, int, int, bool]:
+    """One line: its span without white space at the ends, the next one's start, words, longest word, any "["."""
+    first = last = -1
+    n_words = longest = length = 0
+    bracket = False
+    while at < end:
+        point = byte_at(data, at)
+        if point < 0x80:
+            after = at + 1
+        else:
+            point, after = decode(data, at, end)
+        kind = byte_at(classes, point)
+        if kind & SPACE:
+            length = 0
+            if kind & LINE_END:
+                if first < 0:
+                    first = last = at
+                if point == 13 and after < end and byte_at(data, after) == 10:
+                    after += 1
+                return first, last, after, n_words, longest, bracket
+        else:
+            n_words += length == 0
+            length += 1
+            longest = max(longest, length)
+            bracket |= point == 91
+            if first < 0:
+                first = at
+            last = after
+        at = after
+    if first < 0:
+        first = last = end
+    return first, last, end, n_words, longest, bracket
+
+
+@inline
+def _starts_with(data: Bytes, at: int, end: int, what: Bytes) -> bool:
+    if at + len(what) > end:
+        return False
+    for k in range(len(what)):
+        if byte_at(data, at + k) != byte_at(what, k):
+            return False
+    return True
+
+
+@inline
+def _citation(data: Bytes, at: int, end: int, classes: Bytes) -> int:
+    """Where the citation that starts at byte `at` ends; 0 if none does."""
+    if byte_at(data, at) != 91:
+        return 0
+    stop = at + 1
+    while stop < end:
+        point, after = decode(data, stop, end)
+        if point == 93:
+            return after
+        if not byte_at(classes, point) & DIGIT:
+            break
+        stop = after
+    if _starts_with(data, at, end, _EDIT):
+        return at + len(_EDIT)
+    return at + len(_NEEDED) if _starts_with(data, at, end, _NEEDED) else 0
+
+
+@inline
+def _without_citations(data: Bytes, first: int, last: int, classes: Bytes, out: Bytes) -> int:
+    """Writes the line without its citations; returns how many bytes that is."""
+    length, at = 0, first
+    while at < last:
+        stop = _citation(data, at, last, classes)
+        if stop:
+            at = stop
+        else:
+            out[length] = data[at]
+            length += 1
+            at += 1
+    return length
+
+
+@inline
+def _says(line: Bytes, start: int, stop: int) -> int:
+    """What the line says, as bits."""
+    found = 0
+    for at in range(start, stop):
+        byte = byte_at(line, at)
+        if not _IS_RARE[byte]:
+            continue
+        if byte == 123:
+            found |= _SAYS_CURLY_BRACKET
+        phrase = 0
+        for index in range(len(_PHRASE_ENDS)):
+            n_bytes = _PHRASE_ENDS[index] - phrase
+            begin = at - _RARE_AT[index]
+            if begin >= start and begin + n_bytes <= stop:
+                k = 0
+                while k < n_bytes and _lower(byte_at(line, begin + k)) == byte_at(_PHRASE_BYTES, phrase + k):
+                    k += 1
+                if k == n_bytes:
+                    found |= _SAYS[index]
+            phrase = _PHRASE_ENDS[index]
+    return found
+
+
+@inline
+def _has_end_mark(line: Bytes, start: int, stop: int) -> bool:
+    if start == stop:
+        return False
+    byte = byte_at(line, stop - 1)
+    if byte == 46 and stop - start >= 3:
+        return not (byte_at(line, stop - 2) == 46 and byte_at(line, stop - 3) == 46)
+    return byte == 46 or byte == 63 or byte == 33 or byte == 34 or byte == 39
+
+
+@inline
+def _fate(line: Bytes, start: int, stop: int, n_words: int, rules: Offsets) -> int:
+    """The reason why a line without its citations goes, or `_KEEP`. rules: as `cut_lines` has them."""
+    if rules[2] and not _has_end_mark(line, start, stop):
+        return _NO_END_MARK
+    if n_words < rules[1]:
+        return _TOO_FEW_WORDS
+    said = _says(line, start, stop)
+    if rules[6] and said & _SAYS_LOREM_IPSUM:
+        return _KEEP
+    if rules[4] and said & _SAYS_JAVASCRIPT:
+        return _JAVASCRIPT
+    if rules[7] and said & _SAYS_CURLY_BRACKET:
+        return _KEEP
+    return _POLICY if rules[5] and said & _SAYS_POLICY else _KEEP
+
+
+@inline
+def _add(
+    spans: Spans, n: int, row: int, start: int, stop: int, replacement: int, reason: int
+) -> tuple[Spans, int]:
+    """The spans with one more, in twice the room where they were full; an empty span is none."""
+    if start >= stop:
+        return spans, n
+    if n == len(spans):
+        wider = np.empty((2 * n, 5), np.int64)
+        for i in range(n):
+            for k in range(5):
+                wider[i, k] = spans[i, k]
+        spans = wider
+    spans[n, 0], spans[n, 1], spans[n, 2], spans[n, 3], spans[n, 4] = row, start, stop, replacement, reason
+    return spans, n + 1
+
+
+@inline
+def _cover(spans: Spans, since: int, n: int, row: int, start: int, stop: int) -> tuple[Spans, int]:
+    """The spans from `since` on, which lie in [start, stop), made to cover it whole and to replace nothing."""
+    if since == n:
+        return _add(spans, n, row, start, stop, -1, _WHITE_SPACE)
+    at = start
+    for i in range(since, n):
+        spans[i, 1], spans[i, 3] = at, -1
+        at = spans[i, 2]
+    spans[n - 1, 2] = stop
+    return spans, n
+
+
+@kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {BYTES}, {OFFSETS})")
+def cut_lines(  # noqa: C901 -- one flat pass over the lines
+    data: Bytes, offsets: Offsets, classes: Bytes, rules: Offsets
+) -> Spans:
+    """The spans to cut, `int64[n_spans, 5]`: document, start, stop (bytes in it), 0 for "\\n" or -1, reason.
+
+    rules: int64[8]: most characters of a word or -1, fewest words, then 0 or 1 for: end marks, citations,
+    javascript, policy; lines spared for "lorem ipsum", for "{".
+    """
+    longest_doc = 0
+    for doc in range(len(offsets) - 1):
+        longest_doc = max(longest_doc, offsets[doc + 1] - offsets[doc])
+    scratch = np.empty(longest_doc, np.uint8)
+    spans, n = np.empty((1024, 5), np.int64), 0
+    for doc in range(len(offsets) - 1):
+        base, end = offsets[doc], offsets[doc + 1]
+        at = base
+        first_span, started = n, False
+        solid_stop, n_then = base, n  # the end of what is left so far, and the spans before it
+        while at < end:
+            start = at
+            first, last, at, n_words, longest, bracket = _read_line(data, start, end, classes)
+            if rules[0] >= 0 and longest > rules[0]:
+                fate = _WORD_TOO_LONG
+            elif bracket and rules[3]:
+                length = _without_citations(data, first, last, classes, scratch)
+                fate = _fate(scratch, 0, length, n_words, rules)
+            else:
+                fate = _fate(data, first, last, n_words, rules)
+            if fate != _KEEP:
+                spans, n = _add(spans, n, doc, start - base, at - base, -1, fate)
+                continue
+            spans, n = _add(spans, n, doc, start - base, first - base, -1, _WHITE_SPACE)
+            piece = first
+            while piece < last:  # what stands between two citations
+                stop, after = last, last
+                if bracket and rules[3]:
+                    stop, after = piece, 0
+                    while stop < last and not after:
+                        after = _citation(data, stop, last, classes)
+                        stop += not after
+                    after = max(after, stop)
+                solid, solid_last = strip(data, piece, stop, classes) if bracket else (piece, stop)
+                if solid < solid_last:
+                    if not started:
+                        spans, n = _cover(spans, first_span, n, doc, 0, solid - base)
+                        started = True
+                    solid_stop, n_then = solid_last, n
+                spans, n = _add(spans, n, doc, stop - base, after - base, -1, _CITATION)
+                piece = after
+            if at - last != 1 or byte_at(data, last) != 10:
+                spans, n = _add(spans, n, doc, last - base, at - base, 0, _WHITE_SPACE)
+        if solid_stop < end:
+            spans, n = _cover(spans, n_then, n, doc, solid_stop - base, end - base)
+    return spans[:n].copy()
+
+
+@kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {BYTES})")
+def count_c4(data: Bytes, offsets: Offsets, classes: Bytes) -> npt.NDArray[np.int64]:
+    """One row of `C4_COUNTS` per measure, `int64[3, n_docs]`; sentences as `sentences` counts them by spaces."""
+    counts = np.zeros((3, len(offsets) - 1), np.int64)
+    for doc in range(len(offsets) - 1):
+        at, end = offsets[doc], offsets[doc + 1]
+        line = 0
+        while at < end:
+            start = at
+            n_sentences, stop, at = count_sentences(data, start, end, classes)
+            line += 1
+            counts[0, doc] += n_sentences
+            said = _says(data, start, stop)
+            if said & _SAYS_LOREM_IPSUM and not counts[1, doc]:
+                counts[1, doc] = line
+            if said & _SAYS_CURLY_BRACKET and not counts[2, doc]:
+                counts[2, doc] = line
+    return counts
+
+
+class LineSpans(NamedTuple):
+    """Spans to cut out of documents, in order: `row`, `start`, `end` in its bytes, `is_newline`, `reason`."""
+
+    row: Offsets
+    start: Offsets
+    end: Offsets
+    is_newline: npt.NDArray[np.bool_]
+    reason: npt.NDArray[np.int64]
+
+
+def line_spans(
+    data: Bytes,
+    offsets: Offsets,
+    *,
+    max_word_chars: int | None = 1000,
+    min_words: int | None = 3,
+    end_marks: bool = True,
+    citations: bool = True,
+    javascript: bool = True,
+    policy: bool = True,
+    spare_lorem_ipsum: bool = True,
+    spare_curly_bracket: bool = True,
+) -> LineSpans:
+    """What C4 cuts out of documents: whole lines by their reason, citations, white space that joins no lines.
+
+    `is_newline` where a newline takes the span's place. reason: index into `LINE_REASONS`.
+    """
+    limits = (-1 if max_word_chars is None else max_word_chars, min_words or 0)
+    switches = (end_marks, citations, javascript, policy, spare_lorem_ipsum, spare_curly_bracket)
+    found = cut_lines(data, offsets, text_classes(), np.array([*limits, *switches], np.int64))
+    row, start, end, replacement, reason = np.ascontiguousarray(found.T)
+    return LineSpans(row, start, end, replacement == 0, reason)
+
+
+def c4_counts(
+    data: Bytes, offsets: Offsets, *, words: Literal["spaces", "spacy"] = "spaces"
+) -> dict[str, npt.NDArray[np.int64]]:
+    """Every measure of `C4_COUNTS` by name, each `int64[n_docs]`; lines are numbered from 1, 0 is none.
+
+    words: how sentences are counted, as `sentences` has it.
+    """
+    counts = dict(zip(C4_COUNTS, count_c4(data, offsets, text_classes()), strict=True))
+    if words == "spacy":
+        groups = (
+            count_spacy_sentences(data, group, text_classes(), *spans)
+            for group, spans in word_groups(data, offsets)
+        )
+        counts["n_sentences"] = np.concatenate([np.zeros(0, np.int64), *groups])
+    return counts
