@@ -3,7 +3,7 @@ r"""Which blocks of a page are its article, and the article's text; blocks and e
     nav   "Home" "About"        links                       out
     h1    "Tea"                 before the first text       out: titles have a column of their own
     p     "Boil the water ..."  worth its length         }  root: the container of most worth
-    h2    "Cups"                kept text follows        }
+    h2    "Cups"                kept text before, behind }
     ul    "- green" "- black"   between text, few links  }
     div   "Share" "3 comments"  short, after the last text  out
 
@@ -13,7 +13,8 @@ r"""Which blocks of a page are its article, and the article's text; blocks and e
 3. The root is the element with most worth in it, its children and, by half, its grandchildren; then each ancestor
    that adds half as much again. List items count little: comments and teasers are lists.
 4. In the root worth stays, and with it what lies between (short lines, lists and tables with few links), headings
-   before kept text, and the lead between the page's h1 and the root.
+   before kept text (before the first only of a rank that comes again: titles do not), and the lead between the
+   page's h1 and the root.
 5. A page without any worth keeps all that is neither margin nor link.
 
 All in integers, linear in blocks and elements: 20 us a page. No language's words are looked at; what a sentence is,
@@ -211,18 +212,22 @@ def _keep_text(
 def _keep_headings(
     keep: Bytes, root: int, worth: Ints, margins: Bytes, blocks: Rows, elements: Rows, kinds: Ints
 ) -> None:
-    """Keeps headings before kept text and no others; none before the first text."""
+    """Keeps headings before kept text and no others; before the first text those of a rank that comes again."""
     first, last = elements[root, _FIRST], elements[root, _LAST]
     follows = np.uint8(0)
+    n_kept = np.zeros(len(kinds), np.int64)
     for i in range(last - 1, first - 1, -1):
         x = blocks[i, _ELEMENT]
         if kinds[elements[x, _TAG]] & HEADING and worth[i] <= 0:
             keep[i] = follows if not margins[x] else 0
+            n_kept[elements[x, _TAG]] += keep[i]
         follows = keep[i]
     for i in range(first, last):
-        if keep[i] and (worth[i] > 0 or not kinds[elements[blocks[i, _ELEMENT], _TAG]] & HEADING):
+        tag = elements[blocks[i, _ELEMENT], _TAG]
+        if keep[i] and (worth[i] > 0 or not kinds[tag] & HEADING):
             break
-        keep[i] = 0
+        if n_kept[tag] < 2:
+            keep[i] = 0
 
 
 @inline

@@ -66,8 +66,13 @@ def test_short_lines_stay_between_text_and_go_around_it() -> None:
 
 
 def test_headings_stay_only_before_text_that_stays() -> None:
-    page = f"<div><h2>One</h2><p>{TEXT}<h2>Two</h2><h3>Deeper</h3><p>{MORE}<h2>Links</h2><p><a href=/>Home</a></div>"
+    page = f"<div><h1>One</h1><p>{TEXT}<h2>Two</h2><h3>Deeper</h3><p>{MORE}<h2>Links</h2><p><a href=/>Home</a></div>"
     assert paragraphs(page) == [TEXT.strip(), "Two", "Deeper", MORE.strip()]
+
+
+def test_a_heading_before_the_first_text_stays_if_its_rank_comes_again() -> None:
+    page = f"<div><h1>Tea</h1><h2>Boiling</h2><p>{TEXT}<h2>Pouring</h2><p>{MORE}</div>"
+    assert paragraphs(page) == ["Boiling", TEXT.strip(), "Pouring", MORE.strip()]
 
 
 def test_lists_tables_and_code_are_readable() -> None:
