@@ -11,7 +11,7 @@ Where this differs from `gopher`, which counts runs of non-white space and lines
 - stop words match in their own case;
 - lines end where `str.splitlines` ends them, and white space is what `str.strip` takes for it.
 
-Price on one core: 110 MB/s of English, of which spaCy's words are half.
+Price on one core: 110 MB/s of English, 170 of Chinese; spaCy's words are half of it.
 
 Source: datatrove 0.10.1, pipeline/filters/gopher_quality_filter.py and utils/text.py
 """
@@ -72,21 +72,24 @@ def gopher_classes() -> Bytes:
 
 
 @inline
-def _word(data: Bytes, start: int, stop: int, classes: Bytes) -> tuple[int, bool, bool]:
-    """A token's characters, whether one is no symbol, whether one is alphabetic."""
-    byte = byte_at(data, start)
-    plain = alpha = byte < 0x80 and byte_at(classes, byte) & _ALPHA != 0
-    n_chars, at = 0, start
+def _n_chars(data: Bytes, start: int, stop: int) -> int:
+    n_chars = 0
+    for at in range(start, stop):
+        n_chars += byte_at(data, at) & 0xC0 != 0x80
+    return n_chars
+
+
+@inline
+def _word(data: Bytes, start: int, stop: int, classes: Bytes) -> tuple[bool, bool]:
+    """Whether a character of the token is no symbol, and whether one is alphabetic."""
+    plain = alpha = False
+    at = start
     while not (plain and alpha) and at < stop:
         point, at = decode(data, at, stop)
         kind = byte_at(classes, point)
-        n_chars += 1
         plain |= kind & _SYMBOL == 0
         alpha |= kind & _ALPHA != 0
-    while at < stop:
-        n_chars += byte_at(data, at) & 0xC0 != 0x80
-        at += 1
-    return n_chars, plain, alpha
+    return plain, alpha
 
 
 @inline
@@ -110,8 +113,15 @@ def _is_ellipsis_line(data: Bytes, start: int, stop: int, classes: Bytes) -> boo
     return stop - 3 >= start and byte_at(data, stop - 2) == 46 and byte_at(data, stop - 3) == 46
 
 
+@inline
+def _count_line(data: Bytes, start: int, stop: int, classes: Bytes, doc: int, counts: Offsets) -> None:
+    counts[7, doc] += 1
+    counts[8, doc] += _is_bullet_line(data, start, stop, classes)
+    counts[9, doc] += _is_ellipsis_line(data, start, stop, classes)
+
+
 @kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {OFFSETS}, {OFFSETS}, {OFFSETS}, {BYTES}, {BYTES}, {OFFSETS})")
-def count_spacy_quality(
+def count_spacy_quality(  # noqa: C901 -- one flat pass over the words and one over the bytes
     data: Bytes, offsets: Offsets, starts: Offsets, ends: Offsets, word_offsets: Offsets,
     classes: Bytes, stops: Bytes, stop_ends: Offsets,
 ) -> npt.NDArray[np.int64]:  # fmt: skip
@@ -122,19 +132,26 @@ def count_spacy_quality(
     for index in range(len(stop_ends)):
         longest_stop = max(longest_stop, stop_ends[index] - (stop_ends[index - 1] if index else 0))
     for doc in range(len(offsets) - 1):
-        n_words = n_word_chars = n_alpha = 0
+        n_words = n_alpha = 0
+        n_other_chars = 0  # between the words, and in tokens that are symbols
         seen_stops = np.uint64(0)
+        before = offsets[doc]
         for word in range(word_offsets[doc], word_offsets[doc + 1]):
             start, stop = starts[word], ends[word]
-            n_chars, plain, alpha = _word(data, start, stop, classes)
+            gap = start - before
+            n_other_chars += gap if gap < 2 else _n_chars(data, before, start)
+            before = stop
+            plain, alpha = _word(data, start, stop, classes)
             n_alpha += alpha
-            if plain:
-                n_words += 1
-                n_word_chars += n_chars
+            n_words += plain
+            if not plain:
+                n_other_chars += _n_chars(data, start, stop)
             if stop - start <= longest_stop:
                 seen_stops |= stop_word_bit(data, start, stop, stops, stop_ends, 0)
+        n_other_chars += _n_chars(data, before, offsets[doc + 1])
         counts[0, doc] = word_offsets[doc + 1] - word_offsets[doc]
-        counts[1, doc], counts[2, doc], counts[3, doc] = n_words, n_word_chars, n_alpha
+        counts[1, doc], counts[3, doc] = n_words, n_alpha
+        counts[2, doc] = _n_chars(data, offsets[doc], offsets[doc + 1]) - n_other_chars
         counts[4, doc] = n_bits(seen_stops)
         at, end = offsets[doc], offsets[doc + 1]
         line = at
@@ -153,17 +170,13 @@ def count_spacy_quality(
                 counts[6, doc] += 1
                 run = 0
             if byte_at(classes, point) & _LINE_END:
-                counts[7, doc] += 1
-                counts[8, doc] += _is_bullet_line(data, line, at, classes)
-                counts[9, doc] += _is_ellipsis_line(data, line, at, classes)
+                _count_line(data, line, at, classes, doc, counts)
                 if point == 13 and after < end and byte_at(data, after) == 10:
                     after += 1
                 line = after
             at = after
         if line < end:
-            counts[7, doc] += 1
-            counts[8, doc] += _is_bullet_line(data, line, end, classes)
-            counts[9, doc] += _is_ellipsis_line(data, line, end, classes)
+            _count_line(data, line, end, classes, doc, counts)
     return counts
 
 

@@ -17,7 +17,8 @@ only where a filter of 16 kB says that it may be a special case. The tables come
 (`spacy_data`); nothing here needs spaCy.
 
 Price: 200 MB/s on English books, 130 on pages of many menus and languages; 190 on Chinese.
-16 bytes of address space for each byte of text, of which those of the words are touched (`word_groups`: 16 MB).
+16 bytes of address space for each byte of text, of which those of the words are touched; `word_groups`, which
+kernels should read, has them for 256 kB.
 
 Not as spaCy: a special case that spaCy overlooks among the tokens of a run because a longer one, with a
 space in it, overlaps it ("x:) )" is x :) ) here and x : ) ) there; 2 of 40,000 strings made to be hard,
@@ -29,6 +30,7 @@ Source: spaCy 3.8, spacy/tokenizer.pyx and spacy/lang/en, https://spacy.io/usage
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -61,7 +63,7 @@ Classes = npt.NDArray[np.uint16]
 Offsets = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
-_GROUP_BYTES = 1 << 20
+_GROUP_BYTES = 1 << 18
 _MIX = np.uint64(MIX)
 _EACH = np.uint64(0x0101010101010101)  # one in each of eight bytes
 
@@ -340,25 +342,31 @@ def cut_words(
     return n
 
 
-def spacy_word_spans(data: Bytes, offsets: Offsets) -> WordSpans:
-    """The words of every document in order; one pass. `data[starts[w]:ends[w]]` is word w's UTF-8."""
-    room = int(offsets[-1] - offsets[0])  # no token is empty
-    starts, ends = np.empty(room, np.int64), np.empty(room, np.int64)
+def _cut(data: Bytes, offsets: Offsets, starts: Offsets, ends: Offsets) -> WordSpans:
     word_offsets = np.empty(len(offsets), np.int64)
     n_words = cut_words(data, offsets, *spacy_tables(), starts, ends, word_offsets)
     return WordSpans(starts[:n_words], ends[:n_words], word_offsets)
 
 
-def word_groups(data: Bytes, offsets: Offsets) -> Iterator[tuple[Offsets, WordSpans]]:
-    """Consecutive documents, as their own `offsets`, and their words; groups of a megabyte or of one document.
+def spacy_word_spans(data: Bytes, offsets: Offsets) -> WordSpans:
+    """The words of every document in order; one pass. `data[starts[w]:ends[w]]` is word w's UTF-8."""
+    room = int(offsets[-1] - offsets[0])  # no token is empty
+    return _cut(data, offsets, np.empty(room, np.int64), np.empty(room, np.int64))
 
-    Their arrays are small enough for the allocator to hand out again, so they stay in the cache, and
-    kernels that read them need no room for the words of a whole batch.
+
+def word_groups(data: Bytes, offsets: Offsets) -> Iterator[tuple[Offsets, WordSpans]]:
+    """Consecutive documents, as their own `offsets`, and their words, which the next group overwrites.
+
+    A group is 256 kB of text or one document: its words stay in the cache for the kernel that reads them,
+    where those of a whole batch would be new memory for every word.
     """
-    first, n_docs = 0, len(offsets) - 1
-    while first < n_docs:
-        last = int(np.searchsorted(offsets, offsets[first] + _GROUP_BYTES, "right")) - 1
-        last = min(max(last, first + 1), n_docs)
+    n_docs = len(offsets) - 1
+    cuts = [0]
+    while cuts[-1] < n_docs:
+        last = int(np.searchsorted(offsets, offsets[cuts[-1]] + _GROUP_BYTES, "right")) - 1
+        cuts.append(min(max(last, cuts[-1] + 1), n_docs))
+    room = int(np.diff(offsets[cuts]).max(initial=0))
+    starts, ends = np.empty(room, np.int64), np.empty(room, np.int64)
+    for first, last in pairwise(cuts):
         group = offsets[first : last + 1]
-        yield group, spacy_word_spans(data, group)
-        first = last
+        yield group, _cut(data, group, starts, ends)
