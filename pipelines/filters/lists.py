@@ -35,11 +35,11 @@ from pipelines.batch import text_view
 from pipelines.kernels.hashing import xxh64_spans
 from pipelines.kernels.urls import hash_lines
 
-__all__ = ["ListFile", "Names", "hash_names", "read_names", "read_words"]
+__all__ = ["ListFile", "Names", "hash_names", "read_lines", "read_names", "read_words"]
 
 _PIECE = 16 << 20
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
-_DAMAGE = (OSError, EOFError, zlib.error, tarfile.TarError, UnicodeDecodeError)
+_DAMAGE = (OSError, EOFError, zlib.error, tarfile.TarError)
 
 
 class ListFile(NamedTuple):
@@ -85,9 +85,22 @@ def read_words(lists: Iterable[ListFile]) -> frozenset[str]:
 
     Raises: RecipeError for a list that cannot be read.
     """
-    lines = [line for one in lists for piece in _pieces(one) for line in piece.decode().split("\n")]
-    words = (_NOT_A_WORD.sub("", line.lower()) for line in lines if not line.lstrip().startswith("#"))
+    words = (_NOT_A_WORD.sub("", line.lower()) for line in read_lines(lists))
     return frozenset(word for word in words if word)
+
+
+def read_lines(lists: Iterable[ListFile]) -> list[str]:
+    """The lines of the lists in order, neither blank nor comments, ends trimmed.
+
+    Raises: RecipeError for a list that cannot be read.
+    """
+    lines = (
+        line.strip()
+        for one in lists
+        for piece in _pieces(one)
+        for line in piece.decode("utf-8", "replace").split("\n")
+    )
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _pieces(one: ListFile) -> Iterator[bytes]:

@@ -26,7 +26,8 @@ read from its installed package. What is surprising in them, and the parameter t
 Lists are files, one name a line, `#` before a comment, plain or gzipped, from the recipe's folder; their digests
 are in the step's key. `ut1` takes folders of the UT1 blacklists (`adult/domains`, `adult/urls`).
 
-Price on one core: 200,000 addresses a second; 37 MB and 0.8 s a process for the shipped domains.
+Price on one core: 200,000 addresses a second (datatrove's filter 30,000); for the shipped lists 37 MB and 1 s a
+process.
 
 Source: Penedo et al. 2023, RefinedWeb, appendix G.1, https://arxiv.org/abs/2306.01116; datatrove 0.10.1,
 pipeline/filters/url_filter.py; the lists: Prigent, Université Toulouse Capitole, https://dsi.ut-capitole.fr/blacklists,
@@ -57,7 +58,7 @@ from pipelines.filters.suffixes import host_of, is_ipv4, registered, suffix_file
 from pipelines.kernels.urls import BANNED, SOFT, count_url_words, make_automaton
 from pipelines.stage import Rule, Verdicts, first_failing
 
-__all__ = ["DATATROVE_REASONS", "Url"]
+__all__ = ["DATATROVE_REASONS", "SHIPPED", "Url", "shipped_list"]
 
 ListName = Literal["domains", "urls", "banned_words", "soft_words", "banned_subwords"]
 
@@ -78,13 +79,15 @@ _WORD_LIMITS = (
     Limit("banned_subword", "max_banned_subwords", "n_banned_subwords"),
 )
 _ARCHIVE = "url_filterblacklistsv0_3_0.tar.gz"
-_SHIPPED: dict[ListName, tuple[str, str]] = {
+_FILES: dict[ListName, tuple[str, str]] = {
     "domains": (_ARCHIVE, "domains"),
     "urls": (_ARCHIVE, "urls"),
     "banned_words": ("banned_words.txt", ""),
     "soft_words": ("soft_banned_words.txt", ""),
     "banned_subwords": ("banned_subwords.txt", ""),
 }
+SHIPPED: tuple[ListName, ...] = tuple(_FILES)
+"""The lists inside datatrove's package."""
 
 
 class _Lists(NamedTuple):
@@ -113,7 +116,7 @@ class Url(Rule):
     )
     measuring: ClassVar[tuple[str, ...]] = ("shipped", *path_fields, "hosts", "urls_from", "ignore_case")
 
-    shipped: tuple[ListName, ...] = tuple(_SHIPPED)
+    shipped: tuple[ListName, ...] = SHIPPED
     """Which of the lists in datatrove's package are used; `[]` for none."""
     ut1: tuple[str, ...] = ()
     """Folders with the files `domains` and `urls`, either or both, plain or gzipped (`.gz`)."""
@@ -148,9 +151,8 @@ class Url(Rule):
 
         Raises: RecipeError for a list that is not there; MissingFileError for one of a package's.
         """
-        files = {
-            f"datatrove/{file}": _assets() / file for file in {_SHIPPED[name][0] for name in self.shipped}
-        }
+        shipped = [shipped_list(name).path for name in self.shipped]
+        files = {f"datatrove/{path.name}": path for path in shipped}
         for name in ("domains", "urls", "banned_words", "soft_words", "banned_subwords"):
             files |= {path: folder / path for path in getattr(self, name)}
         for path in self.ut1:
@@ -169,7 +171,7 @@ class Url(Rule):
 
     def measure(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
         """Whether domain, host and address are listed: uint8[n_docs] each; counts of words: int64[n_docs] each."""
-        lists = _load(*(self._lists(name) for name in _SHIPPED))
+        lists = _load(*(self._lists(name) for name in SHIPPED))
         column = batch.column("url").cast(pa.large_string())
         urls = column.to_pylist()
         spelt = pc.ascii_lower(column) if self.ignore_case else column
@@ -231,8 +233,7 @@ class Url(Rule):
         folder = self.root or Path()
         found = [ListFile(folder / path) for path in getattr(self, name)]
         if name in self.shipped:
-            file, member = _SHIPPED[name]
-            found.append(ListFile(_assets() / file, member))
+            found.append(shipped_list(name))
         for path in self.ut1:
             found += [ListFile(file) for file in _ut1_files(folder / path) if file.name.split(".")[0] == name]
         return tuple((one, one.path.stat().st_mtime_ns) for one in found)
@@ -260,19 +261,20 @@ def _ut1_files(folder: Path) -> list[Path]:
     return found
 
 
-def _assets() -> Path:
-    """Where the installed datatrove keeps its lists; found without importing it, which takes 0.3 s.
+def shipped_list(name: ListName) -> ListFile:
+    """Where the installed datatrove keeps a list of its own; found without importing it, which takes 0.3 s.
 
     Raises: MissingFileError.
     """
+    file, member = _FILES[name]
     spec = importlib.util.find_spec("datatrove")
     folder = Path(spec.origin).parent / "assets" if spec and spec.origin else None
-    if folder is None or not (folder / _ARCHIVE).is_file():
+    if folder is None or not (folder / file).is_file():
         raise MissingFileError(
-            f"{folder or 'datatrove'}: expected {_ARCHIVE}, which datatrove 0.10 ships, found nothing. Listed "
+            f"{folder or 'datatrove'}: expected {file}, which datatrove 0.10 ships, found nothing. Listed "
             "addresses would be kept. Install datatrove again, or write  shipped: []  and name your own lists."
         )
-    return folder
+    return ListFile(folder / file, member)
 
 
 Stamped = tuple[tuple[ListFile, int], ...]

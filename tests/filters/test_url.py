@@ -18,8 +18,9 @@ from manifests.corpus import CorpusManifest
 from manifests.errors import RecipeError
 from pipelines.batch import Batch
 from pipelines.executor import build
+from pipelines.filters.lists import read_lines
 from pipelines.filters.suffixes import host_of, registered, suffix_file, suffix_rules
-from pipelines.filters.url import DATATROVE_REASONS, Url, _assets
+from pipelines.filters.url import DATATROVE_REASONS, Url, shipped_list
 from pipelines.plan import make_plan
 from tests.engine.small import page_html
 from tests.filters.batches import batch_of
@@ -27,11 +28,7 @@ from tests.read.warcs import http, members, record
 
 tldextract = pytest.importorskip("tldextract")
 
-WORD_LISTS = {
-    "banned_words": "banned_words.txt",
-    "soft_words": "soft_banned_words.txt",
-    "banned_subwords": "banned_subwords.txt",
-}
+WORD_LISTS = ("banned_words", "soft_words", "banned_subwords")
 DOMAINS = ["bad.com", "sub.example.co.uk", "bad.co.uk", "127.0.0.1", "xxx", "blog.spot.com", "müller.de"]
 URLS = ["http://a.org/listed?x=1", "a.org/plain", "a.org"]
 
@@ -229,7 +226,7 @@ def test_every_public_suffix_is_met_as_tldextract_meets_it() -> None:
 
 @functools.cache
 def word_lists() -> dict[str, list[str]]:
-    return {name: (_assets() / file).read_text().splitlines() for name, file in WORD_LISTS.items()}
+    return {name: read_lines([shipped_list(name)]) for name in WORD_LISTS}
 
 
 def mutated_urls(n_urls: int) -> list[str]:
@@ -270,7 +267,7 @@ def test_verdicts_are_datatroves(tmp_path: Path) -> None:
         banned_subwords=lists["banned_subwords"],
     )
     peer.tldextractor = tld_extract()
-    ours = rule_of(tmp_path, domains=DOMAINS, urls=URLS, shipped=tuple(WORD_LISTS))
+    ours = rule_of(tmp_path, domains=DOMAINS, urls=URLS, shipped=WORD_LISTS)
     mutated = mutated_urls(4000)
     with pytest.warns(DeprecationWarning, match="registered_domain"):
         theirs = [peer.filter(Document(text="x", id="1", metadata={"url": url})) for url in mutated]
