@@ -31,7 +31,16 @@ from manifests.errors import UsageError
 from pipelines.extract.blocks import article_text
 from pipelines.extract.charset import decode_page
 
-__all__ = ["ENGINES", "Tags", "extract_text", "is_deeper_than", "main_text", "page_title", "scan_tags"]
+__all__ = [
+    "ENGINES",
+    "Tags",
+    "extract_text",
+    "is_crowded",
+    "is_deeper_than",
+    "main_text",
+    "page_title",
+    "scan_tags",
+]
 
 ENGINES = ("resiliparse", "quern")
 
@@ -40,6 +49,9 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ud800-\udfff]+")
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,2000})</title", re.IGNORECASE)
 _BODY = re.compile(r"<(?:body|svg)[\s>]", re.IGNORECASE)
 _MAX_HEAD = 1 << 16
+MAX_CROWD = 10_000
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_SPACE = re.compile(r"\s+")
 
 
 def extract_text(html: str | bytes, engine: str = "resiliparse") -> str:
@@ -102,6 +114,16 @@ class Tags:
 
     n_open: int
     skipped: tuple[str, ...]
+
+
+def is_crowded(page: str) -> bool:
+    """Whether a page has MAX_CROWD options, or a tag with MAX_CROWD attributes."""
+    if page.count("<option") + page.count("<OPTION") > MAX_CROWD:
+        return True
+    if len(page) < 4 * MAX_CROWD:
+        return False
+    long = (tag for tag in page.split("<") if len(tag) > 2 * MAX_CROWD)
+    return any(len(_SPACE.findall(_QUOTED.sub("", tag.partition(">")[0]))) > MAX_CROWD for tag in long)
 
 
 def is_deeper_than(page: str, tags: Tags, *, max_depth: int) -> bool:

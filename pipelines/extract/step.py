@@ -21,7 +21,7 @@ from pipelines import heartbeat
 from pipelines.batch import Batch
 from pipelines.extract.blocks import KERNELS, article_text
 from pipelines.extract.charset import decode_page
-from pipelines.extract.page import is_deeper_than, main_text, page_title, scan_tags
+from pipelines.extract.page import is_crowded, is_deeper_than, main_text, page_title, scan_tags
 from pipelines.stage import Rewrite, Verdicts
 
 __all__ = ["Extract"]
@@ -34,7 +34,7 @@ class Extract(Rewrite):
     """Text of HTML pages: main content only, entities resolved, controls removed."""
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("payload", "content_type")
     writes: ClassVar[tuple[str, ...]] = ("text", "title")
     libraries: ClassVar[tuple[str, ...]] = ("resiliparse",)
@@ -46,7 +46,8 @@ class Extract(Rewrite):
     max_bytes: int = 8 << 20
     """Pages above this many bytes are dropped as `too_large`."""
     max_tags: int = 250_000
-    """Pages with more `<` than this are dropped as `too_large`: a million empty paragraphs take 6 s."""
+    """Pages with more `<` than this are dropped as `too_large`: a million empty paragraphs take 6 s. With resiliparse
+    so are those with 10,000 `<option`, or as many attributes in one tag: it takes the square of those."""
     max_depth: int = 512
     """Pages nested deeper than this are dropped as `too_deep`; browsers stop at 512 as well."""
 
@@ -86,7 +87,9 @@ class Extract(Rewrite):
             return None, "undecodable"
         if not _has_tag(page):
             return None, "not_html"
-        text = self._text_by_blocks(page) if self.engine == "quern" else self._text_by_tree(page, data)
+        if self.engine == "resiliparse" and is_crowded(page):
+            return None, "too_large"
+        text = self._text_by_blocks(page) if self.engine == "quern" else self._text_by_tree(page)
         if text is None:
             return None, "too_deep"
         return (text, None) if text else (None, "no_text")
@@ -96,13 +99,10 @@ class Extract(Rewrite):
         text, depth = article_text(page)
         return None if depth > self.max_depth else text
 
-    def _text_by_tree(self, page: str, data: bytes) -> str | None:
+    def _text_by_tree(self, page: str) -> str | None:
         """The text; None where the page is nested too deep for the tree."""
-        tags = scan_tags(data)
-        if is_deeper_than(page, tags, max_depth=self.max_depth):
-            return None
-        # Bytes of another encoding may hide a name that the page has.
-        return main_text(page, tags if page.encode("utf-8", "surrogatepass") == data else None)
+        tags = scan_tags(page.encode("utf-8", "surrogatepass"))
+        return None if is_deeper_than(page, tags, max_depth=self.max_depth) else main_text(page, tags)
 
 
 def _payloads(batch: Batch) -> Iterator[bytes | None]:

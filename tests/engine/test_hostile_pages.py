@@ -1,0 +1,121 @@
+"""Pages made to break an extractor: each ends soon and small, as text or as a drop, and harms no page beside it."""
+
+import random
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from manifests.corpus import CorpusManifest
+from pipelines.executor import build
+from pipelines.extract import Extract
+from pipelines.plan import make_plan
+from pipelines.pool import Limits
+from tests.engine.hostile import HOSTILE, hostile_pages
+from tests.engine.small import page_html
+from tests.read.warcs import http, members, record
+
+MAX_SECONDS, MAX_BYTES = 2.0, 1 << 30
+# Backstops of a build that decide nothing if no page takes as long or as much.
+LIMITS = Limits(record_seconds=MAX_SECONDS, memory_bytes=MAX_BYTES)
+RECIPE = """\
+name: hostile
+sources:
+  - name: web
+    read: warc
+    paths: ["crawl/*.warc.gz"]
+    steps: [extract, gopher_repetition, gopher_quality: {min_stop_words: 0}]
+"""
+
+
+def extract_alone(kind: str) -> tuple[float, int]:
+    """Seconds of one page in a process of its own that has extracted another before, and the process's peak bytes."""
+    script = (
+        "import resource, time\n"
+        f"from tests.engine.test_hostile_pages import *\n"
+        "step = Extract()\n"
+        "step._page(page_html(1), 'text/html')\n"
+        f"data, media = HOSTILE[{kind!r}](random.Random(1))\n"
+        "start = time.process_time()\n"
+        "step._page(data, media)\n"
+        "print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root
+    )
+    seconds, peak = done.stdout.split()
+    return float(seconds), int(peak)
+
+
+def write_crawl(folder: Path, *, n_hostile: int, n_good: int) -> set[str]:
+    """A WARC of hostile and good pages by turns; returns the good ones' addresses."""
+    # Neither short nor the copy of another, as page_html says.
+    numbers = [n for n in range(2 * n_good) if n % 7 != 6 and n % 11 != 10][:n_good]
+    good = [("good", page_html(n), "text/html; charset=utf-8") for n in numbers]
+    pages = [*hostile_pages(n_hostile), *good]
+    random.Random(3).shuffle(pages)
+    (folder / "crawl").mkdir(parents=True)
+    with (folder / "crawl" / "a.warc.gz").open("wb") as file:
+        for n, (kind, body, media) in enumerate(pages):
+            block = http(body, f"X-Kind: {kind}", media=media)
+            file.write(members([record("response", block, n=n)]))
+    (folder / "recipe.yaml").write_text(RECIPE)
+    return {f"http://example.org/{n}" for n, (kind, _, _) in enumerate(pages) if kind == "good"}
+
+
+def built(folder: Path, out: str) -> tuple[CorpusManifest, list[dict]]:
+    events: list[dict] = []
+    build(make_plan(folder / "recipe.yaml", folder / out), workers=1, limits=LIMITS, on_event=events.append)
+    return CorpusManifest.read(folder / out), events
+
+
+def check_build(folder: Path, good: set[str]) -> None:
+    from corpus_tools.open import open_corpus
+
+    first, events = built(folder, "first")
+    assert [e for e in events if e["kind"] in ("retry", "quarantine", "failed")] == []
+    kept = set(open_corpus(folder / "first").documents().column("url").to_pylist())
+    assert good <= kept
+    read = next(step for step in first.steps if step.kind == "read")
+    assert read.n_read == read.n_kept
+    busy = subprocess.Popen([sys.executable, "-c", "while True: sum(range(10_000))"])
+    try:
+        again, _ = built(folder, "again")
+    finally:
+        busy.kill()
+        busy.wait()
+    assert again.digest == first.digest
+
+
+@pytest.mark.parametrize("kind", sorted(HOSTILE))
+def test_a_hostile_page_is_text_or_a_reason(kind):
+    data, media = HOSTILE[kind](random.Random(1))
+    start = time.process_time()
+    text, reason = Extract()._page(data, media)
+    assert (text is None) != (reason is None)
+    assert reason is None or reason in Extract.reasons
+    assert time.process_time() - start < 2 * MAX_SECONDS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", sorted(HOSTILE))
+def test_a_hostile_page_takes_two_seconds_and_a_gibibyte_at_most(kind):
+    seconds, peak = extract_alone(kind)
+    assert seconds < MAX_SECONDS
+    assert peak < MAX_BYTES
+
+
+def test_good_pages_survive_hostile_ones_in_their_file(tmp_path):
+    good = write_crawl(tmp_path, n_hostile=len(HOSTILE), n_good=20)
+    check_build(tmp_path, good)
+
+
+@pytest.mark.slow
+def test_a_thousand_good_pages_survive_a_thousand_hostile_ones(tmp_path):
+    good = write_crawl(tmp_path, n_hostile=1000, n_good=1000)
+    check_build(tmp_path, good)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < MAX_BYTES
