@@ -158,22 +158,28 @@ def _groups(root: int, elements: Rows) -> Ints:
 
 
 @inline
-def _may_stay(first: int, last: int, groups: Ints, margins: Bytes, blocks: Rows, elements: Rows) -> Bytes:
-    """uint8[last - first]: 1 for blocks that stay between text, 2 if after it too (lists and tables, few links)."""
+def _may_stay(root: int, worth: Ints, groups: Ints, margins: Bytes, blocks: Rows, elements: Rows) -> Bytes:
+    """For each block of the root 1 if it stays between text, 2 if after it too (lists and tables, few links).
+
+    A list or table stays or goes as one; not a table that is sentences for the most part, for it is lay-out.
+    """
+    first, last = elements[root, _FIRST], elements[root, _LAST]
     n_chars = np.zeros(len(elements), np.int64)
     n_linked = np.zeros(len(elements), np.int64)
+    text = np.zeros(len(elements), np.int64)
     for i in range(first, last):
         group = groups[blocks[i, _ELEMENT]]
         if group >= 0 and not margins[blocks[i, _ELEMENT]]:
             n_chars[group] += blocks[i, _CHARS]
             n_linked[group] += blocks[i, _LINKED]
+            text[group] += worth[i] // 4
     stay = np.zeros(last - first, np.uint8)
     for i in range(first, last):
         x = blocks[i, _ELEMENT]
         group = groups[x]
         if margins[x]:
             continue
-        if group < 0:
+        if group < 0 or (elements[group, _TAG] == _TABLE and 2 * text[group] > n_chars[group]):
             stay[i - first] = not _is_linked(blocks, i)
         elif 2 * n_linked[group] <= n_chars[group]:
             stay[i - first] = 2 if 4 * n_linked[group] <= n_chars[group] else 1
@@ -186,7 +192,7 @@ def _keep_text(
 ) -> None:
     """Keeps what has worth in the root, what lies between, and a list or table right behind the last of it."""
     first, last = elements[root, _FIRST], elements[root, _LAST]
-    stay = _may_stay(first, last, groups, margins, blocks, elements)
+    stay = _may_stay(root, worth, groups, margins, blocks, elements)
     before, gap, group_before = -1, 0, -1
     for i in range(first, last):
         group = groups[blocks[i, _ELEMENT]]

@@ -87,6 +87,11 @@ def test_lists_tables_and_code_are_readable() -> None:
     ]
 
 
+def test_links_in_a_table_made_for_layout_go() -> None:
+    table = f"<table><tr><td><p>{MORE}<td><a href=/>Home</a><tr><td><p>{MORE}</table>"
+    assert paragraphs(f"<div><p>{TEXT}<p>{TEXT}{table}</div>") == [TEXT.strip()] * 2 + [MORE.strip()] * 2
+
+
 def test_a_list_of_links_between_text_goes() -> None:
     links = "<ul>" + "<li><a href=/>Another story here</a>" * 4 + "</ul>"
     assert paragraphs(f"<div><p>{TEXT}{links}<p>{MORE}</div>") == [TEXT.strip(), MORE.strip()]
