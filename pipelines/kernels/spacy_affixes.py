@@ -60,7 +60,7 @@ def _text_byte(strings: Words, row: int, k: int) -> int:
 
 
 @inline
-def mark(data: Bytes, start: int, stop: int, column: int, strings: Words, lengths: Words) -> np.uint64:
+def mark(data: Bytes, start: int, stop: int, column: np.int64, strings: Words, lengths: Words) -> np.uint64:
     """What the strings with rules say of `data[start:stop]`; 0 where it is not one of them."""
     n_bytes = stop - start
     if n_bytes > MAX_TEXT or n_bytes <= 0:

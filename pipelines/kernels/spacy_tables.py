@@ -67,7 +67,8 @@ CLASSES = (
 )
 SPACE, ALPHA, LOWER, UPPER, QUOTE, ICON, PREFIX, SUFFIX, DOT_BEFORE, DIGIT, WORD = (1 << k for k in range(11))
 LETTER, BLANK, MARK, DOT = 1, 2, 4, 8
-N_BYTES, RULE, PATTERN, AFTER_DIGIT, TEXT = range(5)  # columns of `strings`; TEXT is the first of four
+# Columns of `strings`; TEXT is the first of four. For a Python int numba would compile `mark` once for each.
+N_BYTES, RULE, PATTERN, AFTER_DIGIT, TEXT = (np.int64(column) for column in range(5))
 CLOSING_MARKS = b',;:!?)]}"'  # cut off behind a letter whatever the word; no special case is letters and one
 HINT_WORD, HINT_DOT = 1, 2
 N_SLOTS = 4096
