@@ -2,7 +2,7 @@
 
     <nav>..</nav><h1>Tea</h1><p>Boil &amp; wait.</p><svg>..</svg>  ->  "Tea\n\nBoil & wait."
 
-Two engines. `quern` is our own (`blocks.py`): F1 .965 on article-extraction-benchmark, in a fifth of the time.
+Two engines. `quern` is our own (`blocks.py`): F1 .965 on article-extraction-benchmark, in a quarter of the time.
 `resiliparse`, F1 .931, parses (lexbor) and chooses the main content; comments, author lines, alternative texts,
 drawings and dialogs are left out. With the first three, precision there falls from .887 to .841, with alternative
 texts alone to .853; recall is .980 each time. List bullets stay where lists do: rules that count them should see
