@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 
-__all__ = ["clear", "sha1_32", "sha1_32_spans", "xxh32", "xxh32_spans", "xxh64", "xxh64_spans"]
+__all__ = ["clear", "read64", "sha1_32", "sha1_32_spans", "xxh32", "xxh32_spans", "xxh64", "xxh64_spans"]
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -57,7 +57,8 @@ def _read32(data: Bytes, at: int) -> np.uint64:
 
 
 @inline
-def _read64(data: Bytes, at: int) -> np.uint64:
+def read64(data: Bytes, at: int) -> np.uint64:
+    """Eight bytes, little-endian."""
     return _read32(data, at) | _read32(data, at + 4) << np.uint64(32)
 
 
@@ -116,10 +117,10 @@ def xxh64(data: Bytes, start: int, stop: int, seed: np.uint64) -> np.uint64:
     if stop - start >= 32:
         a, b, c, d = seed + _P64_1 + _P64_2, seed + _P64_2, seed, seed - _P64_1
         while at + 32 <= stop:
-            a = _round64(a, _read64(data, at))
-            b = _round64(b, _read64(data, at + 8))
-            c = _round64(c, _read64(data, at + 16))
-            d = _round64(d, _read64(data, at + 24))
+            a = _round64(a, read64(data, at))
+            b = _round64(b, read64(data, at + 8))
+            c = _round64(c, read64(data, at + 16))
+            d = _round64(d, read64(data, at + 24))
             at += 32
         h = _rotl64(a, 1) + _rotl64(b, 7) + _rotl64(c, 12) + _rotl64(d, 18)
         h = (h ^ _round64(np.uint64(0), a)) * _P64_1 + _P64_4
@@ -128,7 +129,7 @@ def xxh64(data: Bytes, start: int, stop: int, seed: np.uint64) -> np.uint64:
         h = (h ^ _round64(np.uint64(0), d)) * _P64_1 + _P64_4
     h += np.uint64(stop - start)
     while at + 8 <= stop:
-        h = _rotl64(h ^ _round64(np.uint64(0), _read64(data, at)), 27) * _P64_1 + _P64_4
+        h = _rotl64(h ^ _round64(np.uint64(0), read64(data, at)), 27) * _P64_1 + _P64_4
         at += 8
     if at + 4 <= stop:
         h = _rotl64(h ^ _read32(data, at) * _P64_1, 23) * _P64_2 + _P64_3

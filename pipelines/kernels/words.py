@@ -91,13 +91,15 @@ def next_word(data: Bytes, at: int, end: int, classes: Bytes) -> tuple[int, int]
 @inline
 def strip(data: Bytes, start: int, stop: int, classes: Bytes) -> tuple[int, int]:
     """The span without white space at either end; empty where there is nothing else."""
-    first, last = next_word(data, start, stop, classes)[0], start
-    at = first
-    while at < stop:
-        point, at = decode(data, at, stop)
-        if not byte_at(classes, point) & SPACE:
-            last = at
-    return first, max(first, last)
+    first, last = next_word(data, start, stop, classes)[0], stop
+    while last > first:
+        at = last - 1
+        while at > first and byte_at(data, at) & 0xC0 == 0x80:
+            at -= 1
+        if not byte_at(classes, decode(data, at, stop)[0]) & SPACE:
+            break
+        last = at
+    return first, last
 
 
 @kernel(f"int64[::1]({BYTES}, {OFFSETS}, {BYTES})")
