@@ -21,8 +21,10 @@ from datatrove.pipeline.filters import gopher_repetition_filter as datatrove
 from support.texts import default_folder, load_texts
 
 from pipelines.kernels.gopher import quality_counts
+from pipelines.kernels.gopher_spacy import spacy_quality_counts
 from pipelines.kernels.minhash import shingle, sign, sketch
 from pipelines.kernels.repetition import repetition_counts
+from pipelines.kernels.spacy_words import spacy_word_spans
 from pipelines.kernels.words import count_words
 
 MAX_BYTES = 20_000_000
@@ -43,8 +45,11 @@ def main() -> None:
     shingles = shingle(data, offsets)
     rates = {
         "words": rate(lambda: count_words(data, offsets), len(data)),
+        "spacy_words": rate(lambda: spacy_word_spans(data, offsets), len(data)),
         "gopher_quality": rate(lambda: quality_counts(data, offsets), len(data)),
+        "gopher_quality_spacy": rate(lambda: spacy_quality_counts(data, offsets), len(data)),
         "gopher_repetition": rate(lambda: repetition_counts(data, offsets), len(data)),
+        "gopher_repetition_spacy": rate(lambda: repetition_counts(data, offsets, words="spacy"), len(data)),
         "shingle": rate(lambda: shingle(data, offsets), len(data)),
         "sign": rate(lambda: sign(shingles), len(data)),
         "minhash": rate(lambda: sketch(data, offsets), len(data)),
