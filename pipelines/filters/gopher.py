@@ -9,8 +9,8 @@ full stop is a word, and stop words match in any case ("The"). With `words: spac
 the letter (`kernels/gopher_spacy.py`): words are those of spaCy's English tokenizer.
 
 Price on one core: quality 150 MB/s, 110 over spaCy's words; repetition 67 on pages of 6 kB (beside
-a busy process), the dearest rule, so place it after the cheap ones. An empty document breaks no limit on repetition and is too
-short for quality.
+a busy process), the dearest rule, so place it after the cheap ones. An empty document breaks no limit on
+repetition and is too short for quality.
 
 Source: Rae et al. 2021, Gopher, appendix A.1 and table A1, https://arxiv.org/abs/2112.11446; the limits are
 those of datatrove's filters, which FineWeb ran.

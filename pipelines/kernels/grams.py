@@ -123,8 +123,8 @@ def sift_pairs(ids: Offsets, n_pairs: int, seen: Bytes, sifted: Offsets) -> int:
         sifted[n_both] = at
         n_both += int(ids[at] >= 0 and ids[at + 1] >= 0)
     size = SEEN_PER_WORD * table_size(n_both) // 2
-    for slot in range(size):
-        seen[slot] = 0
+    for place in range(size):
+        seen[place] = 0
     for index in range(n_both):
         at = sifted[index]
         slot = np.int64(_pair_hash(ids[at], ids[at + 1]) & np.uint64(size - 1))
