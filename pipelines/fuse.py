@@ -172,6 +172,8 @@ class Fuse:
     def _observe(self, step: Step, measured: Mapping[str, Any], alive: npt.NDArray[np.bool_]) -> None:
         for name, array in measured.items():
             if isinstance(array, pa.Array) and pa.types.is_string(array.type):
+                if name not in getattr(step.stage, "labels", ()):
+                    continue  # names and titles are as many as there are documents
                 counts = pc.value_counts(array.filter(pa.array(alive)))
                 names = [str(v) for v in counts.field(0).to_pylist()]
                 self.tally.label(name, names, counts.field(1).to_pylist())

@@ -181,7 +181,9 @@ def make_plan(
     segments = tuple(
         segment
         for source, files in zip(recipe.sources, file_lists, strict=True)
-        for segment in _segments(source, files, measure_all=measure_all, libraries=libraries)
+        for segment in _segments(
+            source, files, folder=recipe.folder, measure_all=measure_all, libraries=libraries
+        )
     )
     gathers, tokens = _regroup(recipe, segments, libraries)
     plan = Plan(recipe, out, file_lists, segments, gathers, tokens, None, measure_all, libraries)
@@ -256,11 +258,17 @@ def _gather(
 ) -> GatherPlan:
     assert step.stage is not None
     own = _stage_value(step, libraries)
-    inputs = step.stage.side_inputs(folder)
-    sides = dict(zip(short_names(list(inputs)), inputs.values(), strict=True))
+    sides = _side_digests(step, folder)
     key = digest_value(["gather", FORMAT, own, sides, parts, list(after)])
     action = getattr(step.stage, "action", "drop")
     return GatherPlan(StepPlan(step, kind, key), action, key, after)
+
+
+def _side_digests(step: Step, folder: Path) -> dict[str, str]:
+    # Beside the parameters, which name such files but do not say what is in them.
+    assert step.stage is not None
+    inputs = step.stage.side_inputs(folder)
+    return dict(zip(short_names(list(inputs)), inputs.values(), strict=True))
 
 
 def _stage_value(step: Step, libraries: dict[str, str]) -> list[Any]:
@@ -273,7 +281,7 @@ def _stage_value(step: Step, libraries: dict[str, str]) -> list[Any]:
 
 
 def _segments(
-    source: Source, files: FileList, *, measure_all: bool, libraries: dict[str, str]
+    source: Source, files: FileList, *, folder: Path, measure_all: bool, libraries: dict[str, str]
 ) -> Iterator[SegmentPlan]:
     read = Step("read", source.reader, "read")
     first = _stage_value(read, libraries)
@@ -297,7 +305,8 @@ def _segments(
             units, parent, number = list(segment.units), segment.name, number + 1
             key = segment.step_key
             continue
-        key = digest_value(["step", key, _stage_value(step, libraries)])
+        sides = _side_digests(step, folder)
+        key = digest_value(["step", key, _stage_value(step, libraries), *([sides] if sides else [])])
         run.append(StepPlan(step, _kind(step.stage), key))
     yield _segment(source, number, run, units, parent, final=True)
 

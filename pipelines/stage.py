@@ -220,6 +220,8 @@ class Rule(Stage):
 
     measuring: ClassVar[tuple[str, ...]] = ()
     """Parameters that change what is measured; every other one only decides, so `whatif` may move it."""
+    labels: ClassVar[tuple[str, ...]] = ()
+    """String columns it writes whose few different values receipts count, such as `language`."""
 
     action: Action = "drop"
     """`mark` records the verdict and drops nothing."""

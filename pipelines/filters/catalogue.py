@@ -42,6 +42,7 @@ class BookCatalogue(Rule):
     reasons: ClassVar[tuple[str, ...]] = ("not_in_catalogue", "other_language", "in_copyright")
     path_fields: ClassVar[tuple[str, ...]] = ("file",)
     measuring: ClassVar[tuple[str, ...]] = ("file",)
+    labels: ClassVar[tuple[str, ...]] = ("language", "rights")
 
     file: str
     """pg_catalog.csv or rdf-files.tar.zip, from the recipe's folder."""

@@ -58,6 +58,7 @@ class Language(Rule):
     version: ClassVar[int] = 2
     path_fields: ClassVar[tuple[str, ...]] = ("model",)
     writes: ClassVar[tuple[str, ...]] = ("language", "language_score")
+    labels: ClassVar[tuple[str, ...]] = ("language",)
     reasons: ClassVar[tuple[str, ...]] = ("other_language", "unsure_language")
     libraries: ClassVar[tuple[str, ...]] = ("fasttext-predict",)
     measuring: ClassVar[tuple[str, ...]] = ("whole_up_to", "whole_below", "model", "model_sha256")

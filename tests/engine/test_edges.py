@@ -172,3 +172,13 @@ def test_mapped_files_do_not_count_as_memory_of_a_child(tmp_path):
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
         assert sum(view[at] for at in range(0, len(view), 4096)) > 0
         assert pipelines.pool._resident(os.getpid()) - before < 32 << 20
+
+
+def test_a_list_that_changes_makes_its_step_new(tmp_path):
+    recipe = recipe_in(tmp_path, TEXTS, steps="url: {shipped: [], domains: [bad.txt]}")
+    (tmp_path / "bad.txt").write_text("example.org\n")
+    first = make_plan(recipe, tmp_path / "out")
+    (tmp_path / "bad.txt").write_text("# the same names, another file\nexample.org\n")
+    again = make_plan(recipe, tmp_path / "out")
+    assert first.segments[0].step_key != again.segments[0].step_key
+    assert first.key != again.key
