@@ -20,6 +20,8 @@ from datasketch import MinHash
 from datatrove.pipeline.filters import gopher_repetition_filter as datatrove
 from support.texts import default_folder, load_texts
 
+from pipelines.kernels.c4 import c4_counts, line_spans
+from pipelines.kernels.fineweb import fineweb_counts
 from pipelines.kernels.gopher import quality_counts
 from pipelines.kernels.gopher_spacy import spacy_quality_counts
 from pipelines.kernels.minhash import shingle, sign, sketch
@@ -50,6 +52,11 @@ def main() -> None:
         "gopher_quality_spacy": rate(lambda: spacy_quality_counts(data, offsets), len(data)),
         "gopher_repetition": rate(lambda: repetition_counts(data, offsets), len(data)),
         "gopher_repetition_spacy": rate(lambda: repetition_counts(data, offsets, words="spacy"), len(data)),
+        "c4_lines": rate(lambda: line_spans(data, offsets), len(data)),
+        "c4_quality": rate(lambda: c4_counts(data, offsets), len(data)),
+        "c4_quality_spacy": rate(lambda: c4_counts(data, offsets, words="spacy"), len(data)),
+        "fineweb_quality": rate(lambda: fineweb_counts(data, offsets), len(data)),
+        "fineweb_quality_spacy": rate(lambda: fineweb_counts(data, offsets, words="spacy"), len(data)),
         "shingle": rate(lambda: shingle(data, offsets), len(data)),
         "sign": rate(lambda: sign(shingles), len(data)),
         "minhash": rate(lambda: sketch(data, offsets), len(data)),

@@ -136,6 +136,9 @@ def count_sentences(data: Bytes, at: int, end: int, classes: Bytes) -> tuple[int
 def _line_stop(data: Bytes, at: int, end: int, classes: Bytes) -> int:
     """The byte at which the line that byte `at` is in ends."""
     while at < end:
+        if 32 <= byte_at(data, at) < 0x80:  # most of a line
+            at += 1
+            continue
         point, after = decode(data, at, end)
         if byte_at(classes, point) & LINE_END:
             return at
