@@ -1,8 +1,7 @@
-"""The peer's side of build_web: FineWeb's steps as far as ours go, as a datatrove pipeline, in its environment.
+"""The peer's side of build_web: FineWeb's steps as a datatrove pipeline, in its environment.
 
-As in datatrove's examples/fineweb.py, of which it leaves out the URL filter, C4's and FineWeb's own rules (ours has
-not got that far) and every exclusion writer (ours does write what it drops). The documents kept are written
-and signed in one pipeline, where FineWeb reads them a second time.
+As in datatrove's examples/fineweb.py, of which it leaves out every exclusion writer (ours does write what it drops).
+The documents kept are written and signed in one pipeline, where FineWeb reads them a second time.
 """
 
 import json
@@ -16,7 +15,14 @@ from pathlib import Path
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
 from datatrove.pipeline.extractors import Trafilatura
-from datatrove.pipeline.filters import GopherQualityFilter, GopherRepetitionFilter, LanguageFilter
+from datatrove.pipeline.filters import (
+    C4QualityFilter,
+    FineWebQualityFilter,
+    GopherQualityFilter,
+    GopherRepetitionFilter,
+    LanguageFilter,
+    URLFilter,
+)
 from datatrove.pipeline.readers import JsonlReader, WarcReader
 from datatrove.pipeline.readers.warc import process_record
 from datatrove.pipeline.writers import JsonlWriter
@@ -45,10 +51,13 @@ def main(folder):
 def run(warc, out):
     steps = [
         WarcReader(str(warc.parent), glob_pattern=warc.name, default_metadata={"dump": "bench"}),
+        URLFilter(),
         Trafilatura(favour_precision=True, timeout=1.0),
         LanguageFilter(languages=["en"], language_threshold=0.65),
         GopherRepetitionFilter(),
         GopherQualityFilter(),
+        C4QualityFilter(filter_no_terminal_punct=False),
+        FineWebQualityFilter(),
         JsonlWriter(str(out / "kept")),
         MinhashDedupSignature(str(out / "signatures"), config=CONFIG),
     ]
@@ -64,7 +73,7 @@ def account(out):
     return {
         "read": total(steps[0]["stats"]["documents"]),
         "kept": sorted(kept),
-        "dropped": {short(step["name"]): dropped(step["stats"]) for step in steps[1:5]},
+        "dropped": {short(step["name"]): dropped(step["stats"]) for step in steps[1:-2]},
         "versions": {
             name: version(name) for name in ("datatrove", "trafilatura", "spacy", "fasttext-numpy2-wheel")
         },

@@ -27,7 +27,15 @@ sources:
     read: {{warc: {{}}}}
     paths: ["{name}"]
     licence: unknown
-    steps: [extract, language: {{keep: [en]}}, gopher_repetition, gopher_quality]
+    steps:
+      - url
+      - extract: {{engine: quern}}
+      - language: {{keep: [en], min_score: null, above_score: 0.65}}
+      - gopher_repetition: {{words: spacy}}
+      - gopher_quality: {{words: spacy}}
+      - c4_lines: {{end_marks: false}}
+      - c4_quality: {{words: spacy}}
+      - fineweb_quality: {{words: spacy}}
 steps: [minhash]
 """
 
@@ -77,7 +85,7 @@ def parts(plan: Plan, texts: Path) -> dict[str, dict[str, float]]:
     """Two stages alone: extraction of the pages as read, signatures of the texts kept. CPU seconds each."""
     segment = plan.segments[0]
     pages = [b for unit in segment.units for split in unit.splits for b in Warc().batches(split)]
-    stage = Extract()
+    stage = Extract(engine="quern")
     extract, _ = seconds(lambda: [stage.text(batch) for batch in pages])
     kept = pa.concat_tables([pq.read_table(part, columns=["text"]) for part in finals(plan)])
     texts.write_text(json.dumps(kept["text"].to_pylist()))
