@@ -154,7 +154,7 @@ def inline(function: Callable[P, R]) -> Callable[P, R]:
 
 def _pointer(_context: Any, array: Any) -> Any:
     def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return make_array(array)(context, builder, value=arguments[0]).data
+        return make_array(array)(context, builder, value=arguments[0]).data  # type: ignore[no-untyped-call]
 
     return types.CPointer(array.dtype)(array), build  # type: ignore[no-untyped-call]
 

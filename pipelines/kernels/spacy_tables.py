@@ -13,6 +13,7 @@ Made in 10 ms; the classes stay zero pages where no class is set, the rest is 30
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 from typing import NamedTuple
 
@@ -114,8 +115,8 @@ def _items(table: str) -> dict[bytes, list[bytes]]:
 
 def _starts(tokens: list[bytes] | None) -> int:
     """One bit for the first byte of each token; none for no tokens."""
-    starts = np.cumsum([0, *(len(token) for token in tokens[:-1])]) if tokens else []
-    return sum(1 << int(start) for start in starts)
+    lengths = [len(token) for token in tokens or []]
+    return sum(1 << start for start in itertools.accumulate(lengths[:-1], initial=0)) if lengths else 0
 
 
 def _words(text: bytes) -> list[int]:
