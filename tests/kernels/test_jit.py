@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -62,13 +63,44 @@ print(numba.config.CACHE_DIR)
     assert [path.name.split("-")[0] for path in folder.rglob("*.nbi")] == ["words._count_words"]
 
 
-def test_the_folders_name_changes_with_any_kernel_source(
+def test_a_modules_digest_changes_with_any_source_it_reaches_and_with_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = jit._folder_name()
-    (tmp_path / "words.py").write_text("changed = True\n")
+    sources = {
+        "rule": b"from pipelines.kernels import table, other_table\nfrom pipelines.kernels.words import cut\n",
+        "words": b"from pipelines.kernels.letters import is_letter\n",
+        "letters": b"", "table": b"", "other_table": b"", "apart": b"from pipelines.kernels.rule import x\n",
+    }  # fmt: skip
+
+    def digest() -> str:
+        for function in (jit._source, jit.imported_kernels, jit._source_digest):
+            function.cache_clear()
+        for name, source in sources.items():
+            (tmp_path / f"{name}.py").write_bytes(source)
+        return jit._source_digest("rule")
+
     monkeypatch.setattr(jit, "__file__", str(tmp_path / "jit.py"))
-    assert jit._folder_name() != before
+    digests = [digest()]
+    for name in ("apart", "letters", "table", "other_table", "words", "rule"):
+        sources[name] += b"# changed\n"
+        digests.append(digest())
+    monkeypatch.undo()
+    for function in (jit._source, jit.imported_kernels, jit._source_digest):
+        function.cache_clear()
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 6
+
+
+def _imports(source: Path) -> set[str]:
+    nodes = [n for n in ast.walk(ast.parse(source.read_text())) if isinstance(n, ast.ImportFrom) and n.module]
+    own = {node.module.split(".")[2] for node in nodes if node.module.startswith("pipelines.kernels.")}
+    return own | {a.name for node in nodes if node.module == "pipelines.kernels" for a in node.names}
+
+
+def test_every_import_of_a_kernel_module_is_found() -> None:
+    for path in sorted((ROOT / "pipelines" / "kernels").glob("*.py")):
+        if not path.stem.startswith(("__init__", "generate_")):  # those write tables and hold no kernel
+            assert jit.imported_kernels(path.stem) == _imports(path), path.name
 
 
 def test_a_kernel_that_does_not_exist_is_an_error() -> None:
