@@ -151,7 +151,8 @@ def _kernels() -> Iterator[Check]:
     folder = jit.cache_folder()
     private = folder.is_relative_to(tempfile.gettempdir())
     remedy = (
-        "No folder of yours can be written, so every command compiles anew what it runs (up to a minute): set NUMBA_CACHE_DIR to one."
+        "No folder of yours can be written, so every command compiles what it runs (up to a minute): "
+        "set NUMBA_CACHE_DIR to one."
     )
     yield Check("kernel cache", "note" if private else "fine", str(folder), remedy if private else "")
 
