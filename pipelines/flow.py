@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["check_flow"]
 
 ALL = "*"
+_MOST_LISTED = 6
 
 
 def check_flow(reader: Read, steps: Sequence[Step]) -> list[str]:
@@ -84,18 +85,28 @@ def _wrong_language(
     strangers = [language for language in reaching if language not in known]
     if not strangers:
         return None
-    kin = known or stage.languages
-    fit = _listed(kin, "...")
     return (
-        f"expected documents in {_listed(stage.languages, 'other')} only, which {name} holds for, got "
-        f"{'any language' if ALL in strangers else _listed(strangers, 'other')}: they would be dropped for what it "
-        f"does not know. Write  {name}: {{for: [{fit}]}}  or  language: {{keep: [{fit}]}}"
+        f"expected documents in {_listed(stage.languages)} only, which {name} holds for, got "
+        f"{'any language' if ALL in strangers else _listed(strangers)}: they would be dropped for what it "
+        f"does not know. {_ways_out(name, stage, known)}"
+    )
+
+
+def _ways_out(name: str, stage: Stage, known: list[str]) -> str:
+    """Returns what to write where `stage` holds for the languages `known` alone of those that reach it."""
+    if not known and len(stage.languages) > _MOST_LISTED:
+        return f"Leave {name} out, or send it other languages only, as in  {name}: {{for: [en, de]}}"
+    fit = ", ".join(known or stage.languages)
+    return (
+        f"Write  {name}: {{for: [{fit}]}}  or  language: {{keep: [{fit}]}}"
         f"{_word_remedy(stage)}, or leave {name} out"
     )
 
 
-def _listed(languages: Sequence[str], rest: str) -> str:
-    return ", ".join(languages) if len(languages) <= 6 else f"{', '.join(languages[:6])}, {rest}"
+def _listed(languages: Sequence[str]) -> str:
+    if len(languages) <= _MOST_LISTED:
+        return ", ".join(languages)
+    return f"{', '.join(languages[:3])} and {len(languages) - 3} others"
 
 
 def _word_params(stage: Stage) -> list[str]:
