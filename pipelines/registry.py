@@ -52,6 +52,7 @@ STAGES = {
     "gopher_repetition": "pipelines.filters.gopher:GopherRepetition",
     "language": "pipelines.filters.language:Language",
     "minhash": "pipelines.dedup.minhash:MinHash",
+    "pii": "pipelines.filters.pii:Pii",
     "url": "pipelines.filters.url:Url",
 }
 
