@@ -17,7 +17,8 @@ from tests.filters.batches import batch_of, no_documents
 _PIECES = st.sampled_from(
     ["jo@river.org", "a.b+c@x-y.co.uk", "@", "@@", ".", "..", "-", "é", "ß@x.de", "äjo@x.de", "j@x", "j@x.",
      "j@-x.de", "j@x-.de", "jo@[1.2.3.4]", "jo@[1.2.3.a:]", "[", "]", "8.8.8.8", "8.8.8.8.8", "1234.5.6.7", "10.0.0.1",
-     "256.1.1.1", "01.2.3.4", "192.168.1.1", "224.0.0.1", " ", "\n", "_", "a", "9", "x.y", "{", "|", "100.64.0.1", "255.255.255.255"]
+     "256.1.1.1", "01.2.3.4", "192.168.1.1", "224.0.0.1", " ", "\n", "_", "a", "9", "x.y", "{", "|",
+     "100.64.0.1", "255.255.255.255"]
 )  # fmt: skip
 texts = st.lists(_PIECES, max_size=15).map("".join)
 SWITCHES = {"emails": "remove_emails", "ips": "remove_ips", "public_ips_only": "only_remove_public_ips"}
