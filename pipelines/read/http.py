@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipelines.read.records import parse_headers
+from pipelines.read.forms import parse_headers
 
 __all__ = ["MAX_ENCODINGS", "Response", "decode_body", "parse_response"]
 

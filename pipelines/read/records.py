@@ -1,4 +1,4 @@
-"""The records of a WARC file, each once, whatever is broken: framing and resynchronisation.
+"""The records of a WARC or ARC file, each once, whatever is broken: framing and resynchronisation.
 
     Raw(locator, offset, length, flaw, headers, body)
 
@@ -8,8 +8,9 @@
 FastWARC's iterator ends at the first bad byte and swallows what a too large Content-Length covers, so
 framing is our own for plain and gzipped files: a header block, its Content-Length, then a blank line,
 `WARC/` or the end. A record that is followed by anything else declares a wrong length, and reading goes on
-at the next `WARC/` behind a blank line or the next gzip member that inflates to `WARC/`. LZ4 and Zstandard
-files are iterated by FastWARC.
+at the next `WARC/` behind a blank line or the next gzip member that inflates to `WARC/`. In ARC a record line
+stands for the header block (`forms.py`); which of the two a file is, its first bytes say. LZ4 and Zstandard
+files of WARC are iterated by FastWARC, of ARC unpacked and framed like one gzip member.
 
 Locator: the byte offset of the record in the file as stored (of its gzip member). A record that does not
 begin its gzip member is `<member offset>+<inflated offset in the member>`; so in a file gzipped as one
@@ -25,22 +26,23 @@ Price: zlib's; 1 read of a header (10 us) a record for the part of a plain file 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from fastwarc.warc import ArchiveIterator, WarcRecord
 
-from pipelines.read.streams import MAGIC, Inflated, Stored, find_sync
+from pipelines.read.forms import FORMS, WARC, Form
+from pipelines.read.streams import LZ4, MAGIC, Inflated, Stored, begins_record, find_sync, inflated, unpacked
 from pipelines.stage import SourceFile, Split
 
-__all__ = ["FLAWS", "SPLIT_BYTES", "Raw", "parse_headers", "raw_records", "record_splits"]
+__all__ = ["FLAWS", "SPLIT_BYTES", "Raw", "raw_records", "record_splits"]
 
 SPLIT_BYTES = 64 << 20
 _MAX_HEADER = 64 << 10
-# Real files end header lines with \r\n, \n and even \r\r\n.
-_BLANK = re.compile(rb"\n\r*\n")
+_ZSTD = b"\x28\xb5\x2f\xfd"
 _NONE: Mapping[str, str] = {}
 
 FLAWS = ("too_large", "bad_length", "bad_header", "truncated", "damaged", "unknown_format", "empty_file")
@@ -48,11 +50,11 @@ FLAWS = ("too_large", "bad_length", "bad_header", "truncated", "damaged", "unkno
 
 too_large: more bytes than the limit; bad_length: Content-Length disagrees with what follows; bad_header: no
 end of the header block or no usable Content-Length; truncated: the file ends in the record; damaged: bytes
-that do not inflate, fail their checksum or are no record; unknown_format: nothing in the file is a WARC
+that do not inflate, fail their checksum or are no record; unknown_format: nothing in the file is a
 record.
 """
 
-Kind = Literal["plain", "gzip", "fastwarc", "unknown"]
+Kind = Literal["plain", "gzip", "fastwarc", "packed", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,10 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Positions in a stream: record, body [body, stop), and `after`, where the next record begins."""
+    """Positions in a stream: record, body [body, stop), and `after`, where the next record begins.
+
+    n_blank: how many line ends stand before the record; old ARC files begin their gzip members with one.
+    """
 
     start: int
     body: int
@@ -77,14 +82,14 @@ class _Frame:
     after: int
     flaw: str | None
     headers: Mapping[str, str]
+    n_blank: int = 0
 
 
 def record_splits(file: SourceFile) -> list[Split]:
     """Pieces of 64 MiB of a plain or gzipped file; one piece for the others."""
     if file.size <= SPLIT_BYTES:
         return [Split(file, 0, file.size)]
-    with Stored(file.full) as stored:
-        whole = _kind(stored) == "fastwarc"
+    whole = _kind(file.full)[0] in ("fastwarc", "packed")
     step = file.size if whole else SPLIT_BYTES
     return [Split(file, at, min(at + step, file.size)) for at in range(0, file.size, step)]
 
@@ -94,30 +99,56 @@ def raw_records(split: Split, *, max_bytes: int) -> Iterator[Raw]:
 
     Raises: nothing for what the file holds; OSError when it cannot be read at all.
     """
-    with Stored(split.file.full) as stored:
-        kind = _kind(stored)
+    kind, form = _kind(split.file.full)
+    with Stored(split.file.full, form) as stored:
         if kind == "plain":
             yield from _plain(stored, split, max_bytes)
         elif kind == "gzip":
             yield from _gzip(stored, split, max_bytes)
         elif split.start == 0 and kind == "fastwarc":
             yield from _by_fastwarc(split.file, max_bytes)
+        elif split.start == 0 and kind == "packed":
+            yield from _packed(split.file, form, max_bytes)
         elif split.start == 0:
             yield Raw(0, 0, stored.size, "unknown_format" if stored.size else "empty_file")
 
 
-def _kind(stored: Stored) -> Kind:
-    head = stored.read(0, 8)
-    if head[:4] in (b"\x04\x22\x4d\x18", b"\x28\xb5\x2f\xfd"):
-        return "fastwarc"
-    if head[:4] == b"PK\x03\x04" or not head:
-        return "unknown"
-    if head.lstrip(b"\r\n").upper().startswith(b"WARC/"):
-        return "plain"
-    # The first bytes may be what is damaged: look for any record before giving the file up.
-    if find_sync(stored, 0, stored.size) is not None:
-        return "gzip"
-    return "plain" if head[:3] != MAGIC and stored.find_record(0) is not None else "unknown"
+def _kind(path: Path) -> tuple[Kind, Form]:
+    """How a file is packed and which records it holds, by its first bytes."""
+    with Stored(path, WARC) as stored:
+        head = stored.read(0, max(form.n_begin for form in FORMS))
+    if head.startswith((LZ4, _ZSTD)):
+        form = _form_unpacked(path)
+        return ("fastwarc" if form is WARC else "packed"), form
+    if head.startswith(b"PK\x03\x04") or not head:
+        return "unknown", WARC
+    for form in FORMS:
+        if form.begins(head.lstrip(b"\r\n")):
+            return "plain", form
+        with Stored(path, form) as stored:
+            if head.startswith(MAGIC) and begins_record(stored, 0):
+                return "gzip", form
+    return _kind_of_damaged(path, head)
+
+
+def _kind_of_damaged(path: Path, head: bytes) -> tuple[Kind, Form]:
+    """The same where the first bytes say nothing: by any record that is found."""
+    for form in FORMS:
+        with Stored(path, form) as stored:
+            if find_sync(stored, 0, stored.size) is not None:
+                return "gzip", form
+            if not head.startswith(MAGIC) and stored.find_record(0) is not None:
+                return "plain", form
+    return "unknown", WARC
+
+
+def _form_unpacked(path: Path) -> Form:
+    head = b""
+    for piece in unpacked(path):
+        if not isinstance(piece, bytes) or len(head) >= max(form.n_begin for form in FORMS):
+            break
+        head += piece
+    return next((form for form in FORMS if form.begins(head.lstrip(b"\r\n"))), WARC)
 
 
 def _plain(stored: Stored, split: Split, max_bytes: int) -> Iterator[Raw]:
@@ -135,7 +166,7 @@ def _gzip(stored: Stored, split: Split, max_bytes: int) -> Iterator[Raw]:
     if pos is not None and split.start == 0 and pos > 0:
         yield Raw(0, 0, pos, "damaged")
     while pos is not None and pos < split.end:
-        segment = Inflated(stored, pos)
+        segment = Inflated(partial(inflated, stored, pos), pos, stored.form)
         for frame in _frames(segment, max_bytes):
             yield _stored_record(segment, frame, stored.size)
         pos = segment.stop
@@ -148,14 +179,21 @@ def _gzip(stored: Stored, split: Split, max_bytes: int) -> Iterator[Raw]:
             return
 
 
+def _packed(file: SourceFile, form: Form, max_bytes: int) -> Iterator[Raw]:
+    segment = Inflated(lambda: unpacked(file.full), 0, form)
+    for frame in _frames(segment, max_bytes):
+        yield _stored_record(segment, frame, file.size)
+
+
 def _stored_record(segment: Inflated, frame: _Frame, size: int) -> Raw:
     body = b"" if frame.flaw else segment.read(frame.body, frame.stop - frame.body)
     member, begins = segment.member(frame.start)
-    locator = member if begins == frame.start else f"{member}+{frame.start - begins}"
+    is_first = frame.start - frame.n_blank <= begins
+    locator = member if is_first else f"{member}+{frame.start - begins}"
     after = segment.mark(frame.after)
     if segment.end == "damaged" and frame.after >= segment.limit:
         after = segment.stop
-    if after is None or begins != frame.start:
+    if after is None or not is_first:
         # It shares its member with other records: no range of the file holds it alone.
         return Raw(locator, 0, size, frame.flaw, frame.headers, body)
     return Raw(locator, member, after - member, frame.flaw, frame.headers, body)
@@ -165,23 +203,31 @@ def _frames(source: Stored | Inflated, max_bytes: int) -> Iterator[_Frame]:
     """Every record of a stream from its start, and every stretch of it that is none."""
     pos = 0
     while True:
-        pos = _skip_blank(source, pos)
+        before, pos = pos, _skip_blank(source, pos)
         source.forget(pos)
         if not source.has(pos + 1):
             break
-        is_record = source.read(pos, 5).upper() == b"WARC/"
-        frame = _frame(source, pos, max_bytes) if is_record else _garbage(source, pos, pos, "damaged")
-        yield frame
+        frame = _frame_at(source, pos, max_bytes)
+        yield replace(frame, n_blank=pos - before)
         pos = frame.after
     if isinstance(source, Inflated) and source.end in ("damaged", "cut") and source.member(pos)[1] == pos:
         yield _Frame(pos, pos, pos, pos, "damaged" if source.end == "damaged" else "truncated", _NONE)
+
+
+def _frame_at(source: Stored | Inflated, pos: int, max_bytes: int) -> _Frame:
+    first = source.read(pos, source.form.n_begin)
+    if source.form.begins(first):
+        return _frame(source, pos, max_bytes)
+    if source.form.cut.fullmatch(first):
+        return _Frame(pos, pos, pos, pos + len(first), "truncated", _NONE)
+    return _garbage(source, pos, pos, "damaged")
 
 
 def _frame(source: Stored | Inflated, pos: int, max_bytes: int) -> _Frame:
     head = _head(source, pos)
     if head is None:
         return _garbage(source, pos, pos + 5, "bad_header")
-    headers = parse_headers(head)
+    headers = source.form.headers(head)
     declared = headers.get("content-length", "").strip()
     body = pos + len(head)
     if not (declared.isascii() and declared.isdigit() and len(declared) < 19):
@@ -205,8 +251,9 @@ def _unsound(source: Stored | Inflated, stop: int, after: int) -> str | None:
             return "damaged" if source.end == "damaged" else "truncated"
         if source.mark(after) is not None:
             return None
-    following = source.read(after, 5).upper()
-    return None if following in (b"", b"WARC/") else "bad_length"
+    following = source.read(after, source.form.n_begin)
+    sound = not following or source.form.begins(following) or source.form.cut.fullmatch(following)
+    return None if sound else "bad_length"
 
 
 def _garbage(
@@ -232,36 +279,15 @@ def _skip_blank(source: Stored | Inflated, pos: int) -> int:
 
 
 def _head(source: Stored | Inflated, pos: int) -> bytes | None:
-    """The header block with its blank line; None when there is none within 64 KiB."""
+    """The header block with the line end that ends it; None when there is none within 64 KiB."""
     n_bytes = 4096
     while True:
         block = source.read(pos, n_bytes)
-        if blank := _BLANK.search(block):
-            return block[: blank.end()]
+        if found := source.form.head_end.search(block):
+            return block[: found.end()]
         if len(block) < n_bytes or n_bytes >= _MAX_HEADER:
             return None
         n_bytes *= 4
-
-
-def parse_headers(head: bytes) -> dict[str, str]:
-    """Header fields by lower-case name, the first of several, folded lines joined; the first line is skipped.
-
-    >>> parse_headers(b"WARC/1.0\\r\\nA-b: 1\\r\\n  2\\r\\n\\r\\n")
-    {'a-b': '1 2'}
-    """
-    fields: dict[str, str] = {}
-    name = ""
-    for line in head.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")[1:]:
-        if line[:1] in (" ", "\t") and name:
-            fields[name] = f"{fields[name]} {line.strip()}".strip()
-            continue
-        key, colon, value = line.partition(":")
-        name = key.strip().lower() if colon else ""
-        if name and name not in fields:
-            fields[name] = value.strip()
-        else:
-            name = ""  # so that what is folded under it joins nothing
-    return fields
 
 
 def _by_fastwarc(file: SourceFile, max_bytes: int) -> Iterator[Raw]:

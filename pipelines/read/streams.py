@@ -1,10 +1,11 @@
 """Bytes of a file as WARC framing needs them: by position, forwards, in bounded memory.
 
     Stored    a file's own bytes                                      read(pos, n), find_record(pos)
-    Inflated  the bytes of gzip members from one sync point to the next, the same two calls and `marks`
+    Inflated  the bytes of gzip members from one sync point to the next, the same two calls and `marks`;
+              or those of a whole LZ4 or Zstandard file, which has no marks
 
     file      |member|member|member|garbage|member|
-              sync    sync   (no)           sync        sync point: a member that inflates to `WARC/`
+              sync    sync   (no)           sync        sync point: a member that inflates to the begin of a record
     Inflated  |------||-------------|       |------|
 
 A member that does not begin a record (a record cut over several members, as bgzip does) belongs to the sync
@@ -14,26 +15,36 @@ whatever a bomb claims. Price: 0.4 ms for a page of 130 kB, framing included.
 
 False sync points are possible in one case: a gzipped WARC stored inside a record of a gzipped WARC, and only
 where a split or a resynchronisation begins inside that very record.
+
+What begins a record is asked of a `Form`: WARC's or ARC's (`forms.py`).
 """
 
 from __future__ import annotations
 
+import io
 import os
-import re
 import zlib
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
-__all__ = ["MAGIC", "Inflated", "Stored", "begins_record", "find_sync"]
+import pyarrow as pa
+
+from pipelines.read.forms import Form
+from pipelines.read.packed import DAMAGE, open_packed
+
+__all__ = ["LZ4", "MAGIC", "Inflated", "Stored", "begins_record", "find_sync", "inflated", "unpacked"]
 
 MAGIC = b"\x1f\x8b\x08"
+LZ4 = b"\x04\x22\x4d\x18"
 _BLOCK = 1 << 20
 _PIECE = 32 << 10
-_OVERLAP = 16
-_RECORD = re.compile(rb"\n\r?\n(?=[Ww][Aa][Rr][Cc]/[01]\.)")
 
 End = Literal["", "eof", "sync", "garbage", "cut", "damaged"]
+_EOF: End = "eof"
+Piece = bytes | int | tuple[End, int]
+"""What comes next of a stream: bytes, the file's position of a member that begins, or its end and where."""
 
 
 class Stored:
@@ -41,7 +52,8 @@ class Stored:
 
     end: End = "eof"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, form: Form) -> None:
+        self.form = form
         self._fd = os.open(path, os.O_RDONLY)
         self.size = os.fstat(self._fd).st_size
         self._block = b""
@@ -77,12 +89,12 @@ class Stored:
         return -1
 
     def find_record(self, pos: int) -> int | None:
-        """Where the next record begins behind a blank line at or after `pos`."""
+        """Where the next record begins behind a line end at or after `pos`."""
         while pos < self.size:
             block = self.read(pos, _BLOCK)
-            if found := _RECORD.search(block):
+            if found := self.form.following.search(block):
                 return pos + found.end()
-            pos += _BLOCK - _OVERLAP
+            pos += _BLOCK - self.form.n_begin
         return None
 
     def forget(self, pos: int) -> None:
@@ -93,23 +105,30 @@ class Stored:
 
 
 class Inflated:
-    """The inflated bytes of one segment of a gzip file, kept from where `forget` was last called.
+    """The bytes of a packed file from `start` on, kept from where `forget` was last called.
+
+    pieces: gives the stream from its beginning, each time it is called.
 
     end: why the segment ended: `sync` the next one begins, `eof`, `garbage` what follows is no member, `cut`
     the file ends in a member, `damaged` a member does not inflate or its checksum differs; "" while unknown.
     stop: the position in the file where it ended (for `damaged`, the next sync point).
     """
 
-    def __init__(self, file: Stored, start: int) -> None:
-        self._file = file
-        self._next = start
-        self._inflate = zlib.decompressobj(31)
+    def __init__(self, pieces: Callable[[], Iterator[Piece]], start: int, form: Form) -> None:
+        self.form = form
+        self._begin = pieces
+        self._start = start
+        self._total: int | None = None
+        self._rewind()
+
+    def _rewind(self) -> None:
+        self._pieces = self._begin()
         self._buffer = bytearray()
         self._base = 0
         self._marks = [0]
-        self._members = [start]
+        self._members = [self._start]
         self.end: End = ""
-        self.stop = start
+        self.stop = self._start
 
     @property
     def limit(self) -> int:
@@ -118,25 +137,26 @@ class Inflated:
 
     def read(self, pos: int, n: int) -> bytes:
         """The `n` inflated bytes at `pos`, fewer at the end of the segment."""
-        self.has(pos + n)
+        self._fill(pos + n)
         start = max(0, pos - self._base)
         with memoryview(self._buffer) as view:
             return view[start : start + n].tobytes()
 
     def has(self, pos: int) -> bool:
         """Whether the bytes before `pos` are all there."""
-        while not self.end and self.limit < pos:
-            self._grow()
+        if self._total is not None and pos > self._total:
+            return False
+        self._fill(pos)
         return self.limit >= pos
 
     def find_record(self, pos: int) -> int | None:
-        """Where the next record begins behind a blank line at or after `pos`."""
+        """Where the next record begins behind a line end at or after `pos`."""
         while True:
-            if found := _RECORD.search(self._buffer, max(0, pos - self._base)):
+            if found := self.form.following.search(self._buffer, max(0, pos - self._base)):
                 return self._base + found.end()
             if self.end:
                 return None
-            pos = max(pos, self.limit - _OVERLAP)
+            pos = max(pos, self.limit - self.form.n_begin)
             self.forget(pos)
             self._grow()
 
@@ -148,7 +168,21 @@ class Inflated:
             self._base = pos
 
     def skip(self, pos: int) -> None:
-        """Inflate up to `pos` and give up what stands before it, in the memory of one piece."""
+        """Inflate up to `pos` and give up what stands before it, in the memory of one piece.
+
+        Where the stream ends before `pos`, nothing is given up: it is inflated again, once, for its length is
+        known from then on.
+        """
+        here = self._base
+        if self._total is not None and pos > self._total:
+            return
+        self._pass(pos)
+        if self.limit < pos:
+            self._total = self.limit
+            self._rewind()
+            self._pass(here)
+
+    def _pass(self, pos: int) -> None:
         while not self.end and self.limit < pos:
             self._grow()
             self.forget(pos)
@@ -170,55 +204,98 @@ class Inflated:
         """Whether `pos` lies in the member being inflated, or in the last one."""
         return pos >= self._marks[-1]
 
+    def _fill(self, pos: int) -> None:
+        while not self.end and self.limit < pos:
+            self._grow()
+
     def _grow(self) -> None:
-        piece = self._file.read(self._next, _PIECE)
-        try:
-            self._buffer += self._inflate.decompress(piece)
-        except zlib.error:
-            return self._broken("damaged")
-        if not piece:
-            return self._broken("cut")
-        self._next += len(piece) - len(self._inflate.unused_data)
-        if self._inflate.eof:
-            self._next_member()
-        return None
+        piece = next(self._pieces)
+        if isinstance(piece, bytes):
+            self._buffer += piece
+        elif isinstance(piece, int):
+            self._marks.append(self.limit)
+            self._members.append(piece)
+        else:
+            self.end, self.stop = piece
 
-    def _next_member(self) -> None:
-        here = self._next
-        if here >= self._file.size:
-            return self._finish("eof", here)
-        if self._file.read(here, 3) != MAGIC:
-            return self._finish("garbage", here)
-        if begins_record(self._file, here):
-            return self._finish("sync", here)
-        self._inflate = zlib.decompressobj(31)
-        self._marks.append(self.limit)
-        self._members.append(here)
-        return None
 
-    def _broken(self, end: End) -> None:
-        # A flipped bit may make a member run on over its successors to the end of the file: if any follows
-        # its beginning, it was not cut.
-        following = find_sync(self._file, self._members[-1] + 1, self._file.size)
-        if following is None:
-            return self._finish(end, self._file.size)
-        return self._finish("damaged", following)
+def inflated(file: Stored, start: int) -> Iterator[Piece]:
+    """The gzip members of a file from the sync point `start` to the next."""
+    member = here = start
+    while True:
+        inflate = zlib.decompressobj(31)
+        while not inflate.eof:
+            piece = file.read(here, _PIECE)
+            try:
+                out = inflate.decompress(piece)
+            except zlib.error:
+                yield _broken(file, member, "damaged")
+                return
+            yield out
+            if not piece:
+                yield _broken(file, member, "cut")
+                return
+            here += len(piece) - len(inflate.unused_data)
+        if end := _end_at(file, here):
+            yield end, here
+            return
+        yield here
+        member = here
 
-    def _finish(self, end: End, stop: int) -> None:
-        self.end, self.stop = end, stop
+
+def _end_at(file: Stored, here: int) -> End:
+    """Why a segment ends between two members; "" where it goes on."""
+    if here >= file.size:
+        return "eof"
+    if file.read(here, 3) != MAGIC:
+        return "garbage"
+    return "sync" if begins_record(file, here) else ""
+
+
+def _broken(file: Stored, member: int, end: End) -> tuple[End, int]:
+    # A flipped bit may make a member run on over its successors to the end of the file: if any follows
+    # its beginning, it was not cut.
+    following = find_sync(file, member + 1, file.size)
+    return (end, file.size) if following is None else ("damaged", following)
+
+
+def unpacked(path: Path) -> Iterator[Piece]:
+    """The bytes of an LZ4 or Zstandard file, which can only be read from its start."""
+    size, end = path.stat().st_size, _EOF
+    try:
+        with _open_whole(path) as stream:
+            # Not `read`, which gives up what it has where the next piece breaks.
+            while piece := stream.read1(_PIECE):
+                yield piece
+    except EOFError:
+        end = "cut"
+    except DAMAGE:
+        end = "damaged"
+    if end != _EOF:
+        yield size  # as behind a sound member: what was unpacked before the break is not in doubt
+    yield end, size
+
+
+def _open_whole(path: Path) -> io.BufferedReader:
+    with path.open("rb") as file:
+        lz4 = file.read(4) == LZ4
+    stream = pa.input_stream(str(path), compression="lz4") if lz4 else open_packed(path)
+    return cast("io.BufferedReader", stream)
 
 
 def begins_record(file: Stored, pos: int) -> bool:
-    """Whether a gzip member that begins a WARC record stands at `pos`."""
+    """Whether a gzip member that begins a record stands at `pos`."""
     # A gzip header may carry 64 KiB of extra field: look further only when the first KiB gave nothing.
     for n_bytes in (1 << 10, 160 << 10):
         inflate = zlib.decompressobj(31)
         try:
-            start = inflate.decompress(file.read(pos, n_bytes), 5)
+            start = inflate.decompress(file.read(pos, n_bytes), file.form.n_begin)
         except zlib.error:
             return False
-        if len(start) == 5 or inflate.eof:
-            return start.upper() == b"WARC/"
+        if file.form.begins(start):
+            return True
+        if len(start) == file.form.n_begin or inflate.eof:
+            return False
     return False
 
 

@@ -116,12 +116,13 @@ def test_one_flipped_byte_costs_one_record_and_is_one_row(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("length", ["1000000000", "900", "3", "-5", "abc", ""])
-@pytest.mark.parametrize("form", ["plain", "gzip"])
+@pytest.mark.parametrize("form", ["plain", "gzip", "one_member"])
 def test_a_wrong_content_length_costs_its_record_and_swallows_none(
     tmp_path: Path, length: str, form: str
 ) -> None:
     records = [page(n, length=length) if n == 4 else page(n) for n in range(N)]
-    data = members(records) if form == "gzip" else b"".join(records)
+    packs = {"gzip": members, "one_member": lambda all_: gzip.compress(b"".join(all_)), "plain": b"".join}
+    data = packs[form](records)
     found = rows(Warc(), source(tmp_path / "a.warc", data))
     assert urls(found) == [f"http://example.org/{n}" for n in range(N) if n != 4]
     assert len(found) == N
@@ -151,7 +152,7 @@ def test_a_too_large_record_costs_only_itself(tmp_path: Path, form: str) -> None
     [
         (b"", "empty_file"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "unknown_format"),
-        (b"filedesc://x.arc 0.0.0.0 20080430204825 text/plain 73\n1 0 x\n", "unknown_format"),
+        (b"filedesc://x.arc 0.0.0.0 20080430204825 text/plain 73\n1 0 x\n", "truncated"),
         (gzip.compress(b"filedesc://x.arc"), "unknown_format"),
         (b"PK\x03\x04" + members([page(1)]), "unknown_format"),
         (b"just text\n\n", "unknown_format"),
