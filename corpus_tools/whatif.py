@@ -12,7 +12,9 @@ would find among other documents; it prints bounds:
     lower   what stays kept, less one for each band (and for `exact`) of each document that comes to the search:
             there it may join a cluster to another, or take a place and lose it in the next gather
 
-Where `minhash` compares candidates again (`min_jaccard`) only 0 and the documents that pass the rules bound it.
+Only 0 and the documents that pass the rules bound it where `minhash` compares candidates again (`min_jaccard`), and
+where a gather that replaces a document by another text (`editions`) has one after it: what the replaced one held
+there becomes free.
 
 Parameters that change a text, or what is measured of it, are refused: only a rebuild knows.
 Price: reads every part's values, not its text; 1 s a million documents and rule.
@@ -221,14 +223,16 @@ def decide_again(steps: Sequence[StepEntry], changed: Mapping[str, Rule], docume
         [name is None or name in in_steps for name in outside] or [True] * n_docs, dtype=np.bool_
     )
     would = np.where(alive, KEPT, was)
+    language = documents.column("language") if "language" in documents.column_names else None
     for step in (s for s in steps if s.name in in_steps):
         rule = changed.get(step.key)
-        if (step.action if rule is None else rule.action) == "mark":
-            continue
-        verdicts = _verdicts(step, rule, documents, alive)
-        for code in np.unique(verdicts[verdicts > 0]).tolist():
-            would[verdicts == code] = f"{step.name}: {step.reasons[code - 1]}"
-        alive &= verdicts == 0
+        if (step.action if rule is None else rule.action) != "mark":
+            verdicts = _verdicts(step, rule, documents, alive, language)
+            for code in np.unique(verdicts[verdicts > 0]).tolist():
+                would[verdicts == code] = f"{step.name}: {step.reasons[code - 1]}"
+            alive &= verdicts == 0
+        if f"{step.name}.language" in documents.column_names:
+            language = documents.column(f"{step.name}.language")  # what routes after it go by
     names = {"doc_id": documents.column("doc_id"), "url": documents.column("url")}
     return pa.table({**names, "was": pa.array(was, pa.string()), "would_be": pa.array(would, pa.string())})
 
@@ -241,27 +245,29 @@ def _fates(documents: pa.Table) -> npt.NDArray[np.object_]:
     return np.array(fates, dtype=object)
 
 
-def _verdicts(step: StepEntry, rule: Rule | None, documents: pa.Table, alive: Bools) -> npt.NDArray[np.uint8]:
-    """uint8[n_docs]: the step's verdict on every row alive, 0 on the others."""
+def _verdicts(
+    step: StepEntry, rule: Rule | None, documents: pa.Table, alive: Bools, language: pa.ChunkedArray | None
+) -> npt.NDArray[np.uint8]:
+    """uint8[n_docs]: the step's verdict on every row alive, 0 on the others. language: as it was at the step."""
     verdicts = np.zeros(len(documents), dtype=np.uint8)
     if step.kind != "rule":
         found = documents.column(f"{step.name}.verdict").fill_null(0).to_numpy()
         verdicts[alive] = found[alive]
         return verdicts
     rule = rule or _rule(step)
-    rows = alive if not rule.route else alive & _routed(documents, rule.route)
-    verdicts[rows] = rule.decide(_values(step, rule, documents.filter(pa.array(rows))))
+    rows = alive if language is None or not rule.route else alive & _routed(language, rule.route)
+    verdicts[rows] = rule.decide(_values(step, documents.filter(pa.array(rows))))
     return verdicts
 
 
-def _routed(documents: pa.Table, route: Sequence[str]) -> Bools:
-    wanted = pc.is_in(documents.column("language"), value_set=pa.array(route, pa.string()))
+def _routed(language: pa.ChunkedArray, route: Sequence[str]) -> Bools:
+    wanted = pc.is_in(language, value_set=pa.array(route, pa.string()))
     return np.asarray(wanted, dtype=np.bool_)
 
 
-def _values(step: StepEntry, rule: Rule, rows: pa.Table) -> dict[str, Any]:
+def _values(step: StepEntry, rows: pa.Table) -> dict[str, Any]:
     prefix = f"{step.name}."
-    every = {n: _array(rows.column(n)) for n in rows.column_names if "." in n or n in rule.writes}
+    every = {n: _array(rows.column(n)) for n in rows.column_names if "." in n}
     return {**every, **{n.removeprefix(prefix): a for n, a in every.items() if n.startswith(prefix)}}
 
 
@@ -282,7 +288,9 @@ class _Bounds:
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
         gathers = [s for s in corpus.manifest.steps if s.kind == "gather" and s.action == "drop"]
-        self._ties = sum(int(s.params.get("bands", s.stage == "exact")) for s in gathers)
+        self._ties = sum(int(s.params.get("bands", s.stage in ("exact", "editions"))) for s in gathers)
+        clustering = [s.stage for s in gathers if s.stage in ("editions", "exact", "minhash")]
+        self._replaces = any(stage != "exact" for stage in clustering[:-1])
         # Where candidates are compared again, who is compared with whom depends on who else is there.
         self._compares = any(s.params.get("min_jaccard") is not None for s in gathers)
         self.final = self._lost = self._added = self._passed = self._n_rows = 0
@@ -313,6 +321,8 @@ class _Bounds:
         freed = pa.chunked_array(self._freed, pa.binary())
         n_freed = int(pc.sum(pc.is_in(freed, value_set=gone.combine_chunks())).as_py() or 0)
         stays = self.final - self._lost
+        if self._replaces and self._added + n_freed:
+            return self.final, 0, self._passed
         return (
             self.final,
             max(0, stays - self._ties * (self._added + n_freed)),

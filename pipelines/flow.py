@@ -79,27 +79,38 @@ def _wrong_language(
     if route and "language" not in columns:
         return f"expected a `language` step before {name}, which is routed by language (for: [{', '.join(route)}])"
     reaching = route or sent
-    if ALL in stage.languages or reaching is None or _has_own_words(stage):
+    languages = _languages_of(stage)
+    if ALL in languages or reaching is None or _has_own_words(stage):
         return None
-    known = [language for language in reaching if short_label(language) in stage.languages]
+    known = [language for language in reaching if short_label(language) in languages]
     strangers = [language for language in reaching if language not in known]
     if not strangers:
         return None
     return (
-        f"expected documents in {_listed(stage.languages)} only, which {name} holds for, got "
+        f"expected documents in {_listed(languages)} only, which {name} holds for, got "
         f"{'any language' if ALL in strangers else _listed(strangers)}: they would be dropped for what it "
-        f"does not know. {_ways_out(name, stage, known)}"
+        f"does not know. {_ways_out(name, stage, known, strangers)}"
     )
 
 
-def _ways_out(name: str, stage: Stage, known: list[str]) -> str:
+def _languages_of(stage: Stage) -> Sequence[str]:
+    return ("en",) if _is_by_spacy(stage) else stage.languages
+
+
+def _is_by_spacy(stage: Stage) -> bool:
+    # spaCy's words are those of its English tokenizer, whatever language a rule holds for.
+    return getattr(stage, "words", None) == "spacy"
+
+
+def _ways_out(name: str, stage: Stage, known: list[str], strangers: list[str]) -> str:
     """Returns what to write where `stage` holds for the languages `known` alone of those that reach it."""
-    if not known and len(stage.languages) > _MOST_LISTED:
+    languages = _languages_of(stage)
+    if not known and len(languages) > _MOST_LISTED:
         return f"Leave {name} out, or send it other languages only, as in  {name}: {{for: [en, de]}}"
-    fit = ", ".join(known or stage.languages)
+    fit = ", ".join(known or languages)
     return (
         f"Write  {name}: {{for: [{fit}]}}  or  language: {{keep: [{fit}]}}"
-        f"{_word_remedy(stage)}, or leave {name} out"
+        f"{_word_remedy(stage, strangers)}, or leave {name} out"
     )
 
 
@@ -121,9 +132,14 @@ def _word_params(stage: Stage) -> list[str]:
 def _has_own_words(stage: Stage) -> bool:
     """Returns whether whoever wrote the recipe gave the rule other words, or turned off what counts them."""
     words = _word_params(stage)
+    if _is_by_spacy(stage):
+        return False
     off = [getattr(stage, f"min_{name}", 0) is None for name in words]
     return bool(words) and (bool(stage.model_fields_set & {*words}) or all(off))
 
 
-def _word_remedy(stage: Stage) -> str:
-    return "".join(f", give it {name}: [...]" for name in _word_params(stage))
+def _word_remedy(stage: Stage, strangers: Sequence[str]) -> str:
+    given = [f"{name}: [...]" for name in _word_params(stage)]
+    if _is_by_spacy(stage) and (given or all(short_label(name) in stage.languages for name in strangers)):
+        given.append("words: spaces")
+    return f", give it {' and '.join(given)}" if given else ""

@@ -141,7 +141,7 @@ class Fuse:
             texts, verdicts = step.stage.text(batch)
             batch = batch.with_column(DOCUMENT.field("text"), texts).without(step.stage.drops_columns)
         elif isinstance(step.stage, Edit):
-            batch, verdicts = apply_spans(step.name, step.stage, batch)
+            batch, verdicts = apply_spans(step.name, step.stage, batch, self._routed(step, batch, fate))
         else:
             batch, verdicts = self._rule(step, batch, fate)
         if self.measure_all and not isinstance(step.stage, Rule):
@@ -153,21 +153,30 @@ class Fuse:
     def _rule(self, step: Step, batch: Batch, fate: _Fate) -> tuple[Batch, npt.NDArray[np.uint8]]:
         rule = step.stage
         assert isinstance(rule, Rule), f"{step.name} is no stage of a source"
-        routed = _routed(rule, batch)
+        routed = self._routed(step, batch, fate)
         inner = batch.select(routed)
         measured = rule.measure(inner)
         seen = {**inner.values, **measured}
         verdicts = np.zeros(len(batch), dtype=np.uint8)
         verdicts[routed] = rule.decide(seen)
-        alive_outside = int((~routed & (fate.step < 0)).sum())
-        if alive_outside:
-            self.tally.routed[step.name] = self.tally.routed.get(step.name, 0) + alive_outside
         self._observe(step, measured, fate.step[routed] < 0)
         spread = {name: _spread(array, routed) for name, array in measured.items()}
         for name in rule.writes:
-            column = spread.pop(name)
+            # A later rule may write the same column, and what this one would decide is asked of what it wrote.
+            column = spread[name] if self.measure_all else spread.pop(name)
             batch = batch.with_column(pa.field(name, column.type), column)
         return batch.with_values(step.name, spread), verdicts
+
+    def _routed(self, step: Step, batch: Batch, fate: _Fate) -> npt.NDArray[np.bool_]:
+        """bool[n_docs]: what a rule or an edit applies to; the others that are alive are counted."""
+        assert isinstance(step.stage, Rule | Edit)
+        if not step.stage.route:
+            return np.ones(len(batch), dtype=np.bool_)
+        wanted = np.asarray(pc.is_in(batch.column("language"), value_set=pa.array(step.stage.route)))
+        alive_outside = int((~wanted & (fate.step < 0)).sum())
+        if alive_outside:
+            self.tally.routed[step.name] = self.tally.routed.get(step.name, 0) + alive_outside
+        return wanted
 
     def _observe(self, step: Step, measured: Mapping[str, Any], alive: npt.NDArray[np.bool_]) -> None:
         for name, array in measured.items():
@@ -278,12 +287,6 @@ def empty_batch(columns: pa.Schema | None = None) -> Batch:
     rows = pa.RecordBatch.from_arrays([pa.array([], f.type) for f in fields], schema=pa.schema(fields))
     values = {f.name: pa.array([], f.type) for f in schema if "." in f.name}
     return Batch(rows, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint8), values)
-
-
-def _routed(rule: Rule, batch: Batch) -> npt.NDArray[np.bool_]:
-    if not rule.route:
-        return np.ones(len(batch), dtype=np.bool_)
-    return np.asarray(pc.is_in(batch.column("language"), value_set=pa.array(rule.route)))
 
 
 def _spread(array: Any, routed: npt.NDArray[np.bool_]) -> pa.Array:

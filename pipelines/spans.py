@@ -20,18 +20,23 @@ from pipelines.stage import Edit, Spans
 __all__ = ["apply_spans"]
 
 
-def apply_spans(name: str, edit: Edit, batch: Batch) -> tuple[Batch, npt.NDArray[np.uint8]]:
+def apply_spans(
+    name: str, edit: Edit, batch: Batch, routed: npt.NDArray[np.bool_] | None = None
+) -> tuple[Batch, npt.NDArray[np.uint8]]:
     """The batch with its texts edited and `<name>.removed_bytes`, `.removed_words` added; no verdicts.
 
+    routed: bool[n_docs], the documents that are edited; None for all.
     Cost: one copy of the text; words are counted in removed spans only.
     """
-    spans = edit.spans(batch)
+    if routed is None:
+        routed = np.ones(len(batch), dtype=np.bool_)
+    spans = edit.spans(batch.select(routed))
     data, offsets = batch.text()
     n = len(batch)
     removed_bytes, removed_words = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     pieces: list[bytes] = []
     ends = np.zeros(n + 1, dtype=np.int64)
-    first = np.searchsorted(spans.row, np.arange(n + 1))
+    first = np.searchsorted(np.flatnonzero(routed)[spans.row], np.arange(n + 1))
     for row in range(n):
         text = data[offsets[row] : offsets[row + 1]].tobytes()
         edited, cut = _edit(text, spans, range(first[row], first[row + 1]))

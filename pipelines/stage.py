@@ -210,6 +210,9 @@ class Spans:
 class Edit(Stage):
     """Removes or replaces spans; the engine applies them and counts bytes and words removed by reason."""
 
+    route: tuple[str, ...] | None = Field(default=None, alias="for")
+    """Languages it applies to; documents of others pass untouched. Empty: all."""
+
     def spans(self, batch: Batch) -> Spans:
         """The spans of every row."""
         raise TypeError(f"{type(self).__name__} does not say what it edits")

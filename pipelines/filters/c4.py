@@ -76,7 +76,7 @@ class C4Lines(Edit):
 
     def spans(self, batch: Batch) -> Spans:
         """Lines, citations and the white space around lines; what joins two lines is one newline."""
-        found = line_spans(*batch.text(), **self.model_dump())
+        found = line_spans(*batch.text(), **self.model_dump(exclude={"route"}))
         replacement = np.where(found.is_newline, 0, -1).astype(np.int32)
         return Spans(
             found.row,

@@ -171,6 +171,8 @@ def _add_ngrams(
 ) -> int:
     """Adds the rows of every kept n-gram of `word[:stop]`, which carries its `<` and `>`; how many there were."""
     n_added = 0
+    if n_buckets == 0:  # a model of whole words
+        return n_added
     share = 1.0 / n_buckets
     for start in range(stop):
         if word[start] & 0xC0 == 0x80:

@@ -89,7 +89,9 @@ def test_fifty_random_changes_of_fineweb_decide_on_real_pages_what_a_rebuild_dec
 
 
 OF_OTHERS = {
-    "de": [("{words: spacy}     # GopherQ", "{stop_words: [der, die, und, in, den, von, das, mit]}  # GopherQ")],
+    "de": [("gopher_repetition: {words: spacy}", "gopher_repetition"),
+           ("fineweb_quality: {words: spacy}", "fineweb_quality"),
+           ("{words: spacy}     # GopherQ", "{stop_words: [der, die, und, in, den, von, das, mit]}  # GopherQ")],
     "zh": [("- gopher_repetition: {words: spacy}", "#"), ("- gopher_quality: {words: spacy}", "#"),
            ("- fineweb_quality: {words: spacy}", "#")],
 }  # fmt: skip

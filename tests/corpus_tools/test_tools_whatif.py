@@ -160,3 +160,71 @@ def test_every_document_is_measured_by_every_step_after_its_fall(measured):
     fell = dropped.filter(pc.equal(dropped.column("dropped_step"), "gopher_repetition"))
     assert len(fell) > 0
     assert fell.column("variety.score").null_count == 0
+
+
+BOOKS = """\
+name: books
+sources:
+  - name: books
+    read: gutenberg
+    paths: ["books/*.txt"]
+    steps: {steps}
+steps: {gathers}
+"""
+ENGLISH = "The boy went to the river and said that it was with his mother that they would have dinner. " * 12
+CATALOGUE = """\
+Text#,Type,Issued,Title,Language,Authors,Subjects
+1,Text,2000,A,fr,X,S
+2,Text,2000,B,en,Y,S
+"""
+
+
+def test_a_rule_decides_by_what_it_wrote_and_a_route_by_what_was_written_last(tmp_path):
+    (tmp_path / "books").mkdir()
+    for n in (1, 2):
+        (tmp_path / "books" / f"{n}-0.txt").write_text(f"{ENGLISH} {n}")
+    (tmp_path / "pg_catalog.csv").write_text(CATALOGUE)
+    steps = (
+        "[book_catalogue: {file: pg_catalog.csv, keep: [fr]}, gopher_repetition: {for: [fr], action: mark}, "
+        "language: {keep: [en]}, gopher_quality: {for: [en]}]"
+    )
+    (tmp_path / "recipe.yaml").write_text(BOOKS.format(steps=steps, gathers="[exact]"))
+    rebuilt(tmp_path, "all", [], measure_all=True)
+    n_kept = []
+    for change in (
+        "gopher_quality.max_words=90000",
+        "book_catalogue.keep=[en]",
+        "gopher_repetition.action=drop",
+    ):
+        check(tmp_path, [change])
+        n_kept.append(n_documents(open_corpus(tmp_path / "again")))
+    assert n_kept == [1, 1, 0]
+
+
+def lines_of(words):
+    return "\n".join(" ".join(words[i : i + 10]) for i in range(0, len(words), 10)) + "\n"
+
+
+def test_bounds_hold_where_an_edition_taken_in_takes_the_place_of_a_keeper(tmp_path):
+    rng = random.Random(7)
+
+    def words(n):
+        return ["".join(rng.choices("abcdefghijklmnop", k=5)) for _ in range(n)]
+
+    (tmp_path / "books").mkdir()
+    for group in range(6):
+        n, text = 100 + 10 * group, words(1000)
+        texts = {
+            f"{n}-0": words(40),  # the better edition, too short for the rule
+            f"{n}-8": text,  # the keeper, which holds the two below as near copies of it
+            f"{n + 1}-0": words(110) + text[110:],
+            f"{n + 2}-0": text[:890] + words(110),
+        }
+        for name, found in texts.items():
+            (tmp_path / "books" / f"{name}.txt").write_text(lines_of(found))
+    gathers = "[editions, exact, minhash]"
+    recipe = BOOKS.format(steps="[gopher_quality: {min_stop_words: 0}]", gathers=gathers)
+    (tmp_path / "recipe.yaml").write_text(recipe)
+    rebuilt(tmp_path, "all", [], measure_all=True)
+    answer = check(tmp_path, ["gopher_quality.min_words=10"])
+    assert answer.upper > answer.final

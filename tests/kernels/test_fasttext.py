@@ -84,11 +84,11 @@ def test_a_text_without_words_has_no_label(lid):
     assert scores.tolist() == [0, 0, 0]
 
 
-def write_model(path, *, loss, word_ngrams=1, n_labels=5, dim=7, n_buckets=101):
+def write_model(path, *, loss, word_ngrams=1, n_labels=5, dim=7, n_buckets=101, n_chars=(2, 3)):
     """A small unpruned model with random matrices, as fastText writes it."""
     rng = np.random.default_rng(loss)
     words = ["</s>", "tea", "zwei", "дом"]
-    args = (dim, 5, 5, 1, 5, word_ngrams, loss, 3, n_buckets, 2, 3, 100)
+    args = (dim, 5, 5, 1, 5, word_ngrams, loss, 3, n_buckets, *n_chars, 100)
     out = struct.pack("<ii12id", 793712314, 12, *args, 1e-4)
     out += struct.pack("<3iqq", len(words) + n_labels, len(words), n_labels, 99, -1)
     for k, word in enumerate(words):
@@ -103,8 +103,9 @@ def write_model(path, *, loss, word_ngrams=1, n_labels=5, dim=7, n_buckets=101):
 
 
 @pytest.mark.parametrize("loss", [1, 3], ids=["hierarchical", "softmax"])
-def test_dense_models_of_both_losses_are_the_librarys(tmp_path, loss):
-    path = write_model(tmp_path / "m.bin", loss=loss)
+@pytest.mark.parametrize("grams", [{}, {"n_buckets": 0, "n_chars": (0, 0)}], ids=["n-grams", "words"])
+def test_dense_models_of_both_losses_are_the_librarys(tmp_path, loss, grams):
+    path = write_model(tmp_path / "m.bin", loss=loss, **grams)
     texts = ["tea for two", "zwei дом", "unknown words only", "tea", *TEXTS]
     check(read_model(path), fasttext.load_model(str(path)), texts)
 
