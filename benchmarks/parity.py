@@ -1,40 +1,42 @@
 """Whether our rules decide as datatrove's do: keep or drop, and the reason, of the same texts.
 
-    python benchmarks/parity.py [--texts 400]       the peers' environment: QUERN_PEERS, as for build_web
+    python benchmarks/parity.py                  the peers' environment: QUERN_PEERS, as for build_web; 8 minutes
 
-Each real text (books in pieces of 6,000 characters, WET) goes in as it is and edited in four ways, so that every
-rule has something to drop: lines cut short, a fifth repeated, marks taken off line ends, a "{" put in. For each
-rule one line: how many decisions are equal, how many texts either side drops and how many both, for one reason;
-below it the differences by the pair of reasons, with the first text of each. Our rules run with `words: spacy`.
+Three things, each rule of FineWeb's recipe by itself (C4 with and without end marks) and the recipe as a whole:
+
+    pool     5,000 real texts and more, and made ones (support/pool.py)
+    edges    for every reason of every rule texts edited until it decides, on both sides of its limit, within 2% of
+             it or one count (support/edges.py)
+    urls     every address in the data, and 5,000 made of them that meet a list, or nearly
+
+For a rule: how many decisions are equal in reason and all, how many texts either side drops and how many both. Then
+for each reason how often either gives it, in the pool and at the edge, and each class of differences with an example.
+C4's texts are compared too, of documents kept. Ours are the steps of the shipped recipe `fineweb`, `words: spacy`
+among them; both sides read the same lid.176.ftz. It fails where a rule falls short of the bars below, and where a
+reason is never given by either side.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from fastwarc.warc import ArchiveIterator
-from support.machine import ROOT, peers_python, run_side
-from support.texts import default_folder, load_texts
+import numpy as np
+from build_web import language_model
+from support.agreement import Case, faults, figures, show
+from support.edges import DRAFTS, Material
+from support.machine import ROOT, describe, peers_python, run_side, write_result
+from support.near import EdgeTexts, edge_texts, language_texts
+from support.pool import Pooled, pool
+from support.verdicts import batch_of, digests, judge, steps
+from urls import find_urls, mutated
 
-from pipelines.batch import Batch, BatchBuilder, Record
-from pipelines.filters.c4 import C4Lines, C4Quality
-from pipelines.filters.fineweb import FineWebQuality
-from pipelines.filters.gopher import GopherQuality, GopherRepetition
-from pipelines.spans import apply_spans
-from pipelines.stage import Edit, Rule
-
-WET = ROOT.parent / "shared" / "data" / "warc" / "cc-wet-fragments" / "filter_test_1.wet.gz"
-RULES: dict[str, tuple[Edit | None, Rule]] = {
-    "gopher_repetition": (None, GopherRepetition(words="spacy")),
-    "gopher_quality": (None, GopherQuality(words="spacy")),
-    "c4": (C4Lines(), C4Quality(words="spacy")),
-    "c4_fineweb": (C4Lines(end_marks=False), C4Quality(words="spacy")),
-    "fineweb_quality": (None, FineWebQuality(words="spacy")),
-}
+PACKAGES = ("fasttext-predict", "numba", "numpy", "pyarrow", "datatrove")
+RECIPE = ("url", "language", "gopher_repetition", "gopher_quality", "c4_fineweb", "fineweb_quality")
 OURS_FOR_DATATROVES = {
     "gopher_short_doc": "too_few_words",
     "gopher_long_doc": "too_many_words",
@@ -60,76 +62,182 @@ OURS_FOR_DATATROVES = {
     "short_line_ratio": "too_many_short_lines",
     "char_dup_ratio": "repeated_line_chars",
     "list_ratio": "too_many_newlines",
+    "domain": "listed_domain",
+    "subdomain": "listed_host",
+    "url": "listed_url",
+    "hard_blacklisted": "banned_word",
+    "soft_blacklisted": "soft_words",
+    "blacklisted_subword": "banned_subword",
+    "other": "other_language",
+    "unsure": "unsure_language",
 }
+
+
+# Differences that are known, each with the shortest text that shows it.
+KNOWN = {
+    "white space that citations leave at a text's ends is stripped before sentences are counted, there after": (
+        "c4_fineweb",
+        "One. Two. Three.\n[1] [2] [3]\n[1] [2] [3]\n",
+    ),
+    "lower case is ASCII's, there Unicode's, to which the Kelvin sign is a k": (
+        "c4",
+        "One. Two. Three. Four.\nRead the coo\u212aie policy now.",
+    ),
+    "IS_ALPHA, which spaCy takes for a name of its own, is a word; there it is taken out": (
+        "gopher_repetition",
+        "Why? IS_ALPHA",
+    ),
+}
+
+
+class Texts(NamedTuple):
+    """Every text that is judged, which rule judges which, and where each is from: the pool's kind, a reason."""
+
+    texts: list[str]
+    rules: dict[str, list[int]]
+    origins: list[str]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--texts", type=int, default=400, help="real texts, each judged in five forms")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--texts", type=int, default=5050, help="texts of the pool")
+    parser.add_argument("--drafts", type=int, default=140, help="for each reason, two edited texts each")
     args = parser.parse_args()
-    texts = [form for text in real_texts()[: args.texts] for form in forms(text)]
+    python, real = peers_python(), find_urls(args.data)
+    pooled = pool(args.data, n_texts=args.texts, urls=real)
+    found = gather(pooled, args.data, n_drafts=args.drafts)
+    urls = [*real, *mutated(real)]
+    n = {"pool": len(pooled), "edited": len(found.texts) - len(pooled), "urls": len(urls)}
+    print(" ".join(f"{name} {count}" for name, count in n.items()), flush=True)
+    recipe = [(at, one.url) for at, one in enumerate(pooled)]
+    task = {
+        "texts": found.texts, "rules": found.rules, "recipe": recipe, "urls": urls, "model": language_model()
+    }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        peer = run_side(peers_python(), "datatrove_rules.py", {"texts": texts}, folder=Path(folder) / "peer")
-    print(f"{len(texts)} texts, datatrove {peer['versions']['datatrove']}, spaCy {peer['versions']['spacy']}")
-    for name, (edit, rule) in RULES.items():
-        compare(name, ours(edit, rule, texts), [OURS_FOR_DATATROVES.get(r, r) for r in peer[name]], texts)
+        peer = run_side(python, "datatrove_rules.py", task, folder=Path(folder) / "peer")
+    print(f"datatrove {peer['cpu']:.0f} s; versions {peer['versions']}", flush=True)
+    report(dict(compared(found, pooled, urls, peer)), peer, n)
 
 
-def real_texts() -> list[str]:
-    """Pages of a WET file first, then pieces of books."""
-    wet = []
-    if WET.exists():
-        with WET.open("rb") as file:
-            wet = [record.reader.read().decode("utf-8", "replace") for record in ArchiveIterator(file)][1:]
-    books = load_texts(default_folder(), max_bytes=60_000_000, piece_chars=6000)
-    return [text for text in (*wet, *books[:: max(1, len(books) // 5000)]) if text.strip()]
+def gather(pooled: Sequence[Pooled], data: Path, *, n_drafts: int) -> Texts:
+    """The pool, which every rule judges, and the edited texts, which only their own does."""
+    texts, origins = [one.text for one in pooled], [one.kind for one in pooled]
+    rules = {name: list(range(len(texts))) for name in steps() if name != "url"}
+    prose = [one.text for one in pooled if one.kind in ("books", "pages_quern") and len(one.text) > 3000]
+    for rule, text in KNOWN.values():
+        rules[rule].append(len(texts))
+        texts.append(text)
+        origins.append("known")
+    for name, some in edited(data, prose, n_drafts=n_drafts):
+        print(f"{name}: {some.describe()}", flush=True)
+        judges = ("c4", "c4_fineweb") if name == "c4" else (name,)
+        for judge_name in judges:
+            rules[judge_name] += range(len(texts), len(texts) + len(some.texts))
+        texts += some.texts
+        origins += [f"edge {some.reason}"] * len(some.texts)
+    return Texts(texts, rules, origins)
 
 
-def forms(text: str) -> Iterator[str]:
-    """A text and four edits of it, each of which some rule drops."""
-    lines = text.split("\n")
-    yield text
-    yield "\n".join(line[:25] for line in lines)
-    yield text + "\n" + text[: len(text) // 5]
-    yield "\n".join(line.rstrip(".?!\"'") for line in lines)
-    yield text[:300] + " {" + text[300:]
+def edited(data: Path, prose: Sequence[str], *, n_drafts: int) -> Iterator[tuple[str, EdgeTexts]]:
+    """Rule after rule, the texts that one of its reasons decides."""
+    for name, reasons in DRAFTS.items():
+        for number, (reason, make) in enumerate(reasons.items()):
+            n = max(1, n_drafts // 14) if reason == "too_many_words" else n_drafts
+            drafts = [make(Material.of(prose, 1000 * number + k)) for k in range(n)]
+            yield name, edge_texts(name, reason, drafts)
+    yield "language", language_texts(data, prose, n_drafts=3 * n_drafts)
 
 
-def batch_of(texts: Sequence[str]) -> Batch:
-    builder = BatchBuilder("parity", max_bytes=1 << 40)
-    for at, text in enumerate(texts):
-        assert not list(builder.add(Record("texts", at, at, 1, text=text)))
-    [batch] = builder.flush()
-    return batch
-
-
-def ours(edit: Edit | None, rule: Rule, texts: Sequence[str]) -> list[str | None]:
-    """Our reason for each text, None to keep."""
-    batch = batch_of(texts)
-    if edit is not None:
-        batch, _ = apply_spans("edit", edit, batch)
-    verdicts = rule.decide(dict(rule.measure(batch)))
-    return [rule.reasons[code - 1] if code else None for code in verdicts]
-
-
-def compare(
-    name: str, mine: Sequence[str | None], theirs: Sequence[str | None], texts: Sequence[str]
-) -> None:
-    """Prints the agreement and every class of difference."""
-    pairs = list(zip(mine, theirs, strict=True))
-    equal = sum(a == b for a, b in pairs)
-    either = sum(a is not None or b is not None for a, b in pairs)
-    both = sum(a is not None and b is not None for a, b in pairs)
-    print(
-        f"name={name} equal={equal}/{len(pairs)} share={equal / len(pairs):.4f} dropped_by_either={either} "
-        f"by_both={both} share_of_drops={both / max(1, either):.4f}"
+def compared(
+    found: Texts, pooled: Sequence[Pooled], urls: Sequence[str], peer: dict[str, Any]
+) -> Iterator[tuple[str, list[Case]]]:
+    """Every rule, the recipe and C4's texts: what either side says to each text."""
+    for name, indices in found.rules.items():
+        texts, origins = ([column[at] for at in indices] for column in (found.texts, found.origins))
+        batch, mine = judge(steps()[name], batch_of(texts))
+        theirs = [translated(reason, name) for reason in peer[name]]
+        cases = [Case(*row) for row in zip(origins, texts, mine, theirs, strict=True)]
+        yield name, [case for case in cases if case.origin != "known"]
+        yield f"known {name}", [case for case in cases if case.origin == "known"]
+        if steps()[name].edit is not None:
+            left = zip(cases, digests(batch), peer[f"{name}_left"], strict=True)
+            yield (
+                f"{name}_text",
+                [same_text(*row) for row in left if row[0].origin != "known" and both_keep(row[0])],
+            )
+    theirs = [translated(reason, "url") for reason in peer["url"]]
+    _, mine = judge(steps()["url"], batch_of([""] * len(urls), urls))
+    yield "url", [Case("urls", *row) for row in zip(urls, mine, theirs, strict=True)]
+    theirs = [answer and f"{answer[0]}.{translated(answer[1], answer[0])}" for answer in peer["recipe"]]
+    rows = zip(
+        (one.kind for one in pooled), (one.text for one in pooled), recipe(pooled), theirs, strict=True
     )
-    print("    " + " ".join(f"{reason}={n}" for reason, n in sorted(Counter(filter(None, theirs)).items())))
-    different = Counter(pair for pair in pairs if pair[0] != pair[1])
-    for (a, b), n in different.most_common():
-        print(f"    ours {a}, datatrove {b}: {n}, first: {texts[pairs.index((a, b))][:60]!r}")
+    yield "recipe", [Case(*row) for row in rows]
+
+
+def both_keep(case: Case) -> bool:
+    return case.ours is None and case.theirs is None
+
+
+def same_text(case: Case, ours: str, theirs: str) -> Case:
+    """A case of two texts: kept if they are one."""
+    return case._replace(ours=None if ours == theirs else "other_text")
+
+
+def translated(reason: str | None, rule: str) -> str | None:
+    """datatrove's reason in our words; its `empty` is another thing to another rule."""
+    if reason == "empty" and rule == "gopher_repetition":
+        return "empty"
+    return OURS_FOR_DATATROVES.get(reason, reason) if reason else None
+
+
+def recipe(pooled: Sequence[Pooled]) -> list[str | None]:
+    """For each text the step that drops it and why, None to keep; steps see what the ones before them left."""
+    batch = batch_of([one.text for one in pooled], [one.url for one in pooled])
+    answers: list[str | None] = [None] * len(pooled)
+    for name in RECIPE:
+        batch, reasons = judge(steps()[name], batch)
+        for at, reason in zip(batch.ordinals.tolist(), reasons, strict=True):
+            answers[at] = f"{name}.{reason}" if reason else None
+        batch = batch.select(np.array([reason is None for reason in reasons]))
+    return answers
+
+
+def report(cases: dict[str, list[Case]], peer: dict[str, Any], n: dict[str, int]) -> None:
+    """Tables, the result file and the last line. Exits where a rule falls short of a bar."""
+    found = {name: figures(some) for name, some in cases.items() if not name.startswith("known ")}
+    for name, some in found.items():
+        show(name, some)
+    known = {case.text: case for name, some in cases.items() if name.startswith("known ") for case in some}
+    print("\nknown differences")
+    for why, (rule, text) in KNOWN.items():
+        print(f"    {rule}: {why}: {text!r} ours {known[text].ours}, theirs {known[text].theirs}")
+    wrong = [fault for name, some in found.items() for fault in faults(name, some, possible=possible(name))]
+    wrong += [
+        f"no difference any more: {why}"
+        for why, (_, text) in KNOWN.items()
+        if known[text].ours == known[text].theirs
+    ]
+    about = {
+        "machine": describe(PACKAGES),
+        "peer_versions": peer["versions"],
+        "n": n,
+        "peer_cpu_s": round(peer["cpu"]),
+    }
+    write_result("parity", {**about, "rules": found, "known": list(KNOWN), "short_of_the_bar": wrong})
+    for fault in wrong:
+        print(f"SHORT OF THE BAR: {fault}")
+    equal, total = (sum(some[key] for some in found.values()) for key in ("equal", "n"))
+    print(f"name=parity ratio={equal / total:.5f} ours={equal} peer={total} unit=decisions")
+    sys.exit(1 if wrong else 0)
+
+
+def possible(name: str) -> Sequence[str]:
+    """The reasons that a rule can give."""
+    return steps()[name].rule.reasons if name in steps() else ()
 
 
 if __name__ == "__main__":

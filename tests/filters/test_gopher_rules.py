@@ -118,7 +118,7 @@ def test_gopher_quality_gives_the_reason(text: str, reason: str | None) -> None:
     ("text", "reason"),
     [
         (WORDS, None),
-        ("", None),
+        ("", "empty"),
         ("same\n\n" * 5 + WORDS, "duplicate_paragraphs"),
         (f"{WORDS}\n\n{WORDS}\n\nand {WORDS}\n\nmore\n\nyet", "duplicate_paragraph_chars"),
         ("\n".join(["same"] * 5 + WORDS.split()[:6]), "duplicate_lines"),
@@ -136,6 +136,7 @@ def test_gopher_repetition_gives_the_reason(text: str, reason: str | None) -> No
 
 
 OURS_FOR_DATATROVES = {
+    "empty": "empty",
     "dup_para_frac": "duplicate_paragraphs",
     "dup_para_char_frac": "duplicate_paragraph_chars",
     "dup_line_frac": "duplicate_lines",
