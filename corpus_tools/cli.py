@@ -263,7 +263,14 @@ def _audit(folder: Path, *, as_json: bool) -> None:
 @main.command("explain", epilog=_example("quern explain corpora/web https://example.org/page"))
 @click.argument("folder", type=_FOLDER, metavar="DIR")
 @click.argument("document", metavar="DOC")
-@click.option("--max", "at_most", default=10, show_default=True, help="Documents shown when several match.")
+@click.option(
+    "--max",
+    "at_most",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Documents shown when several match.",
+)
 @_json
 def _explain(folder: Path, document: str, *, at_most: int, as_json: bool) -> None:
     """One document's life. DOC is an id (or 8 digits of it), a URL, a ref, or the start of a path."""
@@ -343,9 +350,28 @@ def _train(
 @main.command("sample", epilog=_example('quern sample runs/book "It is a truth universally acknowledged"'))
 @click.argument("run", type=_FOLDER)
 @click.argument("prompts", nargs=-1, metavar="[PROMPT]...")
-@click.option("--tokens", "n_tokens", default=200, show_default=True, help="Tokens to write at most.")
-@click.option("--temperature", default=0.8, show_default=True, help="0 takes the likeliest token each time.")
-@click.option("--top-k", type=int, default=50, show_default=True, help="Choose among this many tokens.")
+@click.option(
+    "--tokens",
+    "n_tokens",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Tokens to write at most.",
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    default=0.8,
+    show_default=True,
+    help="0 takes the likeliest token each time.",
+)
+@click.option(
+    "--top-k",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Choose among this many tokens.",
+)
 @click.option("--seed", default=1, show_default=True, help="The same seed writes the same text.")
 @_json
 def _sample(run: Path, prompts: tuple[str, ...], *, as_json: bool, **options: Any) -> None:

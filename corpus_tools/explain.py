@@ -13,10 +13,12 @@ Price: ids, URLs, refs and paths of every part and dropped file are read once, t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus_tools.expressions import evaluate
-from corpus_tools.open import Corpus, open_corpus
+from corpus_tools.open import Corpus, damage_named, open_corpus, read_rows
 from corpus_tools.screen import clean, table, tidy
 from manifests.commit import FileRef
 from manifests.corpus import PartEntry, StepEntry
+from manifests.digest import canonical
 from manifests.errors import UsageError
 
 __all__ = ["Life", "Limit", "Place", "StepLife", "explain"]
@@ -113,18 +116,13 @@ def explain(folder: Path, document: str, *, at_most: int = 10) -> list[Life]:
     Raises: UsageError when none matches; DamageError.
     """
     corpus = open_corpus(folder)
-    lives = [_life(corpus, found) for found in _take(_find(corpus, document), at_most)]
+    lives = [_life(corpus, found) for found in islice(_find(corpus, document), at_most)]
     if not lives:
         raise UsageError(
             f"{document}: expected a document id, a URL, a ref or the beginning of a path, found none like it in "
             f"{folder}. Nothing can be explained. `quern audit {folder}` lists its sources and domains."
         )
     return lives
-
-
-def _take(found: Iterator[_Found], n: int) -> Iterator[_Found]:
-    for _, item in zip(range(n), found, strict=False):
-        yield item
 
 
 # --- finding ---------------------------------------------------------------------------------------
@@ -150,7 +148,8 @@ def _find(corpus: Corpus, query: str) -> Iterator[_Found]:
 
 
 def _find_in(corpus: Corpus, ref: FileRef, query: str, part: PartEntry | None) -> Iterator[_Found]:
-    with pq.ParquetFile(ref.check(corpus.root), page_checksum_verification=True) as file:
+    path = ref.check(corpus.root)
+    with damage_named(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         first = 0
         for group in range(file.num_row_groups):
             keys = file.read_row_group(group, columns=list(_KEYS)).combine_chunks()
@@ -256,8 +255,6 @@ def _remark(step: StepEntry, stage: Any) -> str:
 
 @cache
 def _stage_of(stage: str, reasons: tuple[str, ...], params: str) -> Any:
-    import json
-
     from pipelines.registry import STAGES, Scored, stage_class
 
     if reasons == Scored.reasons:  # a function of the user's own: its limits are the parameters
@@ -266,8 +263,6 @@ def _stage_of(stage: str, reasons: tuple[str, ...], params: str) -> Any:
 
 
 def _stage(step: StepEntry) -> Any:
-    from manifests.digest import canonical
-
     return _stage_of(step.stage, tuple(step.reasons), canonical(step.params).decode())
 
 
@@ -305,7 +300,7 @@ def _gathered(corpus: Corpus, step: StepEntry, found: _Found) -> StepLife | None
     if not entries or _dropped_before(corpus, step, found):
         return None
     path = entries[0].verdict.check(corpus.root)
-    row = pq.read_table(path).slice(found.index, 1).to_pylist()[0]
+    row = read_rows(path).slice(found.index, 1).to_pylist()[0]
     verdict = row.pop("verdict") or 0
     reason = step.reasons[verdict - 1] if verdict else None
     outcome = "kept" if not verdict else "marked" if entries[0].action == "mark" else "dropped"
@@ -319,7 +314,7 @@ def _dropped_before(corpus: Corpus, step: StepEntry, found: _Found) -> bool:
         if entry.step == step.name:
             return False
         if entry.action == "drop" and entry.n_dropped:
-            table = pq.read_table(entry.verdict.check(corpus.root), columns=["verdict"])
+            table = read_rows(entry.verdict.check(corpus.root), ["verdict"])
             if table.column("verdict")[found.index].as_py():
                 return True
     return False
@@ -335,7 +330,7 @@ def _places(corpus: Corpus, source: str, doc_id: bytes) -> Iterator[Place]:
     for partition in (p for p in corpus.manifest.partitions if p.source == source):
         for shard in partition.shards:
             path = shard.documents.check(corpus.root)
-            found = pq.read_table(path, columns=["doc_id", "start", "end"], filters=[("doc_id", "=", doc_id)])
+            found = read_rows(path, ["doc_id", "start", "end"], filters=[("doc_id", "=", doc_id)])
             for row in found.to_pylist():
                 yield Place(shard.shard.path, partition.split, row["start"], row["end"])
 

@@ -15,6 +15,7 @@ import glob
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -66,11 +67,12 @@ N_LISTED = 20
 
 @dataclass(frozen=True)
 class Written:
-    """What `quern init` made: files by name (folder None: to be printed), and what it found."""
+    """What `quern init` made: files by name (folder None: to be printed), what it found, where the corpus will be."""
 
     folder: Path | None
     files: dict[str, str]
     remarks: tuple[str, ...] = ()
+    corpus: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Names, contents and remarks."""
@@ -82,8 +84,10 @@ class Written:
         if self.folder is None:
             return next(iter(self.files.values()))
         paths = "\n".join(str(self.folder / name) for name in self.files)
-        recipe = self.folder / "recipe.yaml"
-        return "\n".join([*self.remarks, paths, f"\nquern plan {recipe}", f"quern build {recipe}"])
+        recipe = shlex.quote(str(self.folder / "recipe.yaml"))
+        # The mix names the corpus from its own folder, and a build stands where it was started.
+        out = f" --out {shlex.quote(str(self.folder / self.corpus))}" if self.folder != Path() else ""
+        return "\n".join([*self.remarks, paths, f"\nquern plan {recipe}{out}", f"quern build {recipe}{out}"])
 
 
 def shipped() -> list[dict[str, str]]:
@@ -114,7 +118,8 @@ def write_files(words: Sequence[str], out: Path | None, *, force: bool = False) 
     names = {row["name"] for row in shipped()}
     name = words[0] if words[0] in names and not Path(words[0]).exists() else None
     if name is not None and len(words) == 1:
-        made = Written(out, {"recipe.yaml": (_RECIPES / f"{name}.yaml").read_text(encoding="utf-8")})
+        text = (_RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
+        made = Written(out, {"recipe.yaml": text}, corpus=f"corpora/{name}")
     else:
         made = fitted(list(walk_files(words[1:] if name else words)), out or Path(), like=name)
     if name is not None and out is None:
@@ -156,7 +161,7 @@ def fitted(paths: Sequence[Path], folder: Path, *, like: str | None = None) -> W
     texts = {"recipe.yaml": _recipe(name, groups, folder, like)}
     if not like or "tokens:" in texts["recipe.yaml"]:
         texts |= {"mix.yaml": _mix(name, groups), "train.yaml": _train(name, groups)}
-    return Written(folder, texts, tuple(_remarks(found, groups)))
+    return Written(folder, texts, tuple(_remarks(found, groups)), f"corpora/{name}")
 
 
 def _grouped(found: Iterable[Found]) -> dict[str, list[Found]]:

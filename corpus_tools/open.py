@@ -11,6 +11,7 @@ Price: `documents(sample=...)` reads ids and the columns of `where` of every par
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,15 +23,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from corpus_tools.screen import clean
 from manifests.corpus import CorpusManifest, PartEntry, StepEntry, VerdictEntry
-from manifests.errors import UsageError
+from manifests.errors import DamageError, UsageError
 from manifests.mix import MixManifest
 from manifests.receipt import Receipt, Tally, read_pack
 
 if TYPE_CHECKING:
     from corpus_tools.explain import Life
 
-__all__ = ["Corpus", "Run", "open_corpus", "open_run"]
+__all__ = ["Corpus", "Run", "damage_named", "open_corpus", "open_run", "read_rows"]
 
 
 def open_corpus(path: str | Path) -> Corpus:
@@ -48,6 +50,28 @@ def open_run(path: str | Path) -> Run:
     Raises: MissingFileError, FormatError, DigestError.
     """
     return Run(Path(path), MixManifest.read(Path(path) / "mix.json"))
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Raises DamageError naming `path` where what is done with it finds it damaged, for Arrow names no file."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise DamageError(
+            f"{path}: expected a Parquet file as it was written, found it damaged ({clean(str(error))[:200]}). Nothing "
+            "was read from it. Delete it and build again: the same command makes it anew."
+        ) from error
+
+
+def read_rows(path: Path, columns: Sequence[str] | None = None, *, filters: Any = None) -> pa.Table:
+    """A Parquet file's rows, the checksum of every page verified.
+
+    Raises: DamageError.
+    """
+    with damage_named(path):
+        given = None if columns is None else list(columns)
+        return pq.read_table(path, columns=given, filters=filters, page_checksum_verification=True)
 
 
 @dataclass(frozen=True)
@@ -98,7 +122,7 @@ class Corpus:
 
     def _verdict(self, entry: VerdictEntry) -> npt.NDArray[np.uint8]:
         path = entry.verdict.check(self.root)
-        column = pq.read_table(path, columns=["verdict"]).column("verdict")
+        column = read_rows(path, ["verdict"]).column("verdict")
         return np.asarray(pc.fill_null(column, 0).to_numpy(), dtype=np.uint8)
 
     def documents(self, where: Mapping[str, Any] | None = None, *, sample: int | None = None) -> pa.Table:
@@ -128,7 +152,7 @@ class Corpus:
         # Ids, part numbers and rows of the kept documents that match; ids are hashes, so the least are a sample.
         path = part.part.check(self.root)
         names = set(pq.read_schema(path).names)
-        table = pq.read_table(path, columns=["doc_id", *(name for name in where if name in names)])
+        table = read_rows(path, ["doc_id", *(name for name in where if name in names)])
         mask = pa.array(self.kept(part))
         for name, value in where.items():
             # A source whose steps never made the column has no document that matches.
@@ -145,7 +169,7 @@ class Corpus:
         for number in sorted(set(chosen.column("part").to_pylist())):
             rows = chosen.filter(pc.equal(chosen.column("part"), number)).column("row")
             path = self.root / self.manifest.parts[number].part.path
-            found.append(pq.read_table(path).take(rows))
+            found.append(read_rows(path).take(rows))
         return pa.concat_tables(found, promote_options="default") if found else pa.table({})
 
     def dropped(self, reason: str | None = None, *, step: str | None = None) -> pa.Table:
@@ -155,7 +179,7 @@ class Corpus:
 
     def _dropped(self, part: PartEntry, reason: str | None, step: str | None) -> Iterator[pa.Table]:
         if part.dropped is not None:
-            yield _matching(pq.read_table(part.dropped.check(self.root)), reason, step)
+            yield _matching(read_rows(part.dropped.check(self.root)), reason, step)
         for entry in self.verdicts_of(part):
             if entry.action == "drop" and entry.n_dropped and step in (None, entry.step):
                 yield _matching(self._dropped_by(part, entry), reason, step)
@@ -163,7 +187,7 @@ class Corpus:
     def _dropped_by(self, part: PartEntry, entry: VerdictEntry) -> pa.Table:
         verdict = self._verdict(entry)
         rows = np.flatnonzero(verdict)
-        table = pq.read_table(part.part.check(self.root)).take(pa.array(rows))
+        table = read_rows(part.part.check(self.root)).take(pa.array(rows))
         reasons = self.step(entry.step).reasons
         table = table.append_column("dropped_step", pa.array([entry.step] * len(rows), pa.string()))
         names = [reasons[code - 1] for code in verdict[rows].tolist()]

@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from corpus_tools.open import read_rows
 from corpus_tools.screen import table
 from manifests.commit import FileRef
 from manifests.digest import read_sealed
@@ -122,7 +122,7 @@ def _bounds(source: MixSource) -> Ints:
 @lru_cache(maxsize=256)
 def _documents_table(root: Path, ref: FileRef) -> pa.Table:
     path = ref.check(root)
-    return pq.read_table(path, page_checksum_verification=True).combine_chunks()
+    return read_rows(path).combine_chunks()
 
 
 def _overlaps(documents: pa.Table, low: int, high: int, shard: str) -> Iterator[dict[str, Any]]:
@@ -163,6 +163,10 @@ def open_trace(run: Path) -> Trace:
 
     Raises: MissingFileError, FormatError, DigestError.
     """
+    if not (run / "config.json").is_file():
+        raise MissingFileError(
+            f"{run}: expected the folder of a run, found none. `quern train train.yaml --out {run}` makes one."
+        )
     mix = MixManifest.read(run / "mix.json")
     config = read_sealed(run / "config.json")
     if mix.digest != config["mix"]:

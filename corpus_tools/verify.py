@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpus_tools.audit import tallies_by_source
-from corpus_tools.open import Corpus, open_corpus
+from corpus_tools.open import Corpus, open_corpus, read_rows
 from corpus_tools.screen import size, table
 from manifests.commit import FileRef
 from manifests.corpus import CorpusManifest, Partition, ShardEntry, StepEntry
@@ -161,12 +161,16 @@ def _check_shard(corpus: Corpus, entry: ShardEntry) -> None:
     with Shard.open(path, root=entry.root) as shard:
         shard.verify()
         h = shard.header
-        if (h.n_tokens, h.n_docs, h.n_bytes) != (entry.n_tokens, entry.n_docs, entry.n_bytes):
-            raise ValueError(f"its header counts {h.n_tokens, h.n_docs, h.n_bytes}, the manifest otherwise")
+        for name in ("n_tokens", "n_docs", "n_bytes"):
+            expected, found = getattr(entry, name), getattr(h, name)
+            if found != expected:
+                raise ValueError(
+                    f"expected {name} {expected:,}, as in the manifest, found {found:,} in its header"
+                )
         if corpus.manifest.tokenizer is not None and h.tokenizer != corpus.manifest.tokenizer.digest:
             raise ValueError(f"it was made with tokenizer {h.tokenizer}, the manifest names another")
         ends = shard.doc_ends().astype(np.int64)
-    documents = pq.read_table(corpus.root / entry.documents.path, columns=["start", "end"])
+    documents = read_rows(corpus.root / entry.documents.path, ["start", "end"])
     starts = np.concatenate([[0], ends[:-1]])[: len(ends)]
     for name, expected in (("start", starts), ("end", ends)):
         if not np.array_equal(documents.column(name).to_numpy().astype(np.int64), expected):

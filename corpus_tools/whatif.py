@@ -22,6 +22,8 @@ Price: reads every part's values, not its text; 1 s a million documents and rule
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +36,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus_tools.open import Corpus, open_corpus
+from corpus_tools.open import Corpus, damage_named, open_corpus, read_rows
 from corpus_tools.screen import clean, table
 from manifests.corpus import PartEntry, StepEntry
 from manifests.errors import UsageError
@@ -142,7 +144,12 @@ def _changed(corpus: Corpus, overrides: Sequence[str]) -> tuple[dict[str, Rule],
 
 
 def _refuse_step(override: str, corpus: Corpus, rules: Mapping[str, StepEntry]) -> None:
-    name = override.partition("=")[0].partition(".")[0]
+    name, dot, key = override.partition("=")[0].partition(".")
+    if name in rules and not (dot and key):
+        raise UsageError(
+            f"--set {override}: expected  STEP.key=value, got no key of {name}. Nothing would be other. Its limits are "
+            "in the recipe;  quern whatif DIR --set STEP.key=value  moves one."
+        )
     if name in rules:
         return
     kinds = {s.name: s.kind for s in corpus.manifest.steps}
@@ -205,8 +212,9 @@ def _documents(corpus: Corpus, part: PartEntry) -> pa.Table:
     tables = []
     for ref in files:
         path = ref.check(corpus.root)
-        names = [name for name in pq.read_schema(path).names if name not in _UNREAD]
-        tables.append(pq.read_table(path, columns=names))
+        with damage_named(path):
+            names = [name for name in pq.read_schema(path).names if name not in _UNREAD]
+        tables.append(read_rows(path, names))
     return pa.concat_tables(tables, promote_options="default")
 
 
@@ -306,7 +314,7 @@ class _Bounds:
         self._passed += int(kept.sum()) + n_added
         self._n_rows += part.n_docs
         for entry in (v for v in self._corpus.verdicts_of(part) if v.action == "drop"):
-            verdict = pq.read_table(entry.verdict.check(self._corpus.root))
+            verdict = read_rows(entry.verdict.check(self._corpus.root))
             if "cluster" in verdict.column_names:
                 clusters = verdict.column("cluster").cast(pa.binary())
                 fell = np.asarray(verdict.column("verdict")) > 0
@@ -356,9 +364,14 @@ def _examples(flipped: pa.Table) -> list[dict[str, Any]]:
     return [{**row, "doc_id": row["doc_id"].hex()} for row in rows]
 
 
+def _spelled(change: Mapping[str, Any]) -> str:
+    value = json.dumps(change["would_be"], ensure_ascii=False)
+    return "--set " + shlex.quote(f"{change['step']}.{change['parameter']}={value}")
+
+
 def whatif_text(answer: Mapping[str, Any], recipe: str = "RECIPE") -> str:
     """The answer as tables, and the command that makes it so."""
-    sets = [f"--set {c['step']}.{c['parameter']}={c['would_be']}" for c in answer["changes"]]
+    sets = [_spelled(change) for change in answer["changes"]]
     documents = answer["documents"]
     after = f"after {', '.join(answer['after'])}" if answer["after"] else "in the end"
     exact = documents["lower"] == documents["upper"]

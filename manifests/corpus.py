@@ -260,12 +260,17 @@ def find_manifest(path: Path) -> Path:
 
     Raises: MissingFileError, UsageError.
     """
-    if path.is_file():
+    if path.is_file() and path.suffix == ".json":
         return path
+    if path.is_file():
+        raise UsageError(
+            f"{path}: expected a corpus folder or its manifest, got a file of another kind. Data that Quern did not "
+            f"build is looked at with  quern init look {path} > look.yaml  and  quern build look.yaml."
+        )
     folder, at, prefix = str(path).rpartition("@")
     if at and Path(folder).is_dir():
         found = sorted((Path(folder) / "corpora").glob(f"{prefix}*.json"))
-        if len(found) != 1:
+        if len(found) != 1 or not prefix:
             raise UsageError(
                 f"{path}: {len(found)} manifests begin with {prefix!r}. Name one of corpora/*.json by more digits."
             )

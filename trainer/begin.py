@@ -11,7 +11,9 @@ one did, and may append phases.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from manifests.mix import MixManifest
 from manifests.mixfile import ResolvedMix
 from manifests.order import Order
 from trainer.checkpoint import Checkpoint, save_checkpoint
-from trainer.config import TrainConfig, differing_keys, refuse_difference
+from trainer.config import NAME, TrainConfig, differing_keys, refuse_difference
 from trainer.rundir import Origin, Run, begin_run, open_run, write_locations
 
 __all__ = ["begin_or_match"]
@@ -40,12 +42,21 @@ def begin_or_match(
     """
     parent = None
     if fork is not None:
+        _refuse_name(fork)
         parent, folder, config = folder, folder.with_name(fork), config.model_copy(update={"name": fork})
     if (folder / "config.json").exists():
         _refuse_another(folder, config, mix.manifest)
         write_locations(folder, mix.locations)
     else:
         _begin(folder, config, mix, parent=parent, say=say)
+
+
+def _refuse_name(fork: str) -> None:
+    if not re.fullmatch(NAME, fork):
+        raise UsageError(
+            f'--fork: expected a name of letters, digits, ".", "_" and "-", got "{fork}". It becomes a folder beside '
+            "the run's. Choose such a name."
+        )
 
 
 def _refuse_another(folder: Path, config: TrainConfig, mix: MixManifest) -> None:
@@ -77,9 +88,8 @@ def _begin(folder: Path, config: TrainConfig, mix: ResolvedMix, *, parent: Path 
         n_steps=n_steps,
         rows_per_step=rows,
         origin=origin,
+        prepare=None if checkpoint is None else partial(_copy_checkpoint, checkpoint),
     )
-    if checkpoint is not None:
-        _copy_checkpoint(checkpoint, open_run(folder))
     say(
         f"{folder}: {n_steps - origin.step} steps of {rows * manifest.seq_len:,} tokens, {shape.n_params:,} parameters"
     )

@@ -22,6 +22,7 @@ from manifests.yamlfile import Count, Share, apply_overrides, did_you_mean, load
 from trainer.shape import PRESETS, Dims, Shape, dims_of_depth
 
 __all__ = [
+    "NAME",
     "EvaluateConfig",
     "MachineConfig",
     "ModelConfig",
@@ -34,6 +35,9 @@ __all__ = [
     "load_train",
     "refuse_difference",
 ]
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+"""What a run may be called."""
 
 Positive = Annotated[Count, Field(gt=0)]
 
@@ -197,7 +201,7 @@ class MachineConfig(_Frozen):
 class TrainConfig(_Frozen):
     """One training run, whole."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    name: Annotated[str, Field(pattern=f"^{NAME}$")]
     mix: str
     """A mix.yaml, a mix.json or a corpus folder, relative to this file."""
     model: ModelConfig

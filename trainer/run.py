@@ -28,7 +28,6 @@ from manifests.errors import ConfigError, QuernError, UsageError
 from manifests.mixfile import ResolvedMix, load_mix, mix_of_corpus
 from trainer.begin import begin_or_match
 from trainer.bytes_of_tokens import byte_lengths, token_bytes
-from trainer.checkpoint import load_newest
 from trainer.config import TrainConfig, load_train
 from trainer.data import Feed
 from trainer.distributed import Team, join
@@ -126,7 +125,7 @@ def resolve_mix(config: TrainConfig, folder: Path) -> ResolvedMix:
 
 def _go_on(run: Run, config: TrainConfig, *, team: Team, say: Say) -> None:
     """Train what is left of the run; the newest sound checkpoint decides from where."""
-    checkpoint = load_newest(run.path, say=say)
+    checkpoint = run.newest(say=say)
     at = (
         Position(checkpoint.step, checkpoint.row) if checkpoint else Position(run.origin.step, run.origin.row)
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -115,11 +115,28 @@ class Run:
 
         Raises: DamageError; MissingFileError when there is none yet.
         """
-        found = open_checkpoint(self.path, step) if step is not None else load_newest(self.path, say=_silent)
+        found = self._own(open_checkpoint(self.path, step)) if step is not None else self.newest(say=_silent)
         if found is None:
             raise MissingFileError(
                 f"{self.path}: expected a checkpoint, found none yet. `quern train` writes the first; wait for it."
             )
+        return found
+
+    def newest(self, *, say: Callable[[str], None]) -> Checkpoint | None:
+        """The newest sound checkpoint, where the run goes on; None for one that has yet to write its first.
+
+        Raises: DamageError where all are damaged, or where a fork has lost the one it began from.
+        """
+        found = load_newest(self.path, say=say)
+        if found is None and self.origin.checkpoint is not None:
+            raise MissingFileError(
+                f"{self.path}/checkpoints: expected the checkpoint of step {self.origin.step} it was forked with, "
+                f"found none. Without the weights of {self.origin.run} it would begin from noise. Remove the folder "
+                "and fork again."
+            )
+        return found and self._own(found)
+
+    def _own(self, found: Checkpoint) -> Checkpoint:
         theirs = found.facts.get("config")
         if theirs != self.config_digest:
             raise DigestError.of(f"{found.folder}: the config of its run", self.config_digest, str(theirs))
@@ -173,12 +190,18 @@ def begin_run(
     n_steps: int,
     rows_per_step: int,
     origin: Origin,
+    prepare: Callable[[Run], None] | None = None,
 ) -> None:
-    """Write a new run's folder; config.json comes last and makes it one."""
+    """Write a new run's folder; config.json comes last and makes it one.
+
+    prepare: writes what the run must have before it is one.
+    """
     path.mkdir(parents=True, exist_ok=True)
     mix.write(path)
     write_locations(path, locations)
     commit_bytes(path, "tokenizer.json", mix.tokenizer_path(locations).read_bytes())
+    if prepare is not None:
+        prepare(Run(path, config, mix, shape, origin, n_steps, rows_per_step))
     value = {
         "format": FORMAT,
         "config": config,

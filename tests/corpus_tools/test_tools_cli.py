@@ -75,6 +75,11 @@ def test_a_damaged_corpus_ends_with_1_and_words(store, tmp_path):
         ("explain", "{corpus}", "https://example.org/none"),
         ("trace", "{run}", "--step", "0"),
         ("trace", "{run}"),
+        ("explain", "{corpus}", "x", "--max", "0"),
+        ("sample", "{run}", "--tokens", "-3"),
+        ("sample", "{run}", "--temperature", "-1"),
+        ("verify", "{corpus}@"),
+        ("audit", __file__),
         ("plan", "no-such-file.yaml"),
         ("pln",),
         ("verify", "{corpus}", "--deeep"),
@@ -93,6 +98,12 @@ def test_a_missing_corpus_ends_with_the_commands_that_make_one(tmp_path):
     result = quern("verify", tmp_path / "none")
     assert result.exit_code == 1
     assert "quern build" in result.stderr
+
+
+def test_a_missing_run_ends_with_the_command_that_makes_one(tmp_path):
+    result = quern("trace", tmp_path / "none", "--step", "1")
+    assert result.exit_code == 1
+    assert "quern train" in result.stderr
 
 
 def test_a_traceback_is_shown_when_it_is_asked_for(tmp_path):

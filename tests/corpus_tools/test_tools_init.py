@@ -3,10 +3,13 @@
 import gzip
 import io
 import json
+import shlex
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 import zstandard
 from click.testing import CliRunner
 
@@ -153,3 +156,13 @@ def test_what_cannot_be_read_is_refused(tmp_path, name):
     with pytest.raises(UsageError):
         write_files([str(tmp_path / name)], tmp_path / "out", force=False)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_commands_printed_build_the_corpus_the_mix_names_and_can_be_pasted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a book.txt").write_text("One two three four. " * 500)
+    made = write_files(["a book.txt"], Path("my book"))
+    command = shlex.split(made.text().splitlines()[-1])
+    assert command[:3] == ["quern", "build", "my book/recipe.yaml"]
+    [named] = yaml.safe_load((tmp_path / "my book" / "mix.yaml").read_text())["corpora"]
+    assert Path(command[4]) == Path("my book") / named

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 
 import numpy as np
 import pyarrow.compute as pc
@@ -10,7 +11,7 @@ import pytest
 
 from corpus_tools.open import open_corpus
 from corpus_tools.whatif import whatif, whatif_text
-from manifests.errors import UsageError
+from manifests.errors import DamageError, UsageError
 from pipelines.executor import build
 from pipelines.plan import make_plan
 from tests.engine.small import make_input, page_html
@@ -142,6 +143,7 @@ def test_nothing_is_said_of_a_corpus_whose_dropped_documents_were_not_measured_f
         ("gopher_qualty.min_words=5", 'did you mean "gopher_quality"'),
         ("gopher_quality.min_wrds=5", 'did you mean "min_words"'),
         ("gopher_quality.min_words=many", "expected"),
+        ("gopher_quality=3", "no key"),
         ("extract.max_bytes=5", "changes texts or compares"),
         ("minhash.bands=5", "changes texts or compares"),
         ("language.whole_up_to=null", "changes what is measured"),
@@ -151,6 +153,31 @@ def test_nothing_is_said_of_a_corpus_whose_dropped_documents_were_not_measured_f
 def test_what_saved_values_cannot_answer_is_refused(measured, override, says):
     with pytest.raises(UsageError, match=says):
         whatif(measured / "all", [override])
+
+
+@pytest.mark.parametrize(
+    ("override", "spelled"),
+    [
+        ("gopher_quality.min_words=null", "--set gopher_quality.min_words=null"),
+        ("language.keep=[de, fr]", """--set 'language.keep=["de", "fr"]'"""),
+    ],
+)
+def test_the_command_that_makes_it_so_can_be_pasted(measured, override, spelled):
+    assert whatif_text(whatif(measured / "all", [override]).as_json()).endswith(f" {spelled}\n")
+
+
+def test_a_damaged_part_is_named(measured, tmp_path):
+    shutil.copytree(measured / "all", tmp_path / "all")
+    corpus = open_corpus(tmp_path / "all")
+    part = tmp_path / "all" / corpus.manifest.parts[0].part.path
+    data = bytearray(part.read_bytes())
+    data[100:2000] = bytes(1900)
+    part.chmod(0o644)
+    part.write_bytes(data)
+    with pytest.raises(DamageError, match=part.name):
+        whatif(tmp_path / "all", ["gopher_quality.min_words=5"])
+    with pytest.raises(DamageError, match=part.name):
+        corpus.explain("http://example.org/0")
 
 
 def test_every_document_is_measured_by_every_step_after_its_fall(measured):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from toyrun import write_train
 
-from manifests.errors import ConfigError, Stopped, UsageError
+from manifests.errors import ConfigError, MissingFileError, Stopped, UsageError
 from trainer.run import open_run, train
 
 ROOT = Path(__file__).parents[2]
@@ -169,6 +169,41 @@ def test_a_fork_begins_behind_the_rows_already_trained_and_may_change_the_schedu
     assert [m["step"] for m in run.metrics("step")] == [25, 26, 27, 28]
     assert run.rows_of_step(25) == (192, 200)
     assert run.metrics("step")[0]["loss"] < 3
+
+
+def test_a_fork_killed_while_its_checkpoint_is_copied_begins_again_from_the_parents_weights(
+    toy, finished, tmp_path, monkeypatch
+):
+    config = fresh(toy, tmp_path)
+    shutil.copytree(finished.path, tmp_path / "runs/toy")
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    fork = {"overrides": ["tokens=7168"], "out": tmp_path / "runs/toy", "fork": "longer", "say": quiet}
+    with monkeypatch.context() as patch:
+        patch.setattr("trainer.begin.save_checkpoint", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, **fork)
+    assert not (tmp_path / "runs/longer/config.json").exists()
+    run = open_run(train(config, **fork))
+    assert run.metrics("step")[0]["loss"] < 3
+
+
+def test_a_fork_that_lost_the_checkpoint_it_began_from_does_not_begin_from_noise(toy, finished, tmp_path):
+    config = fresh(toy, tmp_path)
+    shutil.copytree(finished.path, tmp_path / "runs/toy")
+    fork = {"overrides": ["tokens=7168"], "out": tmp_path / "runs/toy", "fork": "longer", "say": quiet}
+    train(config, **fork)
+    shutil.rmtree(tmp_path / "runs/longer/checkpoints")
+    with pytest.raises(MissingFileError, match="fork again"):
+        train(config, **fork)
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "", "-x"])
+def test_a_forks_name_is_a_name(toy, finished, tmp_path, name):
+    with pytest.raises(UsageError, match="--fork"):
+        train(toy / "train.yaml", out=finished.path, fork=name, say=quiet)
 
 
 def test_a_fork_whose_mix_rewrites_the_past_is_refused(toy, finished, tmp_path):
