@@ -9,10 +9,13 @@ The header also has an older form, a licence called the small print, that ends i
 ...*END*`. A file without any of these marks is all text: mirrors strip them. The title and the number come
 from the header.
 
-Locator: empty where a file is one document; the member's name where a zip holds several (`bookfiles.py`).
-Encoding: byte order mark, valid UTF-8, the one the header declares, Windows-1252; of an HTML page as for any page.
+Locator: empty where a file is one document; the member's name where a zip holds several (`bookfiles.py`), which is
+the origin's `record_id` too.
+Encoding: byte order mark, valid UTF-8, the one the header declares (a label of the web's standard, or one of DOS's),
+Windows-1252; of an HTML page as for any page. Latin-1 and ASCII are read as Windows-1252, as browsers do.
 Line ends become \\n; nothing else in a text is touched, hard line breaks included. Editions of one book share
-their number, kept as `ref`: the step `editions` keeps the best of them.
+their number, kept as `ref`: the step `editions` keeps the best of them. The number is the header's or else the file
+name's (`booknames.py`); pieces of one book, several in a zip, have none.
 Price: 80 MB/s, half of it the search for the footer.
 """
 
@@ -25,7 +28,9 @@ from typing import ClassVar
 
 from pipelines import heartbeat
 from pipelines.batch import Batch, BatchBuilder, Record
-from pipelines.read.bookfiles import BookFile, book_files, html_book, is_html
+from pipelines.extract.labels import codec_of, decode_mostly
+from pipelines.read.bookfiles import BookFile, Limits, book_files, html_book, is_html
+from pipelines.read.booknames import HEADER_SIZE, book_number
 from pipelines.stage import Read, Split
 
 __all__ = ["Gutenberg", "body_of", "decode_book", "title_of"]
@@ -40,15 +45,18 @@ _END = re.compile(
     r"|\*{3,}\s*THIS FILE SHOULD BE NAMED)",
     re.IGNORECASE | re.MULTILINE,
 )
+# Matched where a paragraph's first letter stands, on a line's length: what may repeat is bounded.
 _CREDIT = re.compile(
-    r"\s*[\[({*_]*\s*(?:(?:e-?text|e-?book|text|this (?:e-?text|e-?book|file)(?: was)?)?\s*"
+    r"(?:(?:e-?text|e-?book|text|this (?:e-?text|e-?book|file)(?: was)?)?\s{0,4}"
     r"(?:produced|prepared|transcribed|scanned|typed|digitized|created|proofread|converted)\b[^\n]{0,40}\b(?:by|from)\b"
     r"|(?:html|updated|revised) (?:version|edition)s?\b[^\n]{0,20}\bby\b"
     r"|transcriber'?s?'? notes?\b|note du transcripteur|anmerkungen? zur transkription|opmerkingen van de bewerker"
     r"|nota del transcriptor|special thanks (?:are|is) due|note: (?:project gutenberg|images of)"
-    r"|\*\*\*\s*START OF TH)",
+    r"|START OF TH(?:IS|E) PROJECT GUTENBERG)",
     re.IGNORECASE,
 )
+_CREDIT_CHARS = 200
+_BEFORE_CREDIT = " \t\n[({*_"
 _NOTE = re.compile(r"transcriber.?s.? note|\bproject gutenberg\b", re.IGNORECASE)
 _CLOSING_NOTE = re.compile(
     r"^[ \t*_=\[]*(?:Transcriber.?s.? Notes?|Anmerkungen? zur Transkription|Note (?:du|sur la) transcript\w+"
@@ -60,10 +68,10 @@ _FIRST_LINE = re.compile(
     r"(?:The )?Project Gutenberg(?:'s)?(?: E-?(?:Text|Book) of)? ([^\n]{1,200}?)(?:, (?:by|compiled)\b|\n|$)",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"\[E-?(?:book|text) ?#(\d+)\]", re.IGNORECASE)
-_FILE_NUMBER = re.compile(r"(?:pg)?([1-9]\d{0,6})(?:-[0-9a-z]{1,5})?(?:\.[a-z0-9-]{1,8}){1,3}", re.IGNORECASE)
-_ENCODING = re.compile(rb"^Character set encoding:\s*([^\r\n]{1,60})", re.MULTILINE | re.IGNORECASE)
-_HEADER_CHARS = 30_000
+_NUMBER = re.compile(r"\[E-?(?:book|text) ?#([1-9]\d{0,6})\]", re.IGNORECASE)
+_ENCODING = re.compile(rb"^Character set encoding:[ \t]*([^\r\n]{1,60})", re.MULTILINE | re.IGNORECASE)
+# No page of the web is written in these.
+_DOS = {"cp437": "cp437", "ibm437": "cp437", "cp850": "cp850", "ibm850": "cp850"}
 _MAX_CREDITS = 8
 _MAX_CREDIT_CHARS = 1_000
 _HEADING_CHARS = 60
@@ -74,7 +82,7 @@ class Gutenberg(Read):
     """Project Gutenberg's books without their header, licence and notes on production."""
 
     name: ClassVar[str] = "gutenberg"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("text", "title", "ref")
     libraries: ClassVar[tuple[str, ...]] = ("resiliparse",)
@@ -86,19 +94,34 @@ class Gutenberg(Read):
         "damaged",
         "no_book",
         "too_deep",
+        "unknown_packing",
+        "overlapping",
+        "archive_too_large",
+        "too_compressed",
     )
 
     max_bytes: int = 64 << 20
-    """Files, and books in a zip, above this many bytes are dropped as `too_large`."""
+    """Books above this many bytes, in a zip or not, are dropped as `too_large`."""
+    max_archive_bytes: int | None = 1 << 30
+    """Books with which those of one zip inflate to more bytes than this are dropped as `archive_too_large`."""
+    max_ratio: int | None = 100
+    """Books with which those of one zip inflate to more than this many times their packed bytes, and to more than a
+    MiB, are dropped as `too_compressed`. Text makes 3, and the most that a zip can 1,000."""
 
     def batches(self, split: Split, *, skip: frozenset[int] = frozenset()) -> Iterator[Batch]:
         """A row for each book in the file; one for a file without any."""
         file = split.file
         builder = BatchBuilder(file.source)
         heartbeat.at(0)
-        for ordinal, book in enumerate(book_files(file.full, max_bytes=self.max_bytes)):
+        limits = Limits(self.max_bytes, self.max_archive_bytes, self.max_ratio)
+        for ordinal, book in enumerate(book_files(file.full, limits)):
             record = Record(
-                path=file.path, locator=book.member, offset=0, length=file.size, licence=file.licence
+                path=file.path,
+                locator=book.member,
+                offset=0,
+                length=file.size,
+                licence=file.licence,
+                record_id=book.member or None,
             )
             if ordinal not in skip:
                 self._fill(record, book, file.path)
@@ -119,54 +142,64 @@ class Gutenberg(Read):
             record.text, reason = None, "no_body"
         title, number = title_of(text)
         record.title = title or title_of(page_title or "")[0] or page_title
-        record.ref = number or _number_in(book.member) or _number_in(path)
+        record.ref = _ref(number, book, path)
         record.verdict = 1 + self.reasons.index(reason) if reason else 0
 
 
-def _number_in(name: str) -> str | None:
-    """The book's number in the name of its file, as mirrors have named files since 2003; None for other names.
-
-    >>> [_number_in(name) for name in ("1/3/4/1342/1342-0.txt", "pg84.txt.utf8", "44157-h.zip", "pandp10.txt")]
-    ['1342', '84', '44157', None]
-    """
-    found = _FILE_NUMBER.fullmatch(name.rpartition("/")[2])
-    return found.group(1) if found else None
+def _ref(in_header: str | None, book: BookFile, path: str) -> str | None:
+    """The number of the whole book that a file or member is; None where it is unknown, or the book is in pieces."""
+    names = [f"{path.rpartition('/')[0]}/{book.name}"] if book.name else []
+    names += [] if book.member else [path]
+    named = next(filter(None, map(book_number, names)), None)
+    return named if book.shares_number else in_header or named
 
 
 def decode_book(data: bytes) -> tuple[str, str | None]:
     """(text with \\n line ends, None), or ("", why it is no text)."""
     head = data[:4096]
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        names = ["utf-16"]
+        text = _decode(data, "utf-16")
     elif b"\x00" in head:
         return "", "not_text"
     else:
-        declared = _ENCODING.search(data[:_HEADER_CHARS])
-        names = ["utf-8-sig", _codec(declared.group(1).decode("latin-1")) if declared else "", "cp1252"]
-    for name in filter(None, names):
-        try:
-            return data.decode(name).replace("\r\n", "\n").replace("\r", "\n"), None
-        except UnicodeDecodeError:
-            continue
-    return "", "unknown_encoding"
+        text = _decode(data, "utf-8-sig")
+        text = _decode_as_declared(data) if text is None else text
+        text = _decode(data, "cp1252") if text is None else text
+    return (
+        ("", "unknown_encoding") if text is None else (text.replace("\r\n", "\n").replace("\r", "\n"), None)
+    )
 
 
-def _codec(label: str) -> str:
-    """Python's name for an encoding as headers spell it (`Latin-4`, `ISO Latin-1`); "" for none."""
+def _decode(data: bytes, codec: str) -> str | None:
+    try:
+        return data.decode(codec)
+    except UnicodeDecodeError:
+        return None
+
+
+def _decode_as_declared(data: bytes) -> str | None:
+    declared = _ENCODING.search(data[:HEADER_SIZE])
+    codec = _codec(declared.group(1).decode("latin-1")) if declared else None
+    return decode_mostly(data, codec) if codec else None
+
+
+def _codec(label: str) -> str | None:
+    """Python's name for an encoding as headers spell it (`Latin-4`, `ISO Latin-1`, `CP-850`); None for none.
+
+    >>> [_codec(label) for label in ("Latin-4", "ISO Latin-1", "ISO 8859-1", "CP-850", "UTF-8", "rot13")]
+    ['iso8859-4', 'cp1252', 'cp1252', 'cp850', None, None]
+    """
     words = label.strip().lower().replace("iso latin", "latin")
-    for name in (words, words.replace("-", ""), words.split(" ")[0]):
-        try:
-            found = codecs.lookup(name).name
-        except (LookupError, ValueError):
-            continue
-        # A header that could be read names no UTF-16; UTF-8 has been tried.
-        return "" if found.startswith("utf") or found == "ascii" else found
-    return ""
+    for name in (words, words.replace("-", ""), words.replace(" ", "-"), words.split(" ")[0]):
+        if codec := codec_of(name) or _DOS.get(name):
+            # What is no valid UTF-8 in most places was declared by mistake.
+            return None if codec == "utf-8" else codec
+    return None
 
 
 def title_of(text: str) -> tuple[str | None, str | None]:
     """(title, number) from a header; None for what it does not say."""
-    head = text[:_HEADER_CHARS]
+    head = text[:HEADER_SIZE]
     number = _NUMBER.search(head)
     title = _TITLE.search(head) or _FIRST_LINE.match(head.lstrip("\ufeff \n"))
     return (" ".join(title.group(1).split()) or None) if title else None, number.group(1) if number else None
@@ -181,11 +214,11 @@ def body_of(text: str) -> str:
     """
     middle = len(text) // 2
     # Only small print before the text is a header; newer files carry it at their end.
-    starts = list(_START.finditer(text, 0, max(middle, _HEADER_CHARS)))
+    starts = list(_START.finditer(text, 0, max(middle, HEADER_SIZE)))
     starts = starts or list(_SMALL_PRINT.finditer(text, 0, middle))
     start = starts[-1].end() if starts else 0
     # Not the first mark of all: books quote one another. The licence behind the last one has 20,000 characters.
-    late = max(start, min((start + len(text)) // 2, len(text) - _HEADER_CHARS))
+    late = max(start, min((start + len(text)) // 2, len(text) - HEADER_SIZE))
     end = _END.search(text, late) or _END.search(text, start)
     body = _without_credits(text[start : end.start() if end else len(text)].strip("\n"))
     closing = _CLOSING_NOTE.search(body, int(len(body) * (1 - _CLOSING_FRAC)))
@@ -199,9 +232,11 @@ def _without_credits(body: str) -> str:
     in_note = False
     for _ in range(_MAX_CREDITS):
         paragraph = body.partition("\n\n")[0]
+        if len(paragraph) > _MAX_CREDIT_CHARS:
+            break
         # A note's heading may stand alone; its paragraphs are then indented.
-        is_credit = _CREDIT.match(paragraph) or (in_note and paragraph[:1] == " ")
-        if len(paragraph) > _MAX_CREDIT_CHARS or not is_credit:
+        is_credit = _CREDIT.match(paragraph.lstrip(_BEFORE_CREDIT)[:_CREDIT_CHARS])
+        if not is_credit and not (in_note and paragraph[:1] == " "):
             break
         in_note = in_note or (len(paragraph) < _HEADING_CHARS and "note" in paragraph.lower())
         body = body[len(paragraph) :].lstrip("\n")

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
+import time
 from pathlib import Path
 
 import pytest
 
-from pipelines.read.gutenberg import Gutenberg, body_of
+from pipelines.read.gutenberg import Gutenberg, body_of, title_of
 from pipelines.stage import SourceFile
+from tests.read.books import BOOK, FOOTER, HEADER, PAGE, read
 from tests.read.warcs import rows, source
 
 ROOT = Path(__file__).parents[2].parent / "shared" / "data" / "gutenberg"
-BOOK = "CHAPTER I\n\nIt was a long night.\n" * 50
-HEADER = (
-    "The Project Gutenberg EBook of Long Nights, by A. Writer\n\nTitle: Long Nights\n  and Short Days\n\n"
-    "Release Date: May, 1999 [EBook #1234]\n\nLanguage: English\n\nCharacter set encoding: {encoding}\n\n"
-    "*** START OF THIS PROJECT GUTENBERG EBOOK LONG NIGHTS ***\n\n\nProduced by Somebody\n\n\n"
-    "Transcriber's Note:\n\n    Spelling is kept.\n\n\n"
-)
-FOOTER = "\n\nEnd of the Project Gutenberg EBook of Long Nights\n\n*** END OF THIS PROJECT GUTENBERG EBOOK ***\n\nlaw"
-
-
-def read(path: Path, data: bytes) -> dict:
-    (row,) = rows(Gutenberg(), source(path, data))
-    return row
 
 
 def test_header_footer_and_notes_are_no_text_and_the_title_is_a_column(tmp_path: Path) -> None:
@@ -106,25 +93,52 @@ def test_a_file_that_is_no_book_has_a_reason(tmp_path: Path, data: bytes, reason
     assert (row["reason"], row["text"]) == (reason, None)
 
 
+@pytest.mark.parametrize(
+    "declared",
+    ["rot13", "hex", "zip", "base64", "undefined", "idna", "punycode", "unicode_escape", "utf-7", "utf-16"],
+)
+def test_what_is_no_encoding_of_text_counts_as_undeclared(tmp_path: Path, declared: str) -> None:
+    text = HEADER.format(encoding=declared) + "“Café”, he said – a \\nbook.\n" + BOOK + FOOTER
+    assert read(tmp_path / "a.txt", text.encode("cp1252"))["text"].startswith(
+        "“Café”, he said – a \\nbook.\n"
+    )
+
+
+@pytest.mark.parametrize("declared", ["ISO-8859-1", "Latin-1", "ASCII", "ISO-646-US (US-ASCII)"])
+def test_latin_1_and_ascii_are_windows_1252(tmp_path: Path, declared: str) -> None:
+    text = HEADER.format(encoding=declared) + "“Yes” — €5\n" + BOOK + FOOTER
+    assert read(tmp_path / "a.txt", text.encode("cp1252"))["text"].startswith("“Yes” — €5\n")
+
+
+def test_one_byte_that_the_declared_encoding_lacks_costs_that_byte(tmp_path: Path) -> None:
+    head = HEADER.format(encoding="{}")
+    data = head.format("ISO-8859-1").encode() + b"caf\xe9 \x81 \x93\n" + (BOOK + FOOTER).encode()
+    assert read(tmp_path / "a.txt", data)["text"].startswith("café \ufffd “\n")
+    data = head.format("Shift_JIS").encode() + "株式会社①㈱\n".encode("cp932") + b"\x81\n" + BOOK.encode()
+    assert read(tmp_path / "b.txt", data)["text"].startswith("株式会社①㈱\n\ufffd\n")
+
+
+START = "*** START OF THIS PROJECT GUTENBERG EBOOK X ***\n"
+
+
+@pytest.mark.parametrize("head", ["", START, f"{START}Produced by ", "Title: ", "[EBook #", "\n*END", "***"])
+@pytest.mark.parametrize("filler", [" ", "7", "*", ".", "\t", "[ ", "_ ", " \n", "\n***", "-" * 72 + " \n"])
+def test_no_run_of_characters_takes_more_than_its_length(head: str, filler: str) -> None:
+    text = f"{head}{filler * (100_000 // len(filler))}A TITLE\n\nText of it.\n"
+    begun = time.perf_counter()
+    assert body_of(text).endswith("Text of it.\n")
+    title_of(text)
+    assert time.perf_counter() - begun < 1
+
+
+def test_white_space_before_a_credit_hides_it_from_nobody() -> None:
+    assert body_of(f"{START}{' ' * 300}\n   [ *Produced by A. B.\n\n{BOOK}") == BOOK
+    assert body_of(f"{START}{' ' * 300}A TITLE\n\n{BOOK}").startswith(" " * 300 + "A TITLE")
+
+
 def test_a_file_above_the_limit_is_too_large(tmp_path: Path) -> None:
     (row,) = rows(Gutenberg(max_bytes=10), source(tmp_path / "a.txt", b"x" * 11))
     assert row["reason"] == "too_large"
-
-
-PAGE = (
-    "<!DOCTYPE html><html><head><title>The Project Gutenberg eBook of Long Nights, by A. Writer</title>"
-    "<style>p {{color: red}}</style></head><body><pre>{header}</pre>\n<h1>LONG NIGHTS</h1>"
-    "<p>It was <span class='pagenum'>[Pg 7]</span>a long&nbsp;night &mdash; and\ncold.</p><p>Größe.</p>"
-    "<img alt='a drawing' src='x.png'><pre>{footer}</pre></body></html>"
-)
-
-
-def zipped(members: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return packed.getvalue()
 
 
 def test_an_html_edition_is_its_text_without_page_numbers_and_markup(tmp_path: Path) -> None:
@@ -134,39 +148,6 @@ def test_an_html_edition_is_its_text_without_page_numbers_and_markup(tmp_path: P
     assert (row["title"], row["ref"]) == ("Long Nights and Short Days", "1234")
     bare = read(tmp_path / "44157-h.htm", PAGE.format(header="", footer="").encode())
     assert (bare["title"], bare["ref"]) == ("Long Nights", "44157")
-
-
-def test_a_zip_is_the_book_in_it(tmp_path: Path) -> None:
-    text = (HEADER.format(encoding="ASCII") + BOOK + FOOTER).encode()
-    plain = read(tmp_path / "1234.txt", text)
-    row = read(tmp_path / "1234.zip", zipped({"__MACOSX/._1234.txt": b"x", "1234.txt": text}))
-    assert (row["text"], row["title"], row["ref"]) == (plain["text"], plain["title"], plain["ref"])
-    assert row["reason"] == ""
-    page = PAGE.format(header="", footer="").encode()
-    parts = {"1-h/": b"", "1-h/images/a.png": b"\x89PNG", "1-h/toc.htm": b"<html>toc", "1-h/1-h.htm": page}
-    row = read(tmp_path / "1-h.zip", zipped(parts))
-    assert (row["text"].splitlines()[0], row["ref"]) == ("LONG NIGHTS", "1")
-
-
-def test_every_book_in_a_zip_is_a_row_and_a_bad_one_costs_no_other(tmp_path: Path) -> None:
-    data = zipped({"b.txt": b"two " * 99, "a.txt": b"one " * 99, "c.txt": b"xyz" * 99, "d.txt": b"x" * 5000})
-    data = data.replace(
-        b"c.txt", b"c\xfftxt", 1
-    )  # the local header now names another file than the directory
-    found = rows(Gutenberg(max_bytes=2000), source(tmp_path / "a.zip", data))
-    assert [row["reason"] for row in found] == ["", "", "damaged", "too_large"]
-    assert [row["text"][:3] for row in found[:2]] == ["one", "two"]
-    assert len({row["doc_id"] for row in found}) == 4
-
-
-def test_a_zip_without_a_book_is_one_row(tmp_path: Path) -> None:
-    assert read(tmp_path / "a.zip", zipped({"1.mp3": b"ID3", "readme.pdf": b"%PDF"}))["reason"] == "no_book"
-
-
-def test_a_skipped_book_keeps_its_place(tmp_path: Path) -> None:
-    data = zipped({"a.txt": b"one " * 99, "b.txt": b"two " * 99})
-    first, second = rows(Gutenberg(), source(tmp_path / "a.zip", data), skip=frozenset({0}))
-    assert (first["text"], second["text"][:3]) == (None, "two")
 
 
 EDGES = {
