@@ -283,7 +283,7 @@ def _stage_value(step: Step, libraries: dict[str, str]) -> list[Any]:
 def _segments(
     source: Source, files: FileList, *, folder: Path, measure_all: bool, libraries: dict[str, str]
 ) -> Iterator[SegmentPlan]:
-    read = Step("read", source.reader, "read")
+    read = source.read()
     first = _stage_value(read, libraries)
     # Parquet's bytes are pyarrow's: with its version in the first key, equal keys are equal bytes.
     libraries["pyarrow"] = metadata.version("pyarrow")

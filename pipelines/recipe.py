@@ -31,7 +31,7 @@ from manifests.yamlfile import REMEDY, Loc, YamlError, apply_overrides, load_yam
 from pipelines.batch import DOCUMENT
 from pipelines.flow import check_flow
 from pipelines.inputs import InputFile, choose, find_files, repeated_files
-from pipelines.registry import reader_class
+from pipelines.registry import reader_class, user_reader
 from pipelines.stage import Gather, Phased, Read
 from pipelines.steps import (
     TAKEN,
@@ -39,6 +39,7 @@ from pipelines.steps import (
     Step,
     at_home,
     default_steps,
+    own_code,
     read_steps,
     spell_out,
     step_spec,
@@ -86,7 +87,10 @@ class _WrittenRecipe(_Written):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One source: a reader and its name in recipes (`kind`), files in the order of their paths, own steps."""
+    """One source: a reader and its name in recipes (`kind`), files in the order of their paths, own steps.
+
+    use, digest: of a user's own reader, `FILE.py:Name` and the digest of the file.
+    """
 
     name: str
     kind: str
@@ -95,6 +99,12 @@ class Source:
     licence: str | None
     take: Take | None
     steps: tuple[Step, ...]
+    use: str | None = None
+    digest: str | None = None
+
+    def read(self) -> Step:
+        """Its reading, as the first of its steps."""
+        return Step("read", self.reader, "read", self.use, self.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,22 +192,35 @@ def _source(reading: Reading, written: _WrittenSource, loc: Loc) -> list[Source]
     files = _files(reading, written, loc)
     items, found, taken = written.steps, [], set(TAKEN)
     with reading.collect((*loc, "read")):
-        kind, reader = _reader(reading, written.read, (*loc, "read"))
+        kind, reader, own = _reader(reading, written.read, (*loc, "read"))
         items = default_steps(reader) if items is None else items
-        found.append((kind, reader))
+        found.append((kind, reader, own))
     steps = read_steps(reading, items or [], (*loc, "steps"), taken)
-    return [Source(written.name, *both, files, written.licence, written.take, steps) for both in found]
+    return [
+        Source(written.name, kind, reader, files, written.licence, written.take, steps, *own)
+        for kind, reader, own in found
+    ]
 
 
-def _reader(reading: Reading, written: str | dict[str, Any], loc: Loc) -> tuple[str, Read]:
+def _reader(
+    reading: Reading, written: str | dict[str, Any], loc: Loc
+) -> tuple[str, Read, tuple[str, str] | tuple[()]]:
+    """Returns a reader's name, the reader, and of a user's own `FILE.py:Name` and the file's digest."""
     if isinstance(written, str):
-        return written, reader_class(written)()
+        return written, reader_class(written)(), ()
+    if "use" in written:
+        own = own_code(reading, str(written["use"]))
+        params = {key: value for key, value in written.items() if key != "use"}
+        model = user_reader(own[0], reading.folder)
+        reader = validate(model, params, reading.positions, base=loc)
+        return model.name, at_home(reader, reading.folder), own
     if len(written) != 1:
         raise RecipeError(f"expected one reader, such as {{warc: {{}}}}, got {len(written)}")
     kind, params = next(iter(written.items()))
-    model = reader_class(kind)
-    reader = validate(model, {} if params is None else params, reading.positions, base=(*loc, kind))
-    return kind, at_home(reader, reading.folder)
+    reader = validate(
+        reader_class(kind), {} if params is None else params, reading.positions, base=(*loc, kind)
+    )
+    return kind, at_home(reader, reading.folder), ()
 
 
 def _files(reading: Reading, written: _WrittenSource, loc: Loc) -> tuple[InputFile, ...]:
@@ -261,7 +284,7 @@ def _source_spec(source: Source) -> dict[str, Any]:
     return {
         "name": source.name,
         "licence": source.licence,
-        "read": {"stage": source.kind, "version": source.reader.version, "params": source.reader.params()},
+        "read": {key: value for key, value in step_spec(source.read()).items() if key != "step"},
         "take": None if source.take is None else source.take.model_dump(),
         "steps": [step_spec(step) for step in source.steps],
     }

@@ -3,6 +3,7 @@
     "minhash"               ->  pipelines.dedup.minhash:MinHash
     "./rules.py:TooMany"    ->  a class of the stage contract in the user's own file
     "./rules.py:score"      ->  a function text -> float, made a rule with `min` and `max`
+    "./files.py:lines"      ->  under `read`: a function path -> rows, made a reader (`read/own.py`)
 
 A user's file is code: it is run only where the caller allows it, and its digest goes into the step's key.
 """
@@ -27,9 +28,19 @@ from manifests.errors import RecipeError
 from manifests.mistakes import did_you_mean
 from pipelines import heartbeat
 from pipelines.batch import Batch, Values
+from pipelines.read.own import calling, reader_of
 from pipelines.stage import Read, Rule, Stage, Verdicts, first_failing
 
-__all__ = ["READERS", "STAGES", "Scored", "reader_class", "stage_class", "user_class", "user_file"]
+__all__ = [
+    "READERS",
+    "STAGES",
+    "Scored",
+    "reader_class",
+    "stage_class",
+    "user_class",
+    "user_file",
+    "user_reader",
+]
 
 READERS = {
     "code": "pipelines.read.code:Code",
@@ -105,16 +116,36 @@ def user_class(use: str, folder: Path) -> type[Stage]:
 
     Raises: RecipeError if the file has no such class or function.
     """
-    path = user_file(use, folder)
-    name = use.rpartition(":")[2]
-    found = getattr(_module(path, digest_file(path)), name, None)
-    if isinstance(found, type) and issubclass(found, Stage):
+    found, name, file = _loaded(use, folder)
+    if isinstance(found, type) and issubclass(found, Stage) and not issubclass(found, Read):
         return found
     if callable(found) and not isinstance(found, type):
         return _scored_class(found, name)
     raise RecipeError(
-        f"expected a stage class or a function text -> float named {name} in {path.name}, found none"
+        f"expected a stage class or a function text -> float named {name} in {file}, found none"
     )
+
+
+def user_reader(use: str, folder: Path) -> type[Read]:
+    """Returns the reader behind `FILE.py:Name`. Runs the file: ask the user first.
+
+    Raises: RecipeError if the file has no such class or function.
+    """
+    found, name, file = _loaded(use, folder)
+    if isinstance(found, type) and issubclass(found, Read):
+        return found
+    if callable(found) and not isinstance(found, type):
+        return reader_of(found, name)
+    raise RecipeError(
+        f"expected a reader class or a function path -> rows named {name} in {file}, found none"
+    )
+
+
+def _loaded(use: str, folder: Path) -> tuple[Any, str, str]:
+    """Returns what a user's file calls by the name, the name, and the file's."""
+    path = user_file(use, folder)
+    name = use.rpartition(":")[2]
+    return getattr(_module(path, digest_file(path)), name, None), name, path.name
 
 
 @cache
@@ -146,10 +177,11 @@ class Scored(Rule):
 
     def measure(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
         """score: float64[n_docs]; not a number where the function gives none."""
-        scores = np.full(len(batch), math.nan)
+        function, scores = type(self).score, np.full(len(batch), math.nan)
         for row, text in enumerate(batch.column("text")):
             heartbeat.at(int(batch.ordinals[row]))
-            scores[row] = type(self).score(text.as_py())
+            with calling(function, f"on document {row} of its batch"):
+                scores[row] = function(text.as_py())
         return {"score": scores}
 
     def decide(self, values: Values) -> Verdicts:
@@ -160,8 +192,9 @@ class Scored(Rule):
         return first_failing(len(scores), [np.isnan(scores), low, high])
 
     def limits(self) -> dict[str, tuple[str, str]]:
-        """The score beside its bounds."""
-        return {"score_too_low": ("score", f">= {self.min}"), "score_too_high": ("score", f"<= {self.max}")}
+        """The score beside the bounds that are set."""
+        low = {} if self.min is None else {"score_too_low": ("score", f">= {self.min}")}
+        return low if self.max is None else {**low, "score_too_high": ("score", f"<= {self.max}")}
 
 
 def _scored_class(function: Callable[[str], float], name: str) -> type[Scored]:

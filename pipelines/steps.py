@@ -21,7 +21,7 @@ from manifests.digest import digest_file
 from manifests.errors import QuernError, RecipeError
 from manifests.mistakes import shown
 from manifests.yamlfile import Loc, Positions, YamlError, parse_yaml, validate
-from pipelines.registry import READERS, reader_class, stage_class, user_class, user_file
+from pipelines.registry import READERS, reader_class, stage_class, user_class, user_file, user_reader
 from pipelines.stage import Read, Stage, short_names
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Step",
     "at_home",
     "default_steps",
+    "own_code",
     "read_steps",
     "spell_out",
     "stage_of",
@@ -187,16 +188,25 @@ def _from(folder: Path, path: str | None) -> str | None:
 
 
 def _user_step(reading: Reading, use: Any, params: Mapping[str, Any], loc: Loc, taken: set[str]) -> Step:
-    path = user_file(str(use), reading.folder)
-    file, _, name = str(use).rpartition(":")
+    use, digest = own_code(reading, str(use))
+    model = user_class(use, reading.folder)
+    stage = _stage(reading, model, dict(params), loc)
+    return Step(_unique(model.name, taken), stage, reading.positions.where(loc), use, digest)
+
+
+def own_code(reading: Reading, use: str) -> tuple[str, str]:
+    """Returns `FILE.py:Name` from the recipe's folder, and the digest of the file, which may be run.
+
+    Raises: RecipeError without leave to run it, or if there is no such file.
+    """
+    path = user_file(use, reading.folder)
+    file, _, name = use.rpartition(":")
     use = f"{_from(reading.folder, file)}:{name}"
     if not reading.allow_code:
         raise RecipeError(
             f"expected leave to run {use}, which is code, got none; read it, then add  --allow-code"
         )
-    model = user_class(use, reading.folder)
-    stage = _stage(reading, model, dict(params), loc)
-    return Step(_unique(model.name, taken), stage, reading.positions.where(loc), use, digest_file(path))
+    return use, digest_file(path)
 
 
 # --- what a manifest holds -------------------------------------------------------------------------
@@ -243,7 +253,9 @@ def _model_of(spec: Mapping[str, Any], folder: Path) -> type[Stage]:
         raise RecipeError(
             f"{spec['use']}: expected digest {spec['digest']}, found {found}: it was edited meanwhile"
         )
-    return user_class(spec["use"], folder)
+    # The read of a source as manifests hold it has no step's name, a worker's is called `read`: no user's step is.
+    of_reader = spec.get("step", "read") == "read"
+    return (user_reader if of_reader else user_class)(spec["use"], folder)
 
 
 # --- --set -----------------------------------------------------------------------------------------

@@ -35,8 +35,13 @@ ONLY_IN = {
 # Whatever unpickles runs code that a file brought along.
 UNSAFE_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 UNSAFE_CALLS = {"torch.load", "torch.save", "pandas.read_pickle"}
-# A watched child answers its parent whatever happened; its answer is the report.
-MAY_CATCH_ALL = {("pipelines/run.py", "run_task"), ("pipelines/child.py", "_answer")}
+# A watched child answers its parent whatever happened; its answer is the report. A user's own function may raise
+# anything, which goes on as one error that names it.
+MAY_CATCH_ALL = {
+    ("pipelines/run.py", "run_task"),
+    ("pipelines/child.py", "_answer"),
+    ("pipelines/read/own.py", "calling"),
+}
 
 
 def sources(*packages: str) -> list[Path]:
