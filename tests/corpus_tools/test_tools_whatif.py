@@ -209,7 +209,7 @@ Text#,Type,Issued,Title,Language,Authors,Subjects
 def test_a_rule_decides_by_what_it_wrote_and_a_route_by_what_was_written_last(tmp_path):
     (tmp_path / "books").mkdir()
     for n in (1, 2):
-        (tmp_path / "books" / f"{n}-0.txt").write_text(f"{ENGLISH} {n}")
+        (tmp_path / "books" / f"pg{n}.txt").write_text(f"{ENGLISH} {n}")
     (tmp_path / "pg_catalog.csv").write_text(CATALOGUE)
     steps = (
         "[book_catalogue: {file: pg_catalog.csv, keep: [fr]}, gopher_repetition: {for: [fr], action: mark}, "

@@ -148,7 +148,7 @@ def test_books_are_dropped_for_what_the_catalogue_says(tmp_path: Path, params: d
 def test_a_build_keeps_the_columns_and_digests_the_catalogue(tmp_path: Path) -> None:
     rule_of(tmp_path)
     for number in (1342, 84, 7):
-        (tmp_path / f"{number}.txt").write_text(f"Book {number}. " + "Once upon a time. " * 50)
+        (tmp_path / f"pg{number}.txt").write_text(f"Book {number}. " + "Once upon a time. " * 50)
     (tmp_path / "recipe.yaml").write_text(
         "name: b\nsources:\n  - {name: books, read: gutenberg, paths: ['*.txt'],\n"
         "     steps: [book_catalogue: {file: rdf.tar.zip, catalogued: true}]}\n"
