@@ -9,6 +9,7 @@
     │   ├── DigestError       the digest differs
     │   ├── FormatError       not the format, not the version, not canonical
     │   └── MissingFileError  a named file is not there
+    ├── InputError            an input cannot be read, or is not the planned one    exit 1
     ├── AccountError          read != kept + dropped: a bug of ours, never data     exit 1
     ├── TaskError             a unit of work failed all its tries                   exit 1
     └── Stopped               asked to stop; ready to go on                       exit 130 or 143
@@ -25,6 +26,7 @@ __all__ = [
     "DamageError",
     "DigestError",
     "FormatError",
+    "InputError",
     "MissingFileError",
     "MixError",
     "QuernError",
@@ -88,6 +90,10 @@ class FormatError(DamageError):
 
 class MissingFileError(DamageError):
     """A manifest names a file that is not there."""
+
+
+class InputError(QuernError):
+    """An input file of a server or a store cannot be read, or is no longer the one that was planned."""
 
 
 class AccountError(QuernError):

@@ -28,6 +28,7 @@ from pipelines import store
 from pipelines.finish import Finished, assemble
 from pipelines.gather import PhaseTask
 from pipelines.kernels.jit import compile_kernels
+from pipelines.places import spelt_root
 from pipelines.plan import GatherPlan, Plan, SegmentPlan
 from pipelines.pool import Event, Limits, Pool, Work, stopped
 from pipelines.run import run_task
@@ -207,7 +208,7 @@ class _Driver:
                         "digest": s.file.digest,
                         "end": s.end,
                         "path": s.file.path,
-                        "root": str(s.file.root.absolute()),
+                        "root": spelt_root(s.file.root),
                         "size": s.file.size,
                         "start": s.start,
                     }

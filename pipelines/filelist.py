@@ -3,25 +3,33 @@
     runs/inputs.json    {path on this machine: [bytes, nanoseconds, xxh3-128]}     private to the store's machine
 
 Losing that file, or damaging it, costs one more read of the input.
+
+A remote file is not read for a digest: what its store says of it stands in its place (`etag:...`), asked anew for
+every plan, for 16 files at a time: 90,000 of a web server that answers in 0.1 s take ten minutes.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from manifests.commit import commit_bytes
 from manifests.digest import digest_file
-from manifests.errors import UsageError
+from manifests.errors import InputError, UsageError
+from pipelines.inputs import InputFile
+from pipelines.places import Found
 from pipelines.recipe import Source
 from pipelines.stage import SourceFile
 
 __all__ = ["FileList", "list_files"]
 
 _DIGESTS = "runs/inputs.json"
+_AT_ONCE = 16
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +48,12 @@ class FileList:
 def list_files(source: Source, out: Path) -> FileList:
     """The files of a source; digests are remembered in the store `out`.
 
-    Raises: UsageError if `out` is a file.
+    Raises: UsageError if `out` is a file; InputError with the remote files that cannot be read.
     """
     known = _known_digests(out)
     fresh: dict[str, list[Any]] = {}
-    files = []
-    for file in source.files:
+    files = _remote_files(source)
+    for file in (file for file in source.files if isinstance(file.root, Path)):
         stat = file.full.stat()
         name = str(file.full.resolve())
         entry = known.get(name)
@@ -55,7 +63,35 @@ def list_files(source: Source, out: Path) -> FileList:
         files.append(SourceFile(source.name, file.root, file.path, entry[0], entry[2], source.licence))
     if fresh:
         commit_bytes(out, _DIGESTS, json.dumps({**known, **fresh}, sort_keys=True).encode())
-    return FileList(source.name, tuple(files))
+    return FileList(source.name, tuple(sorted(files, key=lambda file: file.path)))
+
+
+def _remote_files(source: Source) -> list[SourceFile]:
+    remote = [file for file in source.files if isinstance(file.root, str)]
+    if not remote:
+        return []
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        answers = list(pool.map(_looked_up, remote))
+    if failed := [str(answer) for answer in answers if isinstance(answer, InputError)]:
+        some = "\n".join(f"  {error}" for error in failed[:_SHOWN])
+        raise InputError(
+            f'source "{source.name}": {len(failed)} of {len(remote)} remote files cannot be read, so nothing was '
+            f"planned:\n{some}\nMend their paths, or wait for the server."
+        )
+    return [
+        SourceFile(source.name, file.root, file.path, found.size, found.identity, source.licence)
+        for file, found in zip(remote, answers, strict=True)
+        if isinstance(found, Found)
+    ]
+
+
+def _looked_up(file: InputFile) -> Found | InputError:
+    from pipelines.remote.stream import look_up
+
+    try:
+        return file.found or look_up(file.where)
+    except InputError as error:
+        return error
 
 
 def _known_digests(out: Path) -> Mapping[str, Any]:

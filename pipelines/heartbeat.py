@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["SIZE", "at", "idle", "open_map", "read", "split"]
+__all__ = ["SIZE", "at", "idle", "open_map", "read", "split", "waiting"]
 
 SIZE = 24
 _LAYOUT = struct.Struct("<qqq")
@@ -40,6 +42,17 @@ def at(ordinal: int) -> None:
 def idle() -> None:
     """Work on no particular record: between records, or in vectorised code."""
     at(-1)
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Waiting for something outside, a server: no record is at fault however long it takes."""
+    _, ordinal, _ = read(bytes(_state["map"]))  # type: ignore[call-overload]
+    idle()
+    try:
+        yield
+    finally:
+        at(ordinal)
 
 
 def read(view: bytes) -> tuple[int, int, int]:

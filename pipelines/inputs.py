@@ -3,11 +3,16 @@
     root: (none)    paths: ["crawl/**/*.warc.gz"]   ->  root crawl/,  a/1.warc.gz, a/2.warc.gz, ...
     root: books     paths: ["**/*.txt"]             ->  root books/,  en/1342.txt, ...
     root: /mnt/cc   paths: ["@warc.paths.gz"]       ->  root /mnt/cc, every line of the list
+    root: (none)    paths: ["s3://bucket/2024/**/*.gz"]     ->  root s3://bucket/2024,  05/1.warc.gz, ...
+    root: https://data.commoncrawl.org    paths: ["@warc.paths.gz"]       ->  that root, every line of the list
 
 A file is known by its path below its root (POSIX, in code point order), which goes into every doc_id; the root
 itself is this machine's business and is stored nowhere. Without `root`, a path's root is what stands before its
 first wildcard, else its folder. Hidden files are passed over unless a pattern names them. Nothing is opened but
-path lists; remote addresses are not read yet.
+path lists.
+
+Addresses are those of web servers and of whatever fsspec reads. Wildcards need a store that lists; a web server
+does not. That a remote file is there is asked where its size is (`filelist.py`), of many at once.
 """
 
 from __future__ import annotations
@@ -18,30 +23,39 @@ import os
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from manifests.digest import hash64
-from manifests.errors import RecipeError
+from manifests.errors import InputError, RecipeError
+from pipelines.places import Found, Root, check_address, full_path, is_remote, is_web, place_of, redacted
 
 __all__ = ["InputFile", "choose", "find_files", "repeated_files"]
 
-_REMOTE = re.compile(r"[a-z][a-z0-9+.-]+://")
 _WILDCARD = re.compile(r"[*?\[]")
 _GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One file of a source: `path` (POSIX) below `root`."""
+    """One file of a source: `path` (POSIX) below `root`. found: what the store said of it when it was listed."""
 
-    root: Path
+    root: Root
     path: str
+    found: Found | None = field(default=None, compare=False)
 
     @property
     def full(self) -> Path:
-        """Where it is on this machine; never stored."""
-        return self.root / self.path
+        """Where it is on this machine; never stored.
+
+        Raises: UsageError for a remote file.
+        """
+        return full_path(self.root, self.path)
+
+    @property
+    def where(self) -> str:
+        """Its path on this machine, or its address."""
+        return place_of(self.root, self.path)
 
 
 def find_files(pattern: str, *, root: str | None, folder: Path) -> list[InputFile]:
@@ -49,17 +63,18 @@ def find_files(pattern: str, *, root: str | None, folder: Path) -> list[InputFil
 
     folder: the recipe's, from which a relative `root`, a path list and, without `root`, patterns are taken.
 
-    Raises: RecipeError if there is none, or one of a list is missing.
+    Raises: RecipeError if there is none, or one of a list is missing on this machine.
     """
-    for address in (pattern.removeprefix("@"), root or ""):
-        if _REMOTE.match(address):
-            raise RecipeError(
-                f"expected a local path, got {address}: remote paths are read by a later version"
-            )
-    base = folder / root if root is not None else None
+    base = None if root is None else _placed(root, folder)
     if pattern.startswith("@"):
-        return _listed(folder / pattern[1:], base)
-    return _matching(pattern, base if base is not None else None, folder)
+        return _listed(_placed(pattern[1:], folder), base)
+    if is_remote(pattern) or isinstance(base, str):
+        return _remote(pattern, base)
+    return _matching(pattern, base, folder)
+
+
+def _placed(text: str, folder: Path) -> Root:
+    return check_address(text) if is_remote(text) else folder / text
 
 
 def _matching(pattern: str, root: Path | None, folder: Path) -> list[InputFile]:
@@ -99,39 +114,107 @@ def _below(root: Path, file: Path) -> InputFile:
     return InputFile(root, PurePosixPath(path).as_posix())
 
 
-def _listed(path: Path, root: Path | None) -> list[InputFile]:
-    base = root if root is not None else path.parent
-    files = []
-    for line, entry in _entries(path):
-        if root is None and Path(entry).is_absolute():
-            raise RecipeError(
-                f"{path}:{line}: expected a relative path, got {entry}; add  root: {Path(entry).parent}"
-            )
-        file = base / entry
-        if not file.is_file():
-            raise RecipeError(f"{path}:{line}: expected a file, found nothing at {file}")
-        files.append(_below(base, file))
+def _remote(pattern: str, root: Root | None) -> list[InputFile]:
+    base, inside = _split_address(check_address(_address(pattern, root)), root)
+    if "*" not in inside and (is_web(base) or not _WILDCARD.search(inside)):
+        return [InputFile(base, inside)]
+    if is_web(base):
+        raise RecipeError(
+            f"expected an address without wildcards, got {place_of(base, inside)}: a web server lists nothing. Name "
+            'every file, or a list of their paths ("@https://...")'
+        )
+    from pipelines.remote.stores import list_below  # fsspec takes 0.4 s to import
+
+    try:
+        files = [InputFile(base, path, found) for path, found in list_below(base, inside)]
+    except InputError as error:
+        raise RecipeError(str(error)) from None
+    if not files:
+        raise RecipeError(f'expected files like "{inside}", found none below {base}')
+    return files
+
+
+def _address(pattern: str, root: Root | None) -> str:
+    """The address of a pattern or of a list's line, which must lie below the root."""
+    if not is_remote(pattern):
+        assert isinstance(root, str)
+        if pattern.startswith("/"):
+            raise RecipeError(f"expected a path below root, got {pattern}; root is {root}")
+        return place_of(root, pattern)
+    if root is not None and not pattern.startswith(place_of(root, "")):
+        raise RecipeError(f"expected a path below root, got {pattern}; root is {root}")
+    return pattern
+
+
+def _split_address(address: str, root: Root | None) -> tuple[str, str]:
+    """(root, path below it): without a declared root, the folders before the first wildcard, else the folder."""
+    if isinstance(root, str):
+        root = root.rstrip("/")
+        return root, address.removeprefix(root).lstrip("/")
+    protocol, _, rest = address.partition("://")
+    authority, *parts = rest.split("/")
+    wild = next((i for i, part in enumerate(parts) if _WILDCARD.search(part)), len(parts) - 1)
+    if _WILDCARD.search(authority) or not parts or not parts[-1]:
+        raise RecipeError(f"expected the address of a file or of files in a folder, got {address}")
+    return f"{protocol}://" + "/".join([authority, *parts[:wild]]), "/".join(parts[wild:])
+
+
+def _listed(path: Root, root: Root | None) -> list[InputFile]:
+    base = root if root is not None else _parent(path)
+    files = [_entry(f"{path}:{line}", entry, base, given=root is not None) for line, entry in _entries(path)]
     if not files:
         raise RecipeError(f"{path}: expected a list of paths, got an empty file")
     return sorted(files, key=lambda file: file.path)
 
 
-def _entries(path: Path) -> Iterator[tuple[int, str]]:
+def _parent(path: Root) -> Root:
+    return path.rpartition("/")[0] if isinstance(path, str) else path.parent
+
+
+def _entry(line: str, entry: str, base: Root, *, given: bool) -> InputFile:
+    """The file that a line of a list names."""
+    absolute = is_remote(entry) or Path(entry).is_absolute()
+    if absolute and not given:
+        raise RecipeError(
+            f"{line}: expected a relative path, got {redacted(entry)}; add  root: {redacted(entry).rpartition('/')[0]}"
+        )
+    if isinstance(base, str):
+        try:
+            return InputFile(*_split_address(check_address(_address(entry, base)), base))
+        except RecipeError as error:
+            raise RecipeError(f"{line}: {error}") from None
+    if is_remote(entry):
+        raise RecipeError(f"{line}: expected a path below {base}, got {redacted(entry)}")
+    if not (base / entry).is_file():
+        raise RecipeError(f"{line}: expected a file, found nothing at {base / entry}")
+    return _below(base, base / entry)
+
+
+def _entries(path: Root) -> Iterator[tuple[int, str]]:
     """Yields (line number, path) of a plain or gzipped list, one path a line; blank lines and # are passed over."""
     for number, line in enumerate(_list_text(path).splitlines(), start=1):
         if line.strip() and not line.startswith("#"):
             yield number, line.strip()
 
 
-def _list_text(path: Path) -> str:
+def _list_text(path: Root) -> str:
     try:
-        data = path.read_bytes()
+        data = _list_bytes(path)
         data = gzip.decompress(data) if data.startswith(_GZIP) else data
         return data.decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except (InputError, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise RecipeError(
             f"{path}: expected a readable list of paths, plain or gzipped, got: {error}"
         ) from error
+
+
+def _list_bytes(path: Root) -> bytes:
+    if isinstance(path, Path):
+        return path.read_bytes()
+    from pipelines.remote.stream import look_up, open_remote
+
+    with open_remote(path, look_up(path)) as stream:
+        return stream.read()
 
 
 def choose(files: Sequence[InputFile], *, n_files: int, seed: int) -> list[InputFile]:

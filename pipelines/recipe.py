@@ -237,7 +237,7 @@ def _files(reading: Reading, written: _WrittenSource, loc: Loc) -> tuple[InputFi
 
 def _refuse_repeated(files: Sequence[InputFile]) -> None:
     for first, second in repeated_files(files):
-        if first.full == second.full:
+        if first.where == second.where:
             raise RecipeError(f"expected every file once, got {first.path} by two of the paths")
         raise RecipeError(
             f"expected every file below one root, got {first.path} in {first.root} and in {second.root}: their "

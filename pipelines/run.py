@@ -28,6 +28,7 @@ from pipelines.batch import BATCH_BYTES, DOCUMENT, Batch
 from pipelines.fuse import Fuse, Step, empty_batch
 from pipelines.gather import PhaseTask
 from pipelines.parquet import open_part, writer
+from pipelines.places import root_of
 from pipelines.stage import Phased, Read, SourceFile, Split, Stage
 from pipelines.steps import stage_of
 
@@ -144,7 +145,7 @@ def _batches(
         fuse.quarantine = {ordinal: why for (s, ordinal), why in quarantine.items() if s == number}
         file = SourceFile(
             source=spec["source"],
-            root=Path(split["root"]),
+            root=root_of(split["root"]),
             path=split["path"],
             size=split["size"],
             digest=split["digest"],

@@ -35,6 +35,7 @@ from manifests.commit import FileRef
 from manifests.digest import plain
 from manifests.receipt import Tally
 from pipelines.batch import Batch, Values
+from pipelines.places import Root, full_path, place_of
 
 __all__ = [
     "Action",
@@ -130,19 +131,35 @@ def short_names(paths: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file of a source: `path` below `root` (POSIX), size in bytes, xxh3-128 of its content."""
+    """One file of a source: `path` below `root` (POSIX), size in bytes, xxh3-128 of its content.
+
+    Of a remote file `digest` is the identity its store gives it, such as `etag:6f1e`.
+    """
 
     source: str
-    root: Path
+    root: Root
     path: str
     size: int
     digest: str
     licence: str | None = None
 
     @property
+    def is_remote(self) -> bool:
+        """Whether it lies on a server or in a store."""
+        return isinstance(self.root, str)
+
+    @property
     def full(self) -> Path:
-        """Where it is on this machine; never stored."""
-        return self.root / self.path
+        """Where it is on this machine; never stored.
+
+        Raises: UsageError for a remote file.
+        """
+        return full_path(self.root, self.path)
+
+    @property
+    def where(self) -> str:
+        """Its path on this machine, or its address."""
+        return place_of(self.root, self.path)
 
 
 @dataclass(frozen=True, slots=True)

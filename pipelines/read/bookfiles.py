@@ -17,20 +17,23 @@ alternative texts of pictures and the page's <title>. Price: 30 ms for a page of
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from pathlib import PurePosixPath
+from typing import BinaryIO, NamedTuple
 
 from resiliparse.extract.html2text import extract_plain_text
 
 from pipelines.extract.charset import decode_page
 from pipelines.extract.page import is_deeper_than, page_title, scan_tags
 from pipelines.read.booknames import HEADER_SIZE, file_number, header_number
+from pipelines.read.opening import open_input
+from pipelines.stage import SourceFile
 
 __all__ = ["BookFile", "Limits", "book_files", "html_book", "is_html"]
 
@@ -71,37 +74,39 @@ class BookFile(NamedTuple):
     shares_number: bool = False
 
 
-def book_files(path: Path, limits: Limits) -> Iterator[BookFile]:
+def book_files(file: SourceFile, limits: Limits) -> Iterator[BookFile]:
     """The books in a file, at least one row.
 
     Reasons: too_large, and of a zip damaged, no_book, unknown_packing, overlapping, archive_too_large and
     too_compressed.
     """
-    with path.open("rb") as file:
-        zipped = file.read(4) == b"PK\x03\x04"
-    if zipped:
-        yield from _zipped(path, limits)
-    elif path.stat().st_size > limits.max_bytes:
-        yield BookFile("", b"", "too_large")
-    else:
-        yield BookFile("", path.read_bytes())
+    with open_input(file) as stream:
+        zipped = stream.read(4) == b"PK\x03\x04"
+        n_bytes = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        if zipped:
+            yield from _zipped(stream, PurePosixPath(file.path).name, limits)
+        elif n_bytes > limits.max_bytes:
+            yield BookFile("", b"", "too_large")
+        else:
+            yield BookFile("", stream.read())
 
 
-def _zipped(path: Path, limits: Limits) -> Iterator[BookFile]:
+def _zipped(stream: BinaryIO, name: str, limits: Limits) -> Iterator[BookFile]:
     try:
-        archive = zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(stream)
     except _DAMAGE:
         yield BookFile("", b"", "damaged")
         return
     with archive:
-        members = _books_of(path.name, archive.infolist())
+        members = _books_of(name, archive.infolist())
         if not members:
             yield BookFile("", b"", "no_book")
         flaws = _flaws(archive.infolist(), members, limits)
         shared = _shared_numbers(archive, members, flaws)
-        for member, name, flaw in zip(members, _told_apart(members), flaws, strict=True):
+        for member, label, flaw in zip(members, _told_apart(members), flaws, strict=True):
             data, reason = (b"", flaw) if flaw else _inflated(archive, member)
-            yield BookFile(name, data, reason, member.filename, header_number(data) in shared)
+            yield BookFile(label, data, reason, member.filename, header_number(data) in shared)
 
 
 def _books_of(archive: str, members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:

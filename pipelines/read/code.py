@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from pipelines import heartbeat
 from pipelines.batch import Batch, BatchBuilder, Record
+from pipelines.read.opening import open_input
 from pipelines.stage import Read, Split
 
 __all__ = ["Code"]
@@ -72,7 +73,8 @@ class Code(Read):
         """Fill in the text; returns the reason why it is no document, or None."""
         if split.file.size > self.max_bytes:
             return "too_large"
-        data = split.file.full.read_bytes()
+        with open_input(split.file) as stream:
+            data = stream.read()
         if b"\x00" in data:
             return "binary"
         try:

@@ -114,7 +114,7 @@ class Gutenberg(Read):
         builder = BatchBuilder(file.source)
         heartbeat.at(0)
         limits = Limits(self.max_bytes, self.max_archive_bytes, self.max_ratio)
-        for ordinal, book in enumerate(book_files(file.full, limits)):
+        for ordinal, book in enumerate(book_files(file, limits)):
             record = Record(
                 path=file.path,
                 locator=book.member,

@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from pipelines import heartbeat
 from pipelines.batch import Batch, BatchBuilder, Record
 from pipelines.read.columns import ROW_REASONS, MappedColumns, fill, new_record
+from pipelines.read.opening import open_input
 from pipelines.read.packed import DAMAGE, is_other_format, open_packed
-from pipelines.stage import Split
+from pipelines.stage import SourceFile, Split
 
 __all__ = ["Jsonl", "read_lines"]
 
@@ -55,7 +55,7 @@ class Jsonl(MappedColumns):
         builder = BatchBuilder(split.file.source)
         heartbeat.at(0)
         ordinal = 0
-        for line in read_lines(split.file.full, max_bytes=2 * self.max_bytes + (1 << 20)):
+        for line in read_lines(split.file, max_bytes=2 * self.max_bytes + (1 << 20)):
             record = new_record(split.file, ordinal)
             reason = None if ordinal in skip else self._row(record, line)
             record.verdict = 1 + self.reasons.index(reason) if reason else 0
@@ -91,19 +91,20 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def read_lines(path: Path, *, max_bytes: int) -> Iterator[bytes | str]:
+def read_lines(file: SourceFile, *, max_bytes: int) -> Iterator[bytes | str]:
     """The lines that are not blank; `too_large` for one above `max_bytes`, `damaged` where the stream breaks.
 
     A file packed in a way that is not read is one `unknown_format`.
     """
-    if is_other_format(path):
-        yield "unknown_format"
-        return
-    with open_packed(path) as stream:
-        try:
-            yield from _lines(stream, max_bytes)
-        except DAMAGE:
-            yield "damaged"
+    with open_input(file) as stored:
+        if is_other_format(stored):
+            yield "unknown_format"
+            return
+        with open_packed(stored) as stream:
+            try:
+                yield from _lines(stream, max_bytes)
+            except DAMAGE:
+                yield "damaged"
 
 
 def _lines(stream: IO[bytes], max_bytes: int) -> Iterator[bytes | str]:

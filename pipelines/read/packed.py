@@ -22,8 +22,7 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, BinaryIO, Protocol, cast
 
 import zstandard
 
@@ -50,25 +49,33 @@ class _Member(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
-def open_packed(path: Path) -> IO[bytes]:
-    """The unpacked bytes of a file, its own bytes where it is not packed. Reading raises one of DAMAGE at a break."""
-    with path.open("rb") as file:
-        head = file.read(6)
+def open_packed(file: BinaryIO) -> IO[bytes]:
+    """The unpacked bytes of a file, the file itself where it is not packed. Reading raises one of DAMAGE at a break.
+
+    The file is the caller's to close, after what is returned.
+    """
+    head = _head(file)
     if head.startswith(b"\x1f\x8b"):
-        return cast("IO[bytes]", gzip.open(path, "rb"))
+        return cast("IO[bytes]", gzip.open(file, "rb"))
     if head.startswith(b"BZh"):
-        return _stream(path, bz2.BZ2Decompressor, _INPUT)
+        return _stream(file, bz2.BZ2Decompressor, _INPUT)
     if head.startswith(b"\xfd7zXZ\x00"):
-        return _stream(path, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _MAX_XZ_MEMORY), _INPUT)
+        return _stream(file, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _MAX_XZ_MEMORY), _INPUT)
     if head.startswith((b"\x28\xb5\x2f\xfd", *_ZSTD)):
-        return _stream(path, _ZstdFrame, _ZSTD_INPUT)
-    return path.open("rb")
+        return _stream(file, _ZstdFrame, _ZSTD_INPUT)
+    return file
 
 
-def is_other_format(path: Path) -> bool:
+def is_other_format(file: BinaryIO) -> bool:
     """Whether a file is packed in a way that is not read here: zip, lz4, 7z, compress, old lzma, Parquet."""
-    with path.open("rb") as file:
-        return file.read(6).startswith(_OTHERS)
+    return _head(file).startswith(_OTHERS)
+
+
+def _head(file: BinaryIO) -> bytes:
+    file.seek(0)
+    head = file.read(6)
+    file.seek(0)
+    return head
 
 
 class _ZstdFrame:
@@ -92,8 +99,8 @@ class _ZstdFrame:
         return self._frame.decompress(data)
 
 
-def _stream(path: Path, new: Callable[[], Any], n_input: int) -> IO[bytes]:
-    raw = _Pieces(path.open("rb"), new, n_input)
+def _stream(file: BinaryIO, new: Callable[[], Any], n_input: int) -> IO[bytes]:
+    raw = _Pieces(file, new, n_input)
     return cast("IO[bytes]", io.BufferedReader(raw, _PIECE))
 
 
@@ -101,7 +108,6 @@ class _Pieces(io.RawIOBase):
     """The unpacked pieces of a file, as `io.BufferedReader` wants them."""
 
     def __init__(self, file: IO[bytes], new: Callable[[], _Member], n_input: int) -> None:
-        self._file = file
         self._pieces = _unpacked(file, new, n_input)
         self._piece = memoryview(b"")
 
@@ -118,10 +124,6 @@ class _Pieces(io.RawIOBase):
         buffer[:n_bytes] = self._piece[:n_bytes]
         self._piece = self._piece[n_bytes:]
         return n_bytes
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
 
 
 def _unpacked(file: IO[bytes], new: Callable[[], _Member], n_input: int) -> Iterator[bytes]:

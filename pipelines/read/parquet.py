@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import ClassVar
+from pathlib import Path
+from typing import BinaryIO, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 from pipelines import heartbeat
 from pipelines.batch import Batch, BatchBuilder, Record
 from pipelines.read.columns import ROW_REASONS, MappedColumns, fill, new_record
+from pipelines.read.opening import open_input
 from pipelines.stage import SourceFile, Split
 
 __all__ = ["Parquet"]
@@ -38,7 +40,7 @@ class Parquet(MappedColumns):
     def splits(self, file: SourceFile) -> list[Split]:
         """One split a row group: from its first byte to the next one's; the whole file where it has none."""
         try:
-            starts = _group_starts(pq.ParquetFile(file.full))
+            starts = _group_starts(pq.ParquetFile(_opened(file)))
         except (pa.ArrowException, OSError):
             starts = []
         bounds = [0, *starts[1:], file.size]
@@ -56,7 +58,7 @@ class Parquet(MappedColumns):
 
     def _records(self, split: Split, skip: frozenset[int]) -> Iterator[Record]:
         try:
-            file = pq.ParquetFile(split.file.full, page_checksum_verification=True)
+            file = pq.ParquetFile(_opened(split.file), page_checksum_verification=True)
         except (pa.ArrowException, OSError):
             yield self._flawed(split.file, 0, "unknown_format")
             return
@@ -91,6 +93,11 @@ class Parquet(MappedColumns):
         record = new_record(source, index)
         record.verdict = 1 + self.reasons.index(reason)
         return record
+
+
+def _opened(file: SourceFile) -> Path | BinaryIO:
+    # Arrow reads a path by itself, without Python in between.
+    return open_input(file) if file.is_remote else file.full
 
 
 def _group_starts(file: pq.ParquetFile) -> list[int]:

@@ -26,15 +26,15 @@ Price: zlib's; 1 read of a header (10 us) a record for the part of a plain file 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from fastwarc.warc import ArchiveIterator, WarcRecord
 
 from pipelines.read.forms import FORMS, WARC, Form
+from pipelines.read.opening import open_input
 from pipelines.read.streams import LZ4, MAGIC, Inflated, Stored, begins_record, find_sync, inflated, unpacked
 from pipelines.stage import SourceFile, Split
 
@@ -42,6 +42,7 @@ __all__ = ["FLAWS", "SPLIT_BYTES", "Raw", "raw_records", "record_splits"]
 
 SPLIT_BYTES = 64 << 20
 _MAX_HEADER = 64 << 10
+_WHOLE = (".zst", ".zstd", ".lz4")
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _NONE: Mapping[str, str] = {}
 
@@ -89,7 +90,12 @@ def record_splits(file: SourceFile) -> list[Split]:
     """Pieces of 64 MiB of a plain or gzipped file; one piece for the others."""
     if file.size <= SPLIT_BYTES:
         return [Split(file, 0, file.size)]
-    whole = _kind(file.full)[0] in ("fastwarc", "packed")
+    if file.is_remote:
+        # By its name: a crawl has a hundred thousand files, and asking each for its head would take hours.
+        whole = file.path.endswith(_WHOLE)
+    else:
+        with open_input(file) as stream:
+            whole = _kind(stream, partial(open_input, file))[0] in ("fastwarc", "packed")
     step = file.size if whole else SPLIT_BYTES
     return [Split(file, at, min(at + step, file.size)) for at in range(0, file.size, step)]
 
@@ -99,52 +105,52 @@ def raw_records(split: Split, *, max_bytes: int) -> Iterator[Raw]:
 
     Raises: nothing for what the file holds; OSError when it cannot be read at all.
     """
-    kind, form = _kind(split.file.full)
-    with Stored(split.file.full, form) as stored:
+    with open_input(split.file) as stream:
+        kind, form = _kind(stream, partial(open_input, split.file))
+        stored = Stored(stream, form)
         if kind == "plain":
             yield from _plain(stored, split, max_bytes)
         elif kind == "gzip":
             yield from _gzip(stored, split, max_bytes)
         elif split.start == 0 and kind == "fastwarc":
-            yield from _by_fastwarc(split.file, max_bytes)
+            stream.seek(0)
+            yield from _by_fastwarc(stream, stored.size, max_bytes)
         elif split.start == 0 and kind == "packed":
             yield from _packed(split.file, form, max_bytes)
         elif split.start == 0:
             yield Raw(0, 0, stored.size, "unknown_format" if stored.size else "empty_file")
 
 
-def _kind(path: Path) -> tuple[Kind, Form]:
+def _kind(stream: BinaryIO, opened: Callable[[], BinaryIO]) -> tuple[Kind, Form]:
     """How a file is packed and which records it holds, by its first bytes."""
-    with Stored(path, WARC) as stored:
-        head = stored.read(0, max(form.n_begin for form in FORMS))
+    head = Stored(stream, WARC).read(0, max(form.n_begin for form in FORMS))
     if head.startswith((LZ4, _ZSTD)):
-        form = _form_unpacked(path)
+        form = _form_unpacked(opened)
         return ("fastwarc" if form is WARC else "packed"), form
     if head.startswith(b"PK\x03\x04") or not head:
         return "unknown", WARC
     for form in FORMS:
         if form.begins(head.lstrip(b"\r\n")):
             return "plain", form
-        with Stored(path, form) as stored:
-            if head.startswith(MAGIC) and begins_record(stored, 0):
-                return "gzip", form
-    return _kind_of_damaged(path, head)
+        if head.startswith(MAGIC) and begins_record(Stored(stream, form), 0):
+            return "gzip", form
+    return _kind_of_damaged(stream, head)
 
 
-def _kind_of_damaged(path: Path, head: bytes) -> tuple[Kind, Form]:
+def _kind_of_damaged(stream: BinaryIO, head: bytes) -> tuple[Kind, Form]:
     """The same where the first bytes say nothing: by any record that is found."""
     for form in FORMS:
-        with Stored(path, form) as stored:
-            if find_sync(stored, 0, stored.size) is not None:
-                return "gzip", form
-            if not head.startswith(MAGIC) and stored.find_record(0) is not None:
-                return "plain", form
+        stored = Stored(stream, form)
+        if find_sync(stored, 0, stored.size) is not None:
+            return "gzip", form
+        if not head.startswith(MAGIC) and stored.find_record(0) is not None:
+            return "plain", form
     return "unknown", WARC
 
 
-def _form_unpacked(path: Path) -> Form:
+def _form_unpacked(opened: Callable[[], BinaryIO]) -> Form:
     head = b""
-    for piece in unpacked(path):
+    for piece in unpacked(opened):
         if not isinstance(piece, bytes) or len(head) >= max(form.n_begin for form in FORMS):
             break
         head += piece
@@ -180,7 +186,7 @@ def _gzip(stored: Stored, split: Split, max_bytes: int) -> Iterator[Raw]:
 
 
 def _packed(file: SourceFile, form: Form, max_bytes: int) -> Iterator[Raw]:
-    segment = Inflated(lambda: unpacked(file.full), 0, form)
+    segment = Inflated(partial(unpacked, partial(open_input, file)), 0, form)
     for frame in _frames(segment, max_bytes):
         yield _stored_record(segment, frame, file.size)
 
@@ -290,25 +296,24 @@ def _head(source: Stored | Inflated, pos: int) -> bytes | None:
         n_bytes *= 4
 
 
-def _by_fastwarc(file: SourceFile, max_bytes: int) -> Iterator[Raw]:
+def _by_fastwarc(stream: BinaryIO, size: int, max_bytes: int) -> Iterator[Raw]:
     """The records of an LZ4 or Zstandard file; what follows a damaged byte is one row."""
     pending: Raw | None = None
-    with file.full.open("rb") as stream:
-        iterator = iter(ArchiveIterator(stream, parse_http=False, max_header_len=_MAX_HEADER))
-        while True:
-            try:
-                record = next(iterator, None)
-                raw = None if record is None else _from_fastwarc(record, max_bytes)
-            except OSError:
-                at = pending.offset if pending else 0
-                raw, record = Raw(f"{at}+rest", at, file.size - at, "damaged"), None
-            if pending:
-                end = raw.offset if raw and raw.offset > pending.offset else file.size
-                yield replace(pending, length=end - pending.offset)
-            if record is None:
-                yield from [raw] if raw else []
-                return
-            pending = raw
+    iterator = iter(ArchiveIterator(stream, parse_http=False, max_header_len=_MAX_HEADER))
+    while True:
+        try:
+            record = next(iterator, None)
+            raw = None if record is None else _from_fastwarc(record, max_bytes)
+        except OSError:
+            at = pending.offset if pending else 0
+            raw, record = Raw(f"{at}+rest", at, size - at, "damaged"), None
+        if pending:
+            end = raw.offset if raw and raw.offset > pending.offset else size
+            yield replace(pending, length=end - pending.offset)
+        if record is None:
+            yield from [raw] if raw else []
+            return
+        pending = raw
 
 
 def _from_fastwarc(record: WarcRecord, max_bytes: int) -> Raw:

@@ -21,13 +21,12 @@ What begins a record is asked of a `Form`: WARC's or ARC's (`forms.py`).
 
 from __future__ import annotations
 
-import io
 import os
 import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Literal, Self, cast
+from functools import partial
+from typing import IO, BinaryIO, Literal
 
 import pyarrow as pa
 
@@ -48,30 +47,24 @@ Piece = bytes | int | tuple[End, int]
 
 
 class Stored:
-    """A file's bytes by position, one 1 MiB block kept. Use in a `with` block."""
+    """A file's bytes by position, one 1 MiB block kept. The file stays the caller's to close."""
 
     end: End = "eof"
 
-    def __init__(self, path: Path, form: Form) -> None:
+    def __init__(self, file: BinaryIO, form: Form) -> None:
         self.form = form
-        self._fd = os.open(path, os.O_RDONLY)
-        self.size = os.fstat(self._fd).st_size
+        self.size = file.seek(0, os.SEEK_END)
+        self._pread = _positional(file)
         self._block = b""
         self._at = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
 
     def read(self, pos: int, n: int) -> bytes:
         """The `n` bytes at `pos`, fewer at the end of the file."""
         start = pos - self._at
         if start < 0 or start + n > len(self._block):
             if n >= _BLOCK:
-                return os.pread(self._fd, n, pos)
-            self._block, self._at, start = os.pread(self._fd, _BLOCK, pos), pos, 0
+                return self._pread(n, pos)
+            self._block, self._at, start = self._pread(_BLOCK, pos), pos, 0
         return self._block[start : start + n]
 
     def has(self, pos: int) -> bool:
@@ -102,6 +95,14 @@ class Stored:
 
     def skip(self, pos: int) -> None:
         """Nothing to read before a position of a file."""
+
+
+def _positional(file: BinaryIO) -> Callable[[int, int], bytes]:
+    """read(n bytes, position): the system's own where the file has a descriptor, else a seek and a read."""
+    try:
+        return partial(os.pread, file.fileno())
+    except OSError:
+        return lambda n_bytes, pos: file.read(n_bytes) if file.seek(pos) == pos else b""
 
 
 class Inflated:
@@ -259,13 +260,14 @@ def _broken(file: Stored, member: int, end: End) -> tuple[End, int]:
     return (end, file.size) if following is None else ("damaged", following)
 
 
-def unpacked(path: Path) -> Iterator[Piece]:
-    """The bytes of an LZ4 or Zstandard file, which can only be read from its start."""
-    size, end = path.stat().st_size, _EOF
+def unpacked(opened: Callable[[], BinaryIO]) -> Iterator[Piece]:
+    """The bytes of an LZ4 or Zstandard file, which can only be read from its start: it is opened for each reading."""
+    file = opened()
+    size, end = file.seek(0, os.SEEK_END), _EOF
     try:
-        with _open_whole(path) as stream:
+        with file, _open_whole(file) as stream:
             # Not `read`, which gives up what it has where the next piece breaks.
-            while piece := stream.read1(_PIECE):
+            while piece := stream.read1(_PIECE):  # type: ignore[attr-defined]
                 yield piece
     except EOFError:
         end = "cut"
@@ -276,11 +278,11 @@ def unpacked(path: Path) -> Iterator[Piece]:
     yield end, size
 
 
-def _open_whole(path: Path) -> io.BufferedReader:
-    with path.open("rb") as file:
-        lz4 = file.read(4) == LZ4
-    stream = pa.input_stream(str(path), compression="lz4") if lz4 else open_packed(path)
-    return cast("io.BufferedReader", stream)
+def _open_whole(file: BinaryIO) -> IO[bytes]:
+    file.seek(0)
+    is_lz4 = file.read(4) == LZ4
+    file.seek(0)
+    return pa.input_stream(file, compression="lz4") if is_lz4 else open_packed(file)
 
 
 def begins_record(file: Stored, pos: int) -> bool:

@@ -32,7 +32,7 @@ def read_until_break(path: Path, data: bytes) -> tuple[bytes, bool]:
     """What could be read, and whether the stream broke."""
     path.write_bytes(data)
     read = b""
-    with open_packed(path) as stream:
+    with path.open("rb") as file, open_packed(file) as stream:
         try:
             while piece := stream.read1(10_000):
                 read += piece
@@ -104,7 +104,7 @@ def test_a_format_that_is_not_read_is_one_row(tmp_path: Path, data: bytes) -> No
 def test_a_bomb_is_unpacked_in_the_memory_of_a_few_blocks(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(zstandard.ZstdCompressor().compress(bytes(256 << 20)))
     tracemalloc.start()
-    with open_packed(tmp_path / "a") as stream:
+    with (tmp_path / "a").open("rb") as file, open_packed(file) as stream:
         n_bytes = sum(len(piece) for piece in iter(lambda: stream.read1(1 << 20), b""))
         peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

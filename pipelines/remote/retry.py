@@ -1,0 +1,77 @@
+"""Asking again: what may pass (a dropped connection, a busy server) is tried six times, what will not is not.
+
+    call ── transient error ── 0.2 s ── call ── ... 1, 3, 10, 30 s ── call ── InputError with the address
+
+A server that says how long to wait (Retry-After) is heard, up to a minute. Nothing here decides what a corpus
+holds: a file is read whole or the unit fails.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from manifests.errors import InputError
+from pipelines.places import redacted
+
+__all__ = ["WAITS", "BusyError", "tried"]
+
+WAITS = [0.2, 1.0, 3.0, 10.0, 30.0]
+"""Seconds between two tries."""
+_LONGEST = 60.0
+_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+# Clients of stores have errors that are no OSError; those of clients that are not loaded cannot occur.
+_CLIENTS = {
+    "aiohttp": "ClientError",
+    "botocore.exceptions": "BotoCoreError",
+    "azure.core.exceptions": "AzureError",
+    "google.auth.exceptions": "GoogleAuthError",
+    "http.client": "HTTPException",
+}
+T = TypeVar("T")
+
+
+class BusyError(OSError):
+    """The server asks to come back, in `seconds` where it says so."""
+
+    def __init__(self, message: str, seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+def tried(address: str, call: Callable[[], T]) -> T:
+    """What `call` returns, tried again while its errors may pass.
+
+    Raises: InputError, with the address, once they do not.
+    """
+    for wait in WAITS:
+        try:
+            return _once(address, call)
+        except _transient() as error:
+            time.sleep(min(_LONGEST, max(wait, getattr(error, "seconds", 0.0))))
+    try:
+        return _once(address, call)
+    except _transient() as error:
+        raise InputError(
+            f"{address}: could not be read, tried {len(WAITS) + 1} times: {_said(error)}. "
+            "Nothing was made of it. Run the same command once the server answers: it goes on from here."
+        ) from None
+
+
+def _once(address: str, call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except _FINAL as error:
+        # The cause is not chained: what clients raise may repeat a signed address.
+        raise InputError(f"{address}: expected a file that can be read, got {_said(error)}") from None
+
+
+def _said(error: BaseException) -> str:
+    return redacted(f"{type(error).__name__}: {error}")
+
+
+def _transient() -> tuple[type[BaseException], ...]:
+    loaded = ((sys.modules.get(module), name) for module, name in _CLIENTS.items())
+    return (OSError, *(getattr(module, name) for module, name in loaded if module is not None))

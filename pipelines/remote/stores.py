@@ -1,0 +1,173 @@
+"""Files of object stores and other file systems, through fsspec: s3, gs, abfs, hf, sftp, memory, ...
+
+    s3://bucket/crawl + 2024/**/*.gz   ->  [("2024/01/a.gz", Found(1234, "etag:...")), ...]
+    s3://bucket/crawl/a.gz             ->  Found, then bytes by range
+
+Wildcards mean what they mean for local files (`*` within a name, `**` any folders, hidden names only where they are
+named), whatever a store's own would. Credentials and endpoints are fsspec's and its clients' own business: their
+environment variables, and the files in ~/.config/fsspec.
+
+Identity: the strongest of what a store says, a digest of the content before an ETag before the time of change. It
+is compared when a file is opened; a file that changes while it is read is not noticed by every store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any
+
+import fsspec
+from fsspec.registry import known_implementations
+
+from manifests.errors import RecipeError
+from pipelines.places import Found
+from pipelines.remote.retry import tried
+from pipelines.remote.web import changed
+
+__all__ = ["StoredFile", "list_below", "look_up", "matches"]
+
+# What stores call a digest of the content, an ETag, a time of change; the strongest first.
+_IDENTITIES = (
+    ("sha256", ("sha256",)),
+    ("md5", ("md5Hash", "md5", "content_md5")),
+    ("crc32c", ("crc32c",)),
+    ("etag", ("ETag", "etag")),
+    ("blob", ("blob_id", "sha")),
+    ("modified", ("LastModified", "last_modified", "updated", "mtime", "modified", "created")),
+)
+
+
+def look_up(address: str) -> Found:
+    """Size and identity of a file; OSError may pass.
+
+    Raises: FileNotFoundError, RecipeError where nothing can read such addresses.
+    """
+    files, path = _files_of(address)
+    files.invalidate_cache()
+    info = files.info(path)
+    if info.get("type") == "directory":
+        raise IsADirectoryError(f"{address} is a folder")
+    return _found(info)
+
+
+def list_below(address: str, pattern: str) -> list[tuple[str, Found]]:
+    """(path below the address, what the store says) of every file the pattern names.
+
+    Raises: InputError, RecipeError where nothing can read such addresses.
+    """
+    files, path = _files_of(address)
+    files.invalidate_cache()
+    wanted = pattern.split("/")
+    depth = None if "**" in wanted else len(wanted)
+    found = tried(address, partial(_find, files, path, depth))
+    prefix = path.rstrip("/") + "/" if path.strip("/") else path
+    below = {name.removeprefix(prefix).lstrip("/"): info for name, info in found.items()}
+    return [(name, _found(info)) for name, info in sorted(below.items()) if matches(name.split("/"), wanted)]
+
+
+def _find(files: Any, path: str, depth: int | None) -> Mapping[str, Mapping[str, Any]]:
+    try:
+        found: Mapping[str, Mapping[str, Any]] = files.find(path, maxdepth=depth, detail=True)
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def matches(parts: list[str], pattern: list[str]) -> bool:
+    """Whether a path is one of those a pattern names, both in parts, as `glob` reads them.
+
+    >>> [matches(path.split("/"), ["**", "*.gz"]) for path in ("a.gz", "a/b/c.gz", "a/.b/c.gz", "a/c.txt")]
+    [True, True, False, False]
+    """
+    if not pattern:
+        return not parts
+    if pattern[0] != "**":
+        return bool(parts) and _is_named(parts[0], pattern[0]) and matches(parts[1:], pattern[1:])
+    deeper = bool(parts) and not parts[0].startswith(".") and matches(parts[1:], pattern)
+    return deeper or matches(parts, pattern[1:])
+
+
+def _is_named(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) and (pattern.startswith(".") or not name.startswith("."))
+
+
+class StoredFile:
+    """A file's bytes by range, if it is still the one that was `expected`."""
+
+    def __init__(self, address: str, expected: Found) -> None:
+        self._address = address
+        self._expected = expected
+        self._seen = False
+
+    def fetch(self, start: int, end: int) -> bytes:
+        """The bytes [start, end); OSError and the client's own errors may pass.
+
+        Raises: InputError if it is another file by now.
+        """
+        if not self._seen and (found := look_up(self._address)) != self._expected:
+            raise changed(self._address, self._expected, found)
+        self._seen = True
+        files, path = _files_of(self._address)
+        data: bytes = files.cat_file(path, start=start, end=end)
+        if len(data) != end - start:
+            raise ConnectionError(f"asked for {end - start} bytes from {start} on, got {len(data)}")
+        return data
+
+    def close(self) -> None:
+        """Connections are the client's."""
+
+
+def _files_of(address: str) -> tuple[Any, str]:
+    """(file system, path in it); fsspec keeps one file system for equal addresses."""
+    protocol = address.partition("://")[0]
+    try:
+        files, path = fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        raise RecipeError(_missing(protocol, error)) from None
+    except ValueError as error:
+        raise RecipeError(f"expected an address of a known protocol, got {address}: {error}") from None
+    return files, path
+
+
+def _missing(protocol: str, error: ImportError) -> str:
+    known = known_implementations.get(protocol, {})
+    package = known.get("class", "").partition(".")[0]
+    if package in (
+        "",
+        "fsspec",
+    ):  # a client inside fsspec that needs a package of another name: it says which
+        return f"expected a client for {protocol}://, found none: {known.get('err', error)}"
+    return f"expected a client for {protocol}://, found none; run  pip install {package}"
+
+
+def _found(info: Mapping[str, Any]) -> Found:
+    size = info.get("size")
+    if size is None:
+        raise RecipeError(f"{info.get('name')}: expected a file, the store does not say how large it is")
+    return Found(int(size), _identity({**info, "sha256": _lfs_digest(info)}, int(size)))
+
+
+def _lfs_digest(info: Mapping[str, Any]) -> Any:
+    # The hub's digest of a large file; a plain mapping or an object with the same field.
+    large = info.get("lfs")
+    return large.get("sha256") if isinstance(large, Mapping) else getattr(large, "sha256", None)
+
+
+def _identity(info: Mapping[str, Any], size: int) -> str:
+    for kind, names in _IDENTITIES:
+        for value in (info.get(name) for name in names):
+            if value is not None and value != "":
+                return f"{kind}:{_spelt(value)}"
+    return f"size:{size}"
+
+
+def _spelt(value: Any) -> str:
+    # A listing and a look-up may give one moment as a number and as a date.
+    if isinstance(value, datetime):
+        value = value.timestamp()
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).hex()
+    return str(round(value * 1e6)) if isinstance(value, int | float) else str(value).replace('"', "")
