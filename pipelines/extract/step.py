@@ -1,116 +1,161 @@
 """The step `extract`: payloads of crawl records become text and a title.
 
-    payload, content_type  ->  title, text        or a reason: too_large, undecodable, not_html, too_deep,
-    no_text
+    payload, content_type  ->  title, text        or a reason: too_large, undecodable, not_html, too_deep, no_text,
+    extractor_failed
 
-What decides is a function of the page alone: bytes, tags and depth, never a clock. Price: 3 ms a page of 130 kB,
-2.7 of them resiliparse's; 0.8 ms with the engine quern.
+What decides is a function of the page alone: bytes, tags and depth, never a clock. Price: 0.5 ms a page of 130 kB
+with the engine quern, 3 ms with resiliparse, 40 ms with trafilatura.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import model_validator
 
 from pipelines import heartbeat
-from pipelines.batch import Batch
+from pipelines.batch import Batch, text_view
+from pipelines.extract import third_party
 from pipelines.extract.blocks import KERNELS, article_text
-from pipelines.extract.charset import decode_page
-from pipelines.extract.page import is_crowded, is_deeper_than, main_text, page_title, scan_tags
+from pipelines.extract.charset import utf8_page
+from pipelines.extract.page import MAX_HEAD, is_crowded, is_deeper_than, main_text, scan_tags, title_of
+from pipelines.kernels.jit import compile_kernels
+from pipelines.kernels.pages import scan_page
 from pipelines.stage import Rewrite, Verdicts
 
 __all__ = ["Extract"]
 
-_HEAD_BYTES = 1 << 16
-_TAG = re.compile(r"<[!/a-zA-Z][^<>]{0,2000}>")
+Bytes = npt.NDArray[np.uint8]
+Page = tuple[bytes, None] | tuple[None, str]
+"""The text in UTF-8, or why there is none."""
+
+_TAG = re.compile(rb"<[!/a-zA-Z][^<>]{0,2000}>")
 
 
 class Extract(Rewrite):
     """Text of HTML pages: main content only, entities resolved, controls removed."""
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("payload", "content_type")
     writes: ClassVar[tuple[str, ...]] = ("text", "title")
-    libraries: ClassVar[tuple[str, ...]] = ("resiliparse",)
-    reasons: ClassVar[tuple[str, ...]] = ("too_large", "undecodable", "not_html", "too_deep", "no_text")
+    reasons: ClassVar[tuple[str, ...]] = (
+        "too_large", "undecodable", "not_html", "too_deep", "no_text", "extractor_failed",
+    )  # fmt: skip
     drops_columns: ClassVar[tuple[str, ...]] = ("payload", "content_type")
 
-    engine: Literal["resiliparse", "quern"] = "resiliparse"
-    """What chooses the main content; `quern` is faster and leaves out more of what is not the article."""
+    engine: Literal["quern", "resiliparse", "trafilatura"] = "quern"
+    """What chooses the main content: our own, the fastest; resiliparse, which leaves more of what is not the article;
+    or trafilatura 2.x, FineWeb's, an extra (`quern[trafilatura]`)."""
     max_bytes: int = 8 << 20
     """Pages above this many bytes are dropped as `too_large`."""
     max_tags: int = 250_000
     """Pages with more `<` than this are dropped as `too_large`: a million empty paragraphs take 6 s. With resiliparse
     so are those with 10,000 `<option`, or as many attributes in one tag: it takes the square of those."""
+    favour: third_party.Favour = "precision"
+    """Of trafilatura: less text, but right; its default, `balanced`; or more text (`recall`)."""
+    deduplicate: bool = True
+    """Of trafilatura: the fourth copy of a paragraph in a page, and later ones, are left out."""
     max_depth: int = 512
     """Pages nested deeper than this are dropped as `too_deep`; browsers stop at 512 as well."""
 
+    @property
+    def libraries(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Resiliparse, which detects encodings for every engine; trafilatura and what it rests on only where chosen."""
+        return ("resiliparse", *(third_party.LIBRARIES if self.engine == "trafilatura" else ()))
+
+    @model_validator(mode="after")
+    def _settings_have_their_engine(self) -> Extract:
+        if self.engine != "trafilatura" and (self.favour != "precision" or not self.deduplicate):
+            raise ValueError(
+                f"expected `favour` and `deduplicate` beside engine: trafilatura, got engine: {self.engine}, "
+                "which knows neither; leave them out"
+            )
+        return self
+
+    def side_inputs(self, folder: Path) -> dict[str, str]:
+        """None.
+
+        Raises: UsageError where trafilatura is chosen and not installed: now rather than in every worker.
+        """
+        if self.engine == "trafilatura":
+            third_party.require_trafilatura()
+        return {}
+
     def kernels(self) -> tuple[str, ...]:
-        """Those of the engine `quern`."""
-        return KERNELS if self.engine == "quern" else ()
+        """Those that look at every page, and those of the engine `quern`."""
+        return ("pages.scan_page", "pages.find_title", *(KERNELS if self.engine == "quern" else ()))
 
     def columns(self, batch: Batch) -> dict[str, pa.Array]:
         """The titles, from the first 64 KiB of each page."""
-        heads = pc.binary_slice(batch.column("payload"), 0, _HEAD_BYTES).to_pylist()
-        titles = [
-            page_title(decode_page(head, media) or "") if head else None
-            for head, media in zip(heads, batch.column("content_type").to_pylist(), strict=True)
-        ]
+        media = batch.column("content_type").to_pylist()
+        titles: list[str | None] = [None] * len(batch)
+        # The first batch loads kernels, 0.3 s or, on a busy machine, 2: no record must seem to hang for it.
+        heartbeat.idle()
+        compile_kernels(self.kernels())
+        for i, data in _payloads(batch):
+            head = utf8_page(data[:MAX_HEAD], media[i])
+            titles[i] = None if head is None else title_of(head)
         return {"title": pa.array(titles, pa.string())}
 
     def text(self, batch: Batch) -> tuple[pa.LargeStringArray, Verdicts]:
         """The main text of every page; null for rows without payload, which keep verdict 0."""
         verdicts = np.zeros(len(batch), dtype=np.uint8)
-        texts: list[str | None] = [None] * len(batch)
+        texts: list[bytes | None] = [None] * len(batch)
         media = batch.column("content_type").to_pylist()
-        for i, data in enumerate(_payloads(batch)):
-            if data is None:
-                continue
+        for i, data in _payloads(batch):
             heartbeat.at(int(batch.ordinals[i]))
-            texts[i], reason = self._page(data, media[i])
+            texts[i], reason = self.extract(data, media[i])
             verdicts[i] = 1 + self.reasons.index(reason) if reason else 0
         heartbeat.idle()
-        return pa.array(texts, pa.large_string()), verdicts
+        return pa.array(texts, pa.large_binary()).cast(pa.large_string()), verdicts
 
-    def _page(self, data: bytes, media: str | None) -> tuple[str | None, str | None]:
-        """(text, None) or (None, why there is none)."""
-        if len(data) > self.max_bytes or data.count(b"<") > self.max_tags:
+    def extract(self, data: Bytes, media: str | None) -> Page:
+        """The text of one page, uint8[n_bytes], or the reason for there being none; media: its Content-Type."""
+        n_tags, n_valid = scan_page(data)
+        if len(data) > self.max_bytes or n_tags > self.max_tags:
             return None, "too_large"
-        page = decode_page(data, media)
+        page = utf8_page(data, media, n_valid)
         if page is None:
             return None, "undecodable"
         if not _has_tag(page):
             return None, "not_html"
+        found = self._by_blocks(page) if self.engine == "quern" else self._by_tree(page.tobytes())
+        return found if found[0] != b"" else (None, "no_text")
+
+    def _by_blocks(self, page: Bytes) -> Page:
+        text, depth = article_text(page)
+        return (None, "too_deep") if depth > self.max_depth else (text, None)
+
+    def _by_tree(self, markup: bytes) -> Page:
+        page = markup.decode()
         if self.engine == "resiliparse" and is_crowded(page):
             return None, "too_large"
-        text = self._text_by_blocks(page) if self.engine == "quern" else self._text_by_tree(page)
-        if text is None:
+        tags = scan_tags(markup)
+        if is_deeper_than(page, tags, max_depth=self.max_depth):
             return None, "too_deep"
-        return (text, None) if text else (None, "no_text")
-
-    def _text_by_blocks(self, page: str) -> str | None:
-        """The text; None where the page is nested too deep."""
-        text, depth = article_text(page)
-        return None if depth > self.max_depth else text
-
-    def _text_by_tree(self, page: str) -> str | None:
-        """The text; None where the page is nested too deep for the tree."""
-        tags = scan_tags(page.encode("utf-8", "surrogatepass"))
-        return None if is_deeper_than(page, tags, max_depth=self.max_depth) else main_text(page, tags)
+        if self.engine == "resiliparse":
+            return main_text(page, tags).encode(), None
+        text = third_party.trafilatura_text(page, favour=self.favour, deduplicate=self.deduplicate)
+        return (None, "extractor_failed") if text is None else (text.encode("utf-8", "ignore"), None)
 
 
-def _payloads(batch: Batch) -> Iterator[bytes | None]:
-    # One at a time: a batch of payloads as Python objects would be held twice.
+def _payloads(batch: Batch) -> Iterator[tuple[int, Bytes]]:
+    """The rows that have a payload, and its bytes, which are not copied."""
     column = batch.column("payload")
-    return (value.as_py() for value in column)
+    data, offsets = text_view(column)
+    for i in np.flatnonzero(np.asarray(pc.is_valid(column))).tolist():
+        yield i, data[offsets[i] : offsets[i + 1]]
 
 
-def _has_tag(page: str) -> bool:
+def _has_tag(page: Bytes) -> bool:
     # A PDF or a picture sent as HTML has runs of NULs, or no tag at all.
-    return "\x00\x00" not in page[:1024] and _TAG.search(page) is not None
+    head = page[:4096].tobytes().decode("utf-8", "ignore")[:1024]
+    return "\x00\x00" not in head and _TAG.search(page.data) is not None

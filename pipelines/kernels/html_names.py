@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "ARTICLE", "BLOCK", "BR", "CLOSES_P", "COMMENT", "HEADING", "LINK", "MARGIN", "META", "PRE", "RAW", "STOPS",
-    "TABLE_PART", "UNSEEN", "VOID", "WALL", "ElementTable", "element_id", "element_table", "entity_table", "pack",
+    "ARTICLE", "BLOCK", "BR", "CHARACTER_BITS", "CLOSES_P", "COMMENT", "HEADING", "LINK", "MARGIN", "META",
+    "NAME_BITS", "PRE", "RAW", "STOPS", "TABLE_PART", "UNSEEN", "VOID", "WALL", "ElementTable", "element_id",
+    "element_table", "entity_table", "pack",
 ]  # fmt: skip
 
 # What an element is.
@@ -77,7 +78,8 @@ _WORDS = {
     META: "byline author credit caption date tags meta",
     ARTICLE: "article content post entry story body main text",
 }
-_N_SLOTS = 4096
+# Slots of the tables of names and words, and of characters, as powers of two.
+NAME_BITS, CHARACTER_BITS = 12, 13
 _MIX = 0x9E3779B97F4A7C15
 
 
@@ -89,15 +91,16 @@ def pack(name: str) -> int:
     return key & (1 << 64) - 1
 
 
-def _slot(key: int, n_slots: int) -> int:
-    return (key * _MIX & (1 << 64) - 1) >> 65 - n_slots.bit_length()
+def _slot(key: int, bits: int) -> int:
+    return (key * _MIX & (1 << 64) - 1) >> 64 - bits
 
 
-def _hash_table(values: dict[int, int], n_slots: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """keys and values, `[n_slots]` each, open addressing with steps of one; key 0 is an empty slot."""
+def _hash_table(values: dict[int, int], bits: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """keys and values, `[2**bits]` each, open addressing with steps of one; key 0 is an empty slot."""
+    n_slots = 1 << bits
     keys, found = np.zeros(n_slots, np.uint64), np.zeros(n_slots, np.int64)
     for key, value in values.items():
-        at = _slot(key, n_slots)
+        at = _slot(key, bits)
         while keys[at]:
             at = (at + 1) % n_slots
         keys[at], found[at] = key, value
@@ -133,7 +136,7 @@ def element_table() -> ElementTable:
     kinds = [sum(bit for bit, names in _ELEMENTS.items() if name in names.split()) for name in names]
     words = {pack(word): bit for bit, text in _WORDS.items() for word in text.split()}
     ids = {pack(name): number for number, name in enumerate(names) if name}
-    return (*_hash_table(ids, _N_SLOTS), np.array(kinds, np.int64), *_hash_table(words, _N_SLOTS))
+    return (*_hash_table(ids, NAME_BITS), np.array(kinds, np.int64), *_hash_table(words, NAME_BITS))
 
 
 def _entity_hash(name: str) -> int:
@@ -150,4 +153,4 @@ def entity_table() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
         _entity_hash(name): sum(ord(c) << 32 * i for i, c in enumerate(chars))
         for name, chars in html5.items()
     }
-    return _hash_table(values, 2 * _N_SLOTS)
+    return _hash_table(values, CHARACTER_BITS)

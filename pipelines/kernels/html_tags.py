@@ -14,8 +14,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.kernels.html_names import pack
+from pipelines.kernels.html_names import NAME_BITS, pack
 from pipelines.kernels.jit import inline
+from pipelines.kernels.search import find
 from pipelines.kernels.words import byte_at
 
 __all__ = [
@@ -67,34 +68,22 @@ _NAME = _name_classes()
 
 
 @inline
-def find(html: Bytes, at: int, byte: int) -> int:
-    """Where a byte stands next; the end of the page if nowhere."""
-    while at < len(html) and byte_at(html, at) != byte:
-        at += 1
-    return at
-
-
-@inline
-def look_up(keys: Keys, values: Ints, key: np.uint64) -> int:
-    """The value of a key; -1 for a key that the table does not have."""
-    mask = len(keys) - 1
-    shift = 64
-    while (1 << (64 - shift)) < len(keys):
-        shift -= 1
-    at = np.int64((key * _MIX) >> np.uint64(shift))
+def look_up(keys: Keys, values: Ints, key: np.uint64, bits: int) -> int:
+    """The value of a key; -1 for a key that the table, of 2**bits slots, does not have."""
+    at = np.int64((key * _MIX) >> np.uint64(64 - bits))
     while keys[at] != np.uint64(0):
         if keys[at] == key:
             value: int = values[at]
             return value
-        at = (at + 1) & mask
+        at = (at + 1) & ((1 << bits) - 1)
     return -1
 
 
 @inline
-def read_name(html: Bytes, at: int) -> tuple[np.uint64, int]:
+def read_name(html: Bytes, at: int, size: int) -> tuple[np.uint64, int]:
     """A tag's name as a key, and where it ends."""
     key = np.uint64(0)
-    while at < len(html):
+    while at < size:
         bits = _NAME[byte_at(html, at)]
         if bits == 0:
             break
@@ -156,7 +145,7 @@ def _hints(html: Bytes, at: int, end: int, words: Keys, hints: Ints) -> int:
             at += 1
         if key != np.uint64(0):
             n_words += 1
-            hint = look_up(words, hints, key)
+            hint = look_up(words, hints, key, NAME_BITS)
             if hint > 0:
                 in_name |= hint
         if at >= end or BYTE_CLASS[byte_at(html, at)] == 1:
@@ -185,10 +174,10 @@ def _attribute(html: Bytes, name: np.uint64, at: int, end: int, words: Keys, hin
 
 
 @inline
-def read_attributes(html: Bytes, at: int, words: Keys, hints: Ints) -> tuple[int, int]:
+def read_attributes(html: Bytes, at: int, size: int, words: Keys, hints: Ints) -> tuple[int, int]:
     """(where the tag ends, what its attributes say); the tag goes on to the first `>` outside quotes."""
     said = 0
-    while at < len(html):
+    while at < size:
         byte = byte_at(html, at)
         if byte == 62:
             return at + 1, said
@@ -197,45 +186,45 @@ def read_attributes(html: Bytes, at: int, words: Keys, hints: Ints) -> tuple[int
             continue
         name = np.uint64(_NAME[byte])
         at += 1
-        while at < len(html):
+        while at < size:
             byte = byte_at(html, at)
             if byte == 61 or _NAME[byte] == 0:
                 break
             name = name << np.uint64(6) | np.uint64(_NAME[byte])
             at += 1
-        while at < len(html) and BYTE_CLASS[byte_at(html, at)] == 1:
+        while at < size and BYTE_CLASS[byte_at(html, at)] == 1:
             at += 1
         value = value_end = at
-        if at < len(html) and byte_at(html, at) == 61:
+        if at < size and byte_at(html, at) == 61:
             at += 1
-            while at < len(html) and BYTE_CLASS[byte_at(html, at)] == 1:
+            while at < size and BYTE_CLASS[byte_at(html, at)] == 1:
                 at += 1
-            quote = byte_at(html, at) if at < len(html) else 0
+            quote = byte_at(html, at) if at < size else 0
             value = at
             if quote == 34 or quote == 39:
                 value = at + 1
-                value_end = find(html, value, quote)
+                value_end = find(html, value, size, quote)
                 at = value_end + 1
             else:
-                while at < len(html) and byte_at(html, at) != 62 and BYTE_CLASS[byte_at(html, at)] != 1:
+                while at < size and byte_at(html, at) != 62 and BYTE_CLASS[byte_at(html, at)] != 1:
                     at += 1
                 value_end = at
         said |= _attribute(html, name, value, value_end, words, hints)
-    return len(html), said
+    return size, said
 
 
 @inline
-def past_declaration(html: Bytes, at: int) -> int:
+def past_declaration(html: Bytes, at: int, size: int) -> int:
     """Where a comment, doctype, CDATA section or instruction that begins at `at` ends."""
-    if not (at + 4 <= len(html) and byte_at(html, at + 2) == 45 and byte_at(html, at + 3) == 45):
-        return find(html, at, 62) + 1
+    if not (at + 4 <= size and byte_at(html, at + 2) == 45 and byte_at(html, at + 3) == 45):
+        return find(html, at, size, 62) + 1
     at += 4
-    if at < len(html) and byte_at(html, at) == 62:
+    if at < size and byte_at(html, at) == 62:
         return at + 1
-    if at + 1 < len(html) and byte_at(html, at) == 45 and byte_at(html, at + 1) == 62:
+    if at + 1 < size and byte_at(html, at) == 45 and byte_at(html, at + 1) == 62:
         return at + 2
     dashes = 0
-    while at < len(html):
+    while at < size:
         byte = byte_at(html, at)
         if byte == 62 and dashes >= 2:
             return at + 1
@@ -248,13 +237,13 @@ def past_declaration(html: Bytes, at: int) -> int:
 
 
 @inline
-def past_raw(html: Bytes, at: int, key: np.uint64) -> int:
+def past_raw(html: Bytes, at: int, size: int, key: np.uint64) -> int:
     """Where the end tag of a raw text ends."""
-    while at < len(html):
-        at = find(html, at, 60)
-        if at + 2 < len(html) and byte_at(html, at + 1) == 47:
-            name, end = read_name(html, at + 2)
+    while at < size:
+        at = find(html, at, size, 60)
+        if at + 2 < size and byte_at(html, at + 1) == 47:
+            name, end = read_name(html, at + 2, size)
             if name == key:
-                return find(html, end, 62) + 1
+                return find(html, end, size, 62) + 1
         at += 1
-    return len(html)
+    return size

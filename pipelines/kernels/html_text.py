@@ -14,13 +14,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.kernels.html_names import CHARACTER_BITS
 from pipelines.kernels.html_tags import BYTE_CLASS, is_letter, look_up
 from pipelines.kernels.jit import inline
 from pipelines.kernels.words import byte_at, decode, encode
 
 __all__ = [
-    "BLOCK_COLUMNS", "BULLET", "DEEPEST", "DEPTH", "ELEMENT", "LINES", "LINK_IN", "N_BLOCKS", "N_ELEMENTS", "OVER",
-    "PRE_IN", "START", "STATE_SIZE", "UNSEEN_IN", "W", "end_block", "write_text",
+    "BLOCK_COLUMNS", "BLOCK_ROW", "BULLET", "DEEPEST", "DEPTH", "ELEMENT", "LINES", "LINK_IN", "N_BLOCKS", "N_ELEMENTS",
+    "OVER", "PRE_IN", "START", "STATE_SIZE", "UNSEEN_IN", "W", "end_block", "write_text",
 ]  # fmt: skip
 
 Bytes = npt.NDArray[np.uint8]
@@ -31,6 +32,7 @@ Rows = npt.NDArray[np.int32]
 # n_chars and n_link_chars count an ideograph, kana or hangul twice: it says as much as two letters. n_marks:
 # commas, stops and their like before a space. bullet: 1 where a list item begins.
 BLOCK_COLUMNS = ("start", "end", "n_chars", "n_link_chars", "n_words", "n_marks", "element", "bullet", "pre")
+BLOCK_ROW = len(BLOCK_COLUMNS)
 
 # Places in the state: of the text written and the block that grows; of the elements that are open.
 W, START, CHARS, LINKED, WORDS, MARKS, SPACE, LINES, BULLET = range(9)
@@ -45,16 +47,16 @@ _CLAUSE_MARKS = np.array([ord(c) for c in "、。，．！？；،؛؟۔।։…
 
 
 @inline
-def _numeric(html: Bytes, at: int) -> tuple[int, int]:
+def _numeric(html: Bytes, at: int, size: int) -> tuple[int, int]:
     """(the character that the `&#` at `at` stands for, 0 for itself; where it ends)."""
     end = at + 2
     base = 10
-    if end < len(html) and byte_at(html, end) | 32 == 120:
+    if end < size and byte_at(html, end) | 32 == 120:
         base = 16
         end += 1
     first = end
     point = 0
-    while end < len(html):
+    while end < size:
         byte = byte_at(html, end)
         digit = byte - 48 if byte < 58 else (byte | 32) - 87 if (byte | 32) >= 97 else 99
         if digit < 0 or digit >= base:
@@ -63,20 +65,20 @@ def _numeric(html: Bytes, at: int) -> tuple[int, int]:
         end += 1
     if end == first:
         return 0, at + 1
-    end += end < len(html) and byte_at(html, end) == 59
+    end += end < size and byte_at(html, end) == 59
     if 128 <= point < 160:
         return _C1[point - 128], end
     return (0xFFFD if point == 0 or point > 0x10FFFF or 0xD800 <= point < 0xE000 else point), end
 
 
 @inline
-def _entity(html: Bytes, at: int, entities: Keys, characters: Ints) -> tuple[int, int]:
+def _entity(html: Bytes, at: int, size: int, entities: Keys, characters: Ints) -> tuple[int, int]:
     """(the characters that the `&` at `at` stands for, 0 for itself; where they end). A second is times 2**32."""
-    if at + 1 < len(html) and byte_at(html, at + 1) == 35:
-        return _numeric(html, at)
+    if at + 1 < size and byte_at(html, at + 1) == 35:
+        return _numeric(html, at, size)
     key = np.uint64(0)
     found, end, i = 0, at + 1, at + 1
-    while i < len(html) and i < at + 34:
+    while i < size and i < at + 34:
         byte = byte_at(html, i)
         if not (is_letter(byte) or 48 <= byte < 58 or byte == 59):
             break
@@ -84,7 +86,7 @@ def _entity(html: Bytes, at: int, entities: Keys, characters: Ints) -> tuple[int
         i += 1
         # Without a semicolon names have two to six letters; the longest that fits counts.
         if byte == 59 or i - at <= 7:
-            value = look_up(entities, characters, key)
+            value = look_up(entities, characters, key, CHARACTER_BITS)
             if value > 0:
                 found, end = value, i
         if byte == 59:
@@ -119,7 +121,7 @@ def _is_space(point: int) -> bool:
 
 @inline
 def write_text(  # noqa: C901 -- one flat pass over the bytes
-    html: Bytes, at: int, end: int, text: Bytes, s: Ints, entities: Keys, characters: Ints
+    html: Bytes, at: int, end: int, size: int, text: Bytes, s: Ints, entities: Keys, characters: Ints
 ) -> None:
     """Appends html[at:end], which has no tags, to the block that grows."""
     w, start, space, lines = s[W], s[START], s[SPACE], s[LINES]
@@ -136,7 +138,7 @@ def write_text(  # noqa: C901 -- one flat pass over the bytes
             if sort == 5:
                 point, at = decode(html, at, end)
             elif byte == 38:
-                found, at = _entity(html, at, entities, characters)
+                found, at = _entity(html, at, size, entities, characters)
                 point, second = (found & 0xFFFFFFFF, found >> 32) if found else (38, 0)
             else:
                 at += 1
@@ -191,14 +193,14 @@ def end_block(text: Bytes, blocks: Rows, s: Ints) -> None:
     while w > start and BYTE_CLASS[text[w - 1]] == 1:
         w -= 1
     if w > start:
-        row = s[N_BLOCKS]
+        row = BLOCK_ROW * s[N_BLOCKS]
         s[N_BLOCKS] += 1
-        blocks[row, 0], blocks[row, 1] = start, w
-        blocks[row, 2], blocks[row, 3] = s[CHARS], s[LINKED]
-        blocks[row, 4] = s[WORDS] + 1
+        blocks[row + 0], blocks[row + 1] = start, w
+        blocks[row + 2], blocks[row + 3] = s[CHARS], s[LINKED]
+        blocks[row + 4] = s[WORDS] + 1
         # A mark counts before white space; at the end that is still owed, or counted already.
-        blocks[row, 5] = s[MARKS] + (s[SPACE] == 0 and BYTE_CLASS[text[w - 1]] == 4)
-        blocks[row, 6], blocks[row, 7], blocks[row, 8] = s[ELEMENT], s[BULLET], s[PRE_IN] > 0
+        blocks[row + 5] = s[MARKS] + (s[SPACE] == 0 and BYTE_CLASS[text[w - 1]] == 4)
+        blocks[row + 6], blocks[row + 7], blocks[row + 8] = s[ELEMENT], s[BULLET], s[PRE_IN] > 0
         s[BULLET] = 0
     s[W] = s[START] = w
     s[CHARS] = s[LINKED] = s[WORDS] = s[MARKS] = s[SPACE] = s[LINES] = 0
