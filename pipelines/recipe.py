@@ -146,6 +146,7 @@ def _resolve(reading: Reading, written: _WrittenRecipe) -> Recipe:
     taken = {*TAKEN, *(step.name for source in found for step in source.steps)}
     steps = read_steps(reading, written.steps, ("steps",), taken)
     reading.mistakes.extend(_misplaced([step for source in found for step in source.steps], steps))
+    reading.mistakes.extend(_unknown_sources(steps, [source.name for source in written.sources]))
     for source in found if not reading.mistakes else []:
         reading.mistakes.extend(check_flow(source.reader, [*source.steps, *steps]))
     if written.tokens is not None:
@@ -185,6 +186,17 @@ def _misplaced(of_sources: Sequence[Step], over_all: Sequence[Step]) -> list[str
         "runs on one; write it under that source's `steps`"
         for step in over_all
         if not isinstance(step.stage, Gather)
+    ]
+
+
+def _unknown_sources(over_all: Sequence[Step], names: Sequence[str]) -> list[str]:
+    """Returns a mistake for every name under a gather's `sources` that no source of the recipe has."""
+    return [
+        f"{step.where}: expected sources of this recipe ({', '.join(names)}) for `{step.name}.sources`, "
+        f'got "{name}"{did_you_mean(name, names)}'
+        for step in over_all
+        for name in (getattr(step.stage, "sources", None) or ())
+        if isinstance(step.stage, Gather) and name not in names
     ]
 
 

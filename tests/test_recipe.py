@@ -326,6 +326,13 @@ def test_a_route_needs_a_language_step_before_it(folder):
         ),
         ("tokens: {train: {vocab_size: 1k}, partition: [licens]}\n", "4:47", 'did you mean "licence"?'),
         ("steps: {exact: {}}\n", "4:8", "expected a list"),
+        (
+            "steps: [exact, editions: {sources: [wev]}]\n",
+            "4:16",
+            "expected sources of this recipe (web) for ",
+        ),
+        ("steps: [exact, editions: {sources: [wev]}]\n", "4:16", 'got "wev"; did you mean "web"?'),
+        ("steps: [editions: {sources: []}]\n", "4:29", "expected a list of 1 or more"),
     ],
 )
 def test_a_wrong_key_is_refused_at_its_place(folder, text, place, what):

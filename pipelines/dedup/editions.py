@@ -11,7 +11,8 @@
     verdict  a part -> keep or `other_edition`, with its cluster and its keeper
 
 `ref` is the book's number, which the Gutenberg reader takes from the header or the file's name; a document without
-one is no edition of anything. Among equals the first by doc_id stays, so a book that is there plain and zipped
+one, such as a chapter, is no edition of anything. A book that is one of several in a zip is ranked by its own name
+there. Among equals the first by doc_id stays, so a book that is there plain and zipped
 stays once. Texts are not compared: revised ones differ, and two books with nearly equal texts are for `minhash`.
 
 Name `sources` where another source keeps in `ref` what is no number of a book.
@@ -25,12 +26,14 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import xxhash
+from pydantic import Field
 
 from pipelines.dedup.arrays import read_arrays, write_arrays
 from pipelines.dedup.members import Members, cluster_facts, make_members, read_members, settle, write_members
@@ -46,18 +49,19 @@ I64s = npt.NDArray[np.int64]
 _NAME = re.compile(r"(?:pg)?\d+(-[0-9a-z]+)?(?:\.(?:txt|utf8|zip|gz|html?))+", re.IGNORECASE)
 _RANKS = {"-0": 0, "": 1, "-8": 2, "-h": 3}
 _OTHER = 4
+_BOOKS = (".txt", ".htm", ".html")
 
 
 class Editions(Gather):
     """Drops all files of a book but one."""
 
     name: ClassVar[str] = "editions"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("ref",)
     reasons: ClassVar[tuple[str, ...]] = ("other_edition",)
     libraries: ClassVar[tuple[str, ...]] = ("xxhash",)
 
-    sources: tuple[str, ...] | None = None
+    sources: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Sources whose documents are compared, each with those of its own source; all if left out."""
 
     def phases(self) -> list[Phase]:
@@ -113,7 +117,13 @@ def _hashes(source: str, refs: pa.ChunkedArray, rows: I64s) -> tuple[U64s, U64s]
 
 def _rank(origin: Any) -> int:
     records = origin.as_py()
-    return edition_rank(records[0]["path"]) if records else _OTHER
+    return edition_rank(_own_name(records[0])) if records else _OTHER
+
+
+def _own_name(record: dict[str, Any]) -> str:
+    """The member's name where a zip holds several books, else the file's."""
+    member = (record["record_id"] or "").partition("#")[0]
+    return member if PurePosixPath(member).suffix.lower() in _BOOKS else record["path"]
 
 
 def match(task: GatherTask) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["HEADER_SIZE", "book_number", "file_number", "header_number"]
+__all__ = ["HEADER_SIZE", "book_number", "file_number", "header_number", "is_edition"]
 
 HEADER_SIZE = 30_000
 """Bytes or characters in which a header ends."""
@@ -47,6 +47,12 @@ def book_number(path: str) -> str | None:
     coded = len(number) >= _SURE_DIGITS and (code or "").lower() in _CODES
     placed = number in folders or f"{number}-h" in folders
     return number if prefix or coded or placed else None
+
+
+def is_edition(path: str, number: str) -> bool:
+    """Whether a file is named as an edition of the book of that number: `1342.txt`, `1342-8.txt`, not `1342-1.txt`."""
+    found = _NAME.fullmatch(path.rpartition("/")[2])
+    return found is not None and found.group(2) == number and (found.group(3) or "0").lower() in _CODES
 
 
 def header_number(head: bytes) -> str | None:

@@ -30,7 +30,7 @@ from pipelines import heartbeat
 from pipelines.batch import Batch, BatchBuilder, Record
 from pipelines.extract.labels import codec_of, decode_mostly
 from pipelines.read.bookfiles import BookFile, Limits, book_files, html_book, is_html
-from pipelines.read.booknames import HEADER_SIZE, book_number
+from pipelines.read.booknames import HEADER_SIZE, book_number, is_edition
 from pipelines.stage import Read, Split
 
 __all__ = ["Gutenberg", "body_of", "decode_book", "title_of"]
@@ -148,10 +148,12 @@ class Gutenberg(Read):
 
 def _ref(in_header: str | None, book: BookFile, path: str) -> str | None:
     """The number of the whole book that a file or member is; None where it is unknown, or the book is in pieces."""
+    if in_header:
+        is_piece = book.shares_number and not is_edition(book.name, in_header)
+        return None if is_piece else in_header
     names = [f"{path.rpartition('/')[0]}/{book.name}"] if book.name else []
     names += [] if book.member else [path]
-    named = next(filter(None, map(book_number, names)), None)
-    return named if book.shares_number else in_header or named
+    return next(filter(None, map(book_number, names)), None)
 
 
 def decode_book(data: bytes) -> tuple[str, str | None]:

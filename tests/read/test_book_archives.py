@@ -69,8 +69,9 @@ def test_pieces_of_a_book_have_no_number_of_their_own(tmp_path: Path) -> None:
     chapters = {f"44157-h/chap{n}.htm": f"<html><p>Chapter {n}. {BOOK}".encode() for n in (1, 2, 3)}
     for path in ("44157-h.zip", "4/4/1/5/44157/44157-h.zip", "cache/epub/44157/pg44157.epub"):
         assert [ref for _, ref, _ in read_all(tmp_path, path, zipped(chapters))] == [None] * 3
-    parts = {f"part{n}.txt": of_number(1500, f"Part {n}") for n in (1, 2)}
-    assert [ref for _, ref, _ in read_all(tmp_path, "1500.zip", zipped(parts))] == [None] * 2
+    for name in ("part{}.txt", "1500-{}.txt"):
+        parts = {name.format(n): of_number(1500, f"Part {n}") for n in (1, 2)}
+        assert [ref for _, ref, _ in read_all(tmp_path, "1500.zip", zipped(parts))] == [None] * 2
 
 
 def test_books_in_one_zip_keep_numbers_that_are_theirs(tmp_path: Path) -> None:
