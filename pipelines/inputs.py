@@ -5,6 +5,7 @@
     root: /mnt/cc   paths: ["@warc.paths.gz"]       ->  root /mnt/cc, every line of the list
     root: (none)    paths: ["s3://bucket/2024/**/*.gz"]     ->  root s3://bucket/2024,  05/1.warc.gz, ...
     root: https://data.commoncrawl.org    paths: ["@warc.paths.gz"]       ->  that root, every line of the list
+    paths: [{dataset: wiki, config: de, split: train}]  ->  root wiki/,  a Hugging Face folder (datasets.py)
 
 A file is known by its path below its root (POSIX, in code point order), which goes into every doc_id; the root
 itself is this machine's business and is stored nowhere. Without `root`, a path's root is what stands before its
@@ -28,9 +29,10 @@ from pathlib import Path, PurePosixPath
 
 from manifests.digest import hash64
 from manifests.errors import InputError, RecipeError
+from pipelines.datasets import dataset_files
 from pipelines.places import Found, Root, check_address, full_path, is_remote, is_web, place_of, redacted
 
-__all__ = ["InputFile", "choose", "find_files", "repeated_files"]
+__all__ = ["InputFile", "choose", "find_dataset", "find_files", "repeated_files"]
 
 _WILDCARD = re.compile(r"[*?\[]")
 _GZIP = b"\x1f\x8b"
@@ -75,6 +77,20 @@ def find_files(pattern: str, *, root: str | None, folder: Path) -> list[InputFil
 
 def _placed(text: str, folder: Path) -> Root:
     return check_address(text) if is_remote(text) else folder / text
+
+
+def find_dataset(
+    name: str, *, config: str | None, split: str, root: str | None, folder: Path
+) -> list[InputFile]:
+    """Returns the files of a split of the dataset folder `name`, in the order of their paths; its root without `root`.
+
+    Raises: RecipeError that lists the configurations or splits there are.
+    """
+    if is_remote(name) or is_remote(root or ""):
+        raise RecipeError(f"expected a dataset's folder on this machine, got {root or name}; download it first")
+    base = folder / root if root is not None else folder
+    found = dataset_files(base / name, config=config, split=split)
+    return [_below(base if root is not None else base / name, base / name / path) for path in found]
 
 
 def _matching(pattern: str, root: Path | None, folder: Path) -> list[InputFile]:

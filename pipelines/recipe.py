@@ -30,7 +30,7 @@ from manifests.quantities import Count
 from manifests.yamlfile import REMEDY, Loc, YamlError, apply_overrides, load_yaml, validate
 from pipelines.batch import DOCUMENT
 from pipelines.flow import check_flow
-from pipelines.inputs import InputFile, choose, find_files, repeated_files
+from pipelines.inputs import InputFile, choose, find_dataset, find_files, repeated_files
 from pipelines.registry import reader_class, user_reader
 from pipelines.stage import Gather, Phased, Read
 from pipelines.steps import (
@@ -65,10 +65,21 @@ class Take(_Written):
     """Another seed, another choice."""
 
 
+class Dataset(_Written):
+    """A folder as the Hugging Face Hub lays datasets out."""
+
+    dataset: str
+    """The folder."""
+    config: str | None = None
+    """The configuration, named by the README or a folder; the default one if left out."""
+    split: str = "train"
+    """The split; `all` for every one."""
+
+
 class _WrittenSource(_Written):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     read: str | dict[str, Any]
-    paths: tuple[str, ...] = Field(min_length=1)
+    paths: tuple[str | Dataset, ...] = Field(min_length=1)
     root: str | None = None
     take: Take | None = None
     licence: str | None = None
@@ -239,12 +250,18 @@ def _files(reading: Reading, written: _WrittenSource, loc: Loc) -> tuple[InputFi
     files: list[InputFile] = []
     for i, pattern in enumerate(written.paths):
         with reading.collect((*loc, "paths", i)):
-            files += find_files(pattern, root=written.root, folder=reading.folder)
+            files += _found(pattern, written.root, reading.folder)
     with reading.collect((*loc, "paths")):
         _refuse_repeated(files)
     with reading.collect((*loc, "take", "files")):
         files = _taken(files, written.take)
     return tuple(sorted(files, key=lambda file: file.path))
+
+
+def _found(entry: str | Dataset, root: str | None, folder: Path) -> list[InputFile]:
+    if isinstance(entry, str):
+        return find_files(entry, root=root, folder=folder)
+    return find_dataset(entry.dataset, config=entry.config, split=entry.split, root=root, folder=folder)
 
 
 def _refuse_repeated(files: Sequence[InputFile]) -> None:

@@ -3,8 +3,13 @@
     {"body": "Once.", "post_id": 7, "link": "http://..."}   with text: body, id: post_id, url: link
     ->  text "Once.", ref "7", url "http://..."
 
+    {"doc": {"text": "Once.", "meta": {"id": 7}}}           with text: doc.text, id: doc.meta.id
+    ->  text "Once.", ref "7"
+
 The source's own id is kept as `ref`. A column that is not named is looked for under its own name and may be
-missing; the text column must be there.
+missing; the text column must be there. A name with dots is a column of that name, else a path into nested ones.
+Numbers and dates are kept as Python writes them (7, 1.5, 2024-01-02 00:00:00), bytes if they are UTF-8, lists and
+mappings not.
 """
 
 from __future__ import annotations
@@ -52,7 +57,7 @@ class MappedColumns(Read):
 
 def fill(record: Record, row: Mapping[str, Any], reader: MappedColumns) -> str | None:
     """Put a row's values into a record; returns the reason why it is no document, or None."""
-    text = row.get(reader.text)
+    text = _value(row, reader.text)
     if text is None or text == "":
         return "no_text"
     if not isinstance(text, str):
@@ -62,7 +67,7 @@ def fill(record: Record, row: Mapping[str, Any], reader: MappedColumns) -> str |
     if len(text) > reader.max_bytes or (not text.isascii() and len(text.encode()) > reader.max_bytes):
         return "too_large"
     for name, column in reader.mapping().items():
-        setattr(record, name, _plain(row.get(column)) or getattr(record, name))
+        setattr(record, name, _plain(_value(row, column)) or getattr(record, name))
     record.text = text
     return None
 
@@ -72,10 +77,26 @@ def new_record(file: SourceFile, index: int) -> Record:
     return Record(path=file.path, locator=index, offset=0, length=file.size, licence=file.licence)
 
 
+def _value(row: Mapping[str, Any], column: str) -> Any:
+    """A row's value in a column, which may be nested; None where there is none.
+
+    >>> [_value({"a.b": 1, "c": {"d": 2}}, column) for column in ("a.b", "c.d", "c.d.e", "x")]
+    [1, 2, None, None]
+    """
+    if column in row or "." not in column:
+        return row.get(column)
+    value: Any = row
+    for name in column.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
 def _plain(value: Any) -> str | None:
     """A value of a column that is kept as a string; None where there is none."""
     if value is None or isinstance(value, dict | list):
         return None
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "surrogateescape")  # what is no UTF-8 becomes no Unicode
     text = value if isinstance(value, str) else str(value)
     return text if _is_unicode(text) else None
 

@@ -36,7 +36,7 @@ class Jsonl(MappedColumns):
     """Rows of JSON Lines files."""
 
     name: ClassVar[str] = "jsonl"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("text", "ref", "url", "date", "title", "licence")
     reasons: ClassVar[tuple[str, ...]] = (

@@ -32,7 +32,7 @@ class Parquet(MappedColumns):
     """Rows of Parquet files."""
 
     name: ClassVar[str] = "parquet"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("text", "ref", "url", "date", "title", "licence")
     reasons: ClassVar[tuple[str, ...]] = (*ROW_REASONS, "no_text_column", "damaged", "unknown_format")
@@ -62,7 +62,7 @@ class Parquet(MappedColumns):
         except (pa.ArrowException, OSError):
             yield self._flawed(split.file, 0, "unknown_format")
             return
-        if self.text not in file.schema_arrow.names:
+        if not _has(file.schema_arrow, self.text):
             if split.start == 0:
                 yield self._flawed(split.file, 0, "no_text_column")
             return
@@ -75,7 +75,7 @@ class Parquet(MappedColumns):
         self, file: pq.ParquetFile, source: SourceFile, group: int, skip: frozenset[int]
     ) -> Iterator[Record]:
         first = sum(file.metadata.row_group(i).num_rows for i in range(group))
-        columns = [name for name in self.mapping().values() if name in file.schema_arrow.names]
+        columns = [name for name in self.mapping().values() if _has(file.schema_arrow, name)]
         n_read = 0
         try:
             for rows in file.iter_batches(_ROWS, row_groups=[group], columns=columns):
@@ -98,6 +98,18 @@ class Parquet(MappedColumns):
 def _opened(file: SourceFile) -> Path | BinaryIO:
     # Arrow reads a path by itself, without Python in between.
     return open_input(file) if file.is_remote else file.full
+
+
+def _has(schema: pa.Schema, column: str) -> bool:
+    """Whether there is a column of that name, or nested ones along that path."""
+    if column in schema.names:
+        return True
+    fields: pa.Schema | pa.StructType = schema
+    for name in column.split("."):
+        if not isinstance(fields, pa.Schema | pa.StructType) or name not in fields.names:
+            return False
+        fields = fields.field(name).type
+    return True
 
 
 def _group_starts(file: pq.ParquetFile) -> list[int]:

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,6 +43,27 @@ def test_columns_are_mapped_by_name(tmp_path: Path) -> None:
     line = json.dumps({"body": "Once.", "post": {"deep": 1}, "n": 7, "link": "u"}).encode()
     (row,) = rows(Jsonl(text="body", id="n", url="link", title="post"), source(tmp_path / "a", line))
     assert (row["text"], row["ref"], row["url"], row["title"]) == ("Once.", "7", "u", None)
+
+
+NESTED = {"doc": {"text": "Once.", "meta": {"id": 7, "tags": ["a"]}}, "a.b": "dotted"}
+PATHS = {
+    "text": "doc.text",
+    "id": "doc.meta.id",
+    "url": "doc.meta.tags",
+    "date": "doc.text.deeper",
+    "title": "a.b",
+}
+
+
+def test_a_name_with_dots_is_a_column_or_a_path_into_nested_ones(tmp_path: Path) -> None:
+    lines = source(tmp_path / "a", json.dumps(NESTED).encode())
+    table = source(tmp_path / "b", parquet(tmp_path / "x", pa.Table.from_pylist([NESTED]), 1))
+    for reader, file in ((Jsonl(**PATHS), lines), (Parquet(**PATHS), table)):
+        (row,) = rows(reader, file)
+        assert (row["text"], row["ref"], row["url"], row["date"]) == ("Once.", "7", None, None)
+        assert row["title"] == "dotted"
+    assert rows(Parquet(text="doc.body"), table)[0]["reason"] == "no_text_column"
+    assert rows(Jsonl(text="doc.body"), lines)[0]["reason"] == "no_text"
 
 
 BAD = {
@@ -107,6 +129,45 @@ def test_parquet_rows_keep_their_index_over_row_groups(tmp_path: Path) -> None:
     ids = [row["doc_id"] for row in found]
     assert ids == [row["doc_id"] for row in rows(Parquet(), source(tmp_path / "a", one.full.read_bytes()))]
     assert len(set(ids)) == 10
+
+
+@pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "brotli", "zstd", "lz4"])
+def test_every_codec_and_kind_of_string_of_parquet_is_read(tmp_path: Path, codec: str) -> None:
+    texts = pa.array(["Once.", "Twice."])
+    for column in (
+        texts,
+        texts.cast(pa.large_string()),
+        texts.dictionary_encode(),
+        texts.cast(pa.string_view()),
+    ):
+        pq.write_table(pa.table({"text": column}), tmp_path / "x", compression=codec)
+        found = rows(Parquet(), source(tmp_path / "a", (tmp_path / "x").read_bytes()))
+        assert [row["text"] for row in found] == ["Once.", "Twice."]
+
+
+@pytest.mark.parametrize("column", [[1, 2], [["a"], ["b"]], [b"a", b"b"], [{"text": "a"}, None]])
+def test_a_text_column_of_another_type_drops_its_rows_with_a_reason(tmp_path: Path, column: list) -> None:
+    data = parquet(tmp_path / "x", pa.table({"text": column}), 9)
+    found = rows(Parquet(), source(tmp_path / "a", data))
+    assert [row["reason"] for row in found] == [
+        "not_a_string",
+        "no_text" if column[1] is None else "not_a_string",
+    ]
+
+
+def test_other_columns_are_kept_as_words_whatever_their_type(tmp_path: Path) -> None:
+    row = {
+        "text": "Once.",
+        "id": b"a1",
+        "date": datetime(2024, 1, 2),
+        "title": 1.5,
+        "url": [1],
+        "licence": b"\xff",
+    }
+    data = parquet(tmp_path / "x", pa.Table.from_pylist([row]), 1)
+    (found,) = rows(Parquet(), source(tmp_path / "a", data))
+    assert (found["ref"], found["date"], found["title"]) == ("a1", "2024-01-02 00:00:00", "1.5")
+    assert (found["url"], found["licence"]) == (None, None)
 
 
 def test_bad_parquet_is_a_row_with_its_reason(tmp_path: Path) -> None:
