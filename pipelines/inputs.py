@@ -87,7 +87,9 @@ def find_dataset(
     Raises: RecipeError that lists the configurations or splits there are.
     """
     if is_remote(name) or is_remote(root or ""):
-        raise RecipeError(f"expected a dataset's folder on this machine, got {root or name}; download it first")
+        raise RecipeError(
+            f"expected a dataset's folder on this machine, got {root or name}; download it first"
+        )
     base = folder / root if root is not None else folder
     found = dataset_files(base / name, config=config, split=split)
     return [_below(base if root is not None else base / name, base / name / path) for path in found]

@@ -27,7 +27,7 @@ from manifests.errors import TaskError
 from pipelines import heartbeat
 from pipelines.batch import Batch, BatchBuilder, Record
 from pipelines.read.columns import ROW_REASONS, MappedColumns, fill, new_record
-from pipelines.stage import Split
+from pipelines.stage import SourceFile, Split
 
 __all__ = ["Yielded", "calling", "reader_of"]
 
@@ -42,6 +42,13 @@ class Yielded(MappedColumns):
     reasons: ClassVar[tuple[str, ...]] = (*ROW_REASONS, "not_a_row", "empty_file")
 
     rows: ClassVar[Callable[[Path], Iterator[Any]]]
+
+    def splits(self, file: SourceFile) -> list[Split]:
+        """The whole file.
+
+        Raises: UsageError for a remote one, when it is planned: the function is given a path.
+        """
+        return [Split(file, 0, file.full.stat().st_size)]
 
     def batches(self, split: Split, *, skip: frozenset[int] = frozenset()) -> Iterator[Batch]:
         """What the function yields for the file, up to the first quarantined record.
