@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import codecs
 import re
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
+from resiliparse.parse.encoding import detect_encoding
 
+from pipelines.extract.labels import codec_of, decode_mostly
 from pipelines.kernels.pages import scan_page
 
 __all__ = ["decode_page", "utf8_page"]
@@ -33,9 +33,8 @@ _HEADER = re.compile(r"charset\s*=\s*[\"']?([\w.:+-]+)", re.IGNORECASE)
 _META = re.compile(rb"<meta[^>]{0,400}?charset\s*=\s*[\"']?([\w.:+-]+)", re.IGNORECASE)
 _META_BYTES = 4096
 # Encodings whose bytes are all ASCII, so that being valid UTF-8 says nothing.
-_SEVEN_BIT = ("iso2022", "utf-7", "hz")
+_SEVEN_BIT = ("iso2022", "hz")
 _MAX_LOST_FRAC = 0.1
-_FEW_LOST_FRAC = 0.01
 
 
 def decode_page(data: bytes, content_type: str | None) -> str | None:
@@ -47,9 +46,9 @@ def decode_page(data: bytes, content_type: str | None) -> str | None:
     if not any(name.startswith(_SEVEN_BIT) for name in declared) and (text := _as_utf8(data)) is not None:
         return text
     for name in declared:
-        if (text := _decode(data, name)) is not None:
+        if (text := decode_mostly(data, name)) is not None:
             return text
-    return _settled(data.decode(_python_name(detect_encoding(data) or "utf-8") or "utf-8", "replace"))
+    return _settled(data.decode(codec_of(detect_encoding(data) or "utf-8") or "utf-8", "replace"))
 
 
 def utf8_page(data: Bytes, content_type: str | None, n_valid: int | None = None) -> Bytes | None:
@@ -67,31 +66,12 @@ def utf8_page(data: Bytes, content_type: str | None, n_valid: int | None = None)
 
 
 def _declared(data: bytes, content_type: str | None) -> list[str]:
-    """Python's names of the encodings that the header and the page declare."""
+    """Python's codecs for the encodings that the header and the page declare."""
     header = _HEADER.search(content_type or "")
     meta = _META.search(data[:_META_BYTES])
     names = [header.group(1)] if header else []
     names += [meta.group(1).decode("ascii", "replace")] if meta else []
-    return [name for n in names if (name := _python_name(n))]
-
-
-@lru_cache(1024)
-def _python_name(label: str) -> str | None:
-    """The codec for a label as browsers map it (latin-1 is windows-1252); None for an unknown one."""
-    mapped = map_encoding_to_html5(label, fallback_utf8=False)
-    try:
-        name = codecs.lookup(mapped or label).name
-    except LookupError:
-        return None
-    # A <meta> that could be read at all is not UTF-16, and codecs like rot13 or zip decode no text.
-    return None if name.startswith(("utf-16", "utf-32")) or not _is_text_codec(name) else name
-
-
-def _is_text_codec(name: str) -> bool:
-    try:
-        return isinstance(b"".decode(name), str)
-    except (LookupError, UnicodeError):
-        return False
+    return [name for n in names if (name := codec_of(n))]
 
 
 def _as_utf8(data: bytes) -> str | None:
@@ -100,12 +80,6 @@ def _as_utf8(data: bytes) -> str | None:
         return codecs.getincrementaldecoder("utf-8")().decode(data)
     except UnicodeDecodeError:
         return None
-
-
-def _decode(data: bytes, name: str) -> str | None:
-    """The text where nearly all of it decodes: one broken byte is no other encoding."""
-    text = data.decode(name, "replace")
-    return text if text.count("\ufffd") <= _FEW_LOST_FRAC * len(text) else None
 
 
 def _settled(text: str) -> str | None:

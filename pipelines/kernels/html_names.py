@@ -56,7 +56,7 @@ _ELEMENTS = {
     "summary table ul xmp",
     STOPS: "article aside blockquote body button center details dir dl fieldset figcaption figure footer form header "
     "html main menu nav object ol pre section summary table tbody td template tfoot th thead tr ul",
-    WALL: "caption object table td template th button",
+    WALL: "caption object table td template th",
     TABLE_PART: "caption table tbody td tfoot th thead tr",
     RAW: "iframe noembed noframes noscript plaintext script style textarea title xmp",
     UNSEEN: "annotation annotation-xml audio button canvas datalist dialog iframe noembed noframes noscript object "

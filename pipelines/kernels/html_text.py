@@ -105,8 +105,8 @@ def _is_mark(point: int) -> bool:
 
 @inline
 def _is_unneeded(point: int) -> bool:
-    """Controls but white space, byte order marks."""
-    return 0x7F <= point < 0xA0 or point == 0xFEFF or (point < 32 and BYTE_CLASS[point] == 3)
+    """Controls but white space, byte order marks, soft hyphens."""
+    return 0x7F <= point < 0xA0 or point == 0xFEFF or point == 0xAD or (point < 32 and BYTE_CLASS[point] == 3)
 
 
 @inline

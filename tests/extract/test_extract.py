@@ -136,8 +136,10 @@ JAPANESE = "日本語の文章をここに書きます。" * 4
         (JAPANESE.encode("shift_jis"), "text/html; charset=utf-8", JAPANESE),
         (JAPANESE.encode("iso-2022-jp"), "text/html; charset=iso-2022-jp", JAPANESE),
         ("grün".encode() + "ü".encode()[:1], None, "grün"),
-        (b"plain", "text/html; charset=rot13", "plain"),
-        (b"plain", "text/html; charset=nonsense", "plain"),
+        ("①②㈱髙﨑と書きます。".encode("cp932"), "text/html; charset=shift_jis", "①②㈱髙﨑と書きます。"),
+        ("똠방각하 펲시콜라".encode("cp949"), "text/html; charset=euc-kr", "똠방각하 펲시콜라"),
+        ("啫嘢喺呢度".encode("big5hkscs"), "text/html; charset=big5", "啫嘢喺呢度"),
+        ("文字“㐀”".encode("gb18030"), "text/html; charset=gb2312", "文字“㐀”"),
         (b"a" * 300 + b"\xff" + "ü".encode(), "text/html; charset=utf-8", "a" * 300 + "\ufffdü"),
     ],
 )
@@ -148,6 +150,18 @@ def test_the_encoding_is_the_mark_utf8_the_declared_or_the_detected_one(
     page = utf8_page(np.frombuffer(data, np.uint8), media)
     assert page is not None
     assert page.tobytes().decode() == expected
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["rot13", "zip", "hex", "idna", "punycode", "undefined", "unicode_escape", "utf-7", "nonsense", "x"],
+)
+def test_a_label_of_no_text_encoding_is_as_good_as_none(label: str) -> None:
+    data = (
+        b"<meta charset=%s>" % label.encode()
+        + "Das Café am Fluß hat auch für späte Gäste geöffnet.".encode("latin-1")
+    )
+    assert str(decode_page(data, f"text/html; charset={label}")).endswith("für späte Gäste geöffnet.")
 
 
 @given(st.one_of(st.binary(max_size=60), st.text(max_size=60).map(str.encode)), st.integers(0, 60))

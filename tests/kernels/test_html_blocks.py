@@ -227,3 +227,29 @@ def test_hostile_pages_end_within_two_seconds(page: str) -> None:
     start = time.process_time()
     split_blocks(np.frombuffer(data, np.uint8), *element_table(), *entity_table())
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        ("<p>one</p><svg class=icon viewBox='0 0 1 1'/><p>two</p>", ["one", "two"]),
+        ("<p>one <math/> two</p>", ["one two"]),
+        ("<div><button>Share</div><p>two</p>", ["two"]),
+        ("<p>one</p><button>A<button>B</button><p>two</p>", ["one", "two"]),
+        ("<p>one<button><p>in</button>two", ["one", "two"]),
+    ],
+)
+def test_what_is_not_seen_ends_where_a_browser_ends_it(html: str, expected: list[str]) -> None:
+    assert texts(html) == expected
+
+
+def test_inline_elements_closed_across_headings_make_no_page_deeper() -> None:
+    found, _, _, depth = split(
+        "<div>" + "".join(f"<a href=x><h3>t{i}</a></h3>" for i in range(600)) + "</div>"
+    )
+    assert len(found) == 600
+    assert depth < 5
+
+
+def test_soft_hyphens_are_left_out() -> None:
+    assert texts("<p>Donau\xaddampf&shy;schiff") == ["Donaudampfschiff"]

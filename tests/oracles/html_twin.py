@@ -12,7 +12,7 @@ BLOCKS = ("div", "section", "blockquote", "p", "h2", "hr", "iframe", "textarea")
 UNSEEN = ("script", "style", "title", "svg", "iframe", "textarea")
 VOID = ("br", "hr", "img")
 SPACE = re.compile("[ \t\n\r\f\v\xa0\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
-UNNEEDED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufeff]")
+UNNEEDED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\ufeff]")
 NEW_LINE = "\x00"
 
 Block = tuple[str, bool]
