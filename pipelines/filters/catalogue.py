@@ -5,7 +5,8 @@
     ref null  ->  all null
 
 `language` is the first of a book's languages, as the catalogue spells it (`en`, `zh`, `enm`), so a step after this
-one may be routed by it, and books need no `language` step. The CSV has no rights: for `public_domain` give the RDF.
+one may be routed by it, and books need no `language` step. A title that the book's own header gave stays: the
+catalogue's is for headers without one. The CSV has no rights: for `public_domain` give the RDF.
 Documents are looked up by `ref`, which the `gutenberg` reader fills.
 
 Price: a look-up a book, and the catalogue once a process (`read/pgcatalogue.py`).
@@ -36,9 +37,9 @@ class BookCatalogue(Rule):
     """Gives books their catalogue's columns; drops those in other languages or still in copyright, if asked to."""
 
     name: ClassVar[str] = "book_catalogue"
-    version: ClassVar[int] = 1
-    reads: ClassVar[tuple[str, ...]] = ("ref",)
-    writes: ClassVar[tuple[str, ...]] = ("author", "language", "subjects", "rights")
+    version: ClassVar[int] = 2
+    reads: ClassVar[tuple[str, ...]] = ("ref", "title")
+    writes: ClassVar[tuple[str, ...]] = ("author", "language", "subjects", "rights", "title")
     reasons: ClassVar[tuple[str, ...]] = ("not_in_catalogue", "other_language", "in_copyright")
     path_fields: ClassVar[tuple[str, ...]] = ("file",)
     measuring: ClassVar[tuple[str, ...]] = ("file",)
@@ -67,7 +68,7 @@ class BookCatalogue(Rule):
         return {self.file: digest_file(folder / self.file)}
 
     def measure(self, batch: Batch) -> dict[str, Any]:
-        """The four columns, string[n_docs], null where the catalogue says nothing; in_catalogue: uint8[n_docs]."""
+        """The five columns, string[n_docs], null where nothing is known; in_catalogue: uint8[n_docs]."""
         path = (self.root or Path()) / self.file
         catalogue = read_catalogue(path, path.stat().st_mtime_ns)
         entries = [catalogue.get(ref or "") for ref in batch.column("ref").to_pylist()]
@@ -77,6 +78,7 @@ class BookCatalogue(Rule):
             "language": pa.array([e.languages[0] if e.languages else None for e in found], pa.string()),
             "subjects": pa.array([e.subjects for e in found], pa.string()),
             "rights": pa.array([e.rights for e in found], pa.string()),
+            "title": pc.coalesce(batch.column("title"), pa.array([e.title for e in found], pa.string())),
             "in_catalogue": np.array([entry is not None for entry in entries], np.uint8),
         }
 

@@ -147,8 +147,12 @@ def test_books_are_dropped_for_what_the_catalogue_says(tmp_path: Path, params: d
 
 def test_a_build_keeps_the_columns_and_digests_the_catalogue(tmp_path: Path) -> None:
     rule_of(tmp_path)
-    for number in (1342, 84, 7):
-        (tmp_path / f"pg{number}.txt").write_text(f"Book {number}. " + "Once upon a time. " * 50)
+    for number, head in (
+        (1342, "Title: Own\n\n*** START OF THIS PROJECT GUTENBERG EBOOK OWN ***\n"),
+        (84, ""),
+        (7, ""),
+    ):
+        (tmp_path / f"pg{number}.txt").write_text(f"{head}Book {number}. " + "Once upon a time. " * 50)
     (tmp_path / "recipe.yaml").write_text(
         "name: b\nsources:\n  - {name: books, read: gutenberg, paths: ['*.txt'],\n"
         "     steps: [book_catalogue: {file: rdf.tar.zip, catalogued: true}]}\n"
@@ -159,10 +163,12 @@ def test_a_build_keeps_the_columns_and_digests_the_catalogue(tmp_path: Path) -> 
     step = CorpusManifest.read(tmp_path / "out").steps[1]
     assert (step.n_read, step.dropped) == (3, {"not_in_catalogue": 1})
     (part,) = (tmp_path / "out" / "parts").glob("*.parquet")
-    rows = sorted(pq.read_table(part, columns=["ref", "author", "language", "rights"]).to_pylist(), key=str)
+    rows = sorted(
+        pq.read_table(part, columns=["ref", "author", "language", "rights", "title"]).to_pylist(), key=str
+    )
     assert rows == [
-        {"ref": ref, "author": AUSTEN.author, "language": "en", "rights": rights}
-        for ref, rights in (("1342", FREE), ("84", RESERVED))
+        {"ref": ref, "author": AUSTEN.author, "language": "en", "rights": rights, "title": title}
+        for ref, rights, title in (("1342", FREE, "Own"), ("84", RESERVED, AUSTEN.title))
     ]
     stage = plan.recipe.sources[0].steps[0].stage
     before = stage.side_inputs(tmp_path)
