@@ -52,7 +52,9 @@ READERS = {
 }
 STAGES = {
     "book_catalogue": "pipelines.filters.catalogue:BookCatalogue",
+    "c4_bad_words": "pipelines.filters.bad_words:C4BadWords",
     "c4_lines": "pipelines.filters.c4:C4Lines",
+    "c4_paragraphs": "pipelines.filters.paragraphs:C4Paragraphs",
     "c4_quality": "pipelines.filters.c4:C4Quality",
     "decontaminate": "pipelines.decontaminate:Decontaminate",
     "editions": "pipelines.dedup.editions:Editions",

@@ -75,3 +75,13 @@ def c4_counts(text: str) -> dict[str, int]:
         "lorem_ipsum_line": first["lorem ipsum"],
         "curly_bracket_line": first["{"],
     }
+
+
+def has_listed_word(text: str, words: tuple[str, ...], *, alone: bool) -> bool:
+    """datatrove's expression over a list of bad words."""
+    either = "|".join(map(re.escape, words))
+    return re.search(rf"(?:\W|^)({either})(?:\W|$)" if alone else either, text.lower()) is not None
+
+
+def long_paragraphs(text: str, least_chars: int) -> int:
+    return sum(len(line) >= least_chars for line in text.split("\n"))

@@ -1,0 +1,146 @@
+"""mC4's paragraphs and C4's bad words: edges, reasons, and datatrove's own verdicts."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+from datatrove.data import Document
+from datatrove.pipeline.filters.c4_filters import C4BadWordsFilter, C4ParagraphFilter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from manifests.errors import DigestError, RecipeError
+from pipelines.filters.bad_words import C4BadWords
+from pipelines.filters.paragraphs import C4Paragraphs
+from pipelines.kernels.bad_words import listed_words, make_automaton, word_characters
+from tests.filters.batches import batch_of, no_documents, reasons_of
+from tests.kernels.texts import as_arrays, documents
+from tests.oracles import line_twins
+
+WORDS = ("dick", "dickens", "a s s", "ass", "ss", "härte", "女", "女の子", "f@ck", "x-", "_y", "ж")
+pieces = st.sampled_from(
+    [*WORDS, "Dick", "DICKENS", "ASS", "HÄRTE", "Ж", " ", " ", "\n", ".", "_", "1", "²", "Ⅷ", "é", "\u0301", "女性",
+     "x", "Ⱥ", "😀", "-", "s"]
+)  # fmt: skip
+texts = st.lists(pieces, max_size=14).map("".join)
+
+
+@pytest.fixture
+def word_list(tmp_path: Path) -> Path:
+    path = tmp_path / "words.txt"
+    path.write_text("\n".join(WORDS) + "\n\n", encoding="utf-8")
+    return path
+
+
+@settings(max_examples=200, deadline=None)
+@given(docs=st.lists(texts, min_size=1, max_size=4) | documents, alone=st.booleans())
+def test_texts_with_a_listed_word_are_those_datatroves_expression_finds(
+    *, docs: list[str], alone: bool
+) -> None:
+    # Their longer lower cases apart: "İ" and the "Σ" at a word's end.
+    docs = [re.sub("[İΣ]", "", doc) for doc in docs]
+    found = listed_words(*as_arrays(docs), make_automaton(WORDS), alone=alone)
+    assert [n > 0 for n in found] == [line_twins.has_listed_word(doc, WORDS, alone=alone) for doc in docs]
+
+
+def test_word_characters_are_those_of_pythons_expressions_up_to_newer_unicode() -> None:
+    told = re.compile(r"\w")
+    points = [
+        point for point in range(0x3000) if (told.match(chr(point)) is not None) != word_characters()[point]
+    ]
+    # A later Unicode may know more of them; none of ours is unknown to it.
+    assert not [point for point in points if word_characters()[point]]
+    assert len(points) < 40
+
+
+def test_each_place_with_a_listed_word_counts_once_and_the_limit_is_inclusive(word_list: Path) -> None:
+    rule = C4BadWords(file=word_list.name, root=word_list.parent, max_bad_words=2)
+    three, two = "dick Dick, dickens dicks", "dick Dick, Dicks"
+    assert list(rule.measure(batch_of([three, two]))["n_bad_words"]) == [3, 2]
+    assert reasons_of(rule, [three, two]) == ["bad_words", None]
+    off = rule.model_copy(update={"max_bad_words": None})
+    assert reasons_of(off, [three]) == [None]
+    assert not off.limits()
+    allowed = rule.model_copy(update={"allowed": ("dick",)})
+    assert list(allowed.measure(batch_of([three]))["n_bad_words"]) == [1]
+
+
+def test_verdicts_on_bad_words_are_datatroves(word_list: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "datatrove.pipeline.filters.c4_filters.cached_asset_path_or_download", lambda *a, **k: str(word_list)
+    )
+    # Without the blank line, of which it makes a word of no characters, and the word it allows.
+    word_list.write_text("\n".join(word for word in WORDS if word != "女の子"), encoding="utf-8")
+    docs = [
+        "You DICK!",
+        "Mr. Dickson",
+        "an asset",
+        "a S s",
+        "女性",
+        "(女)",
+        "Härte",
+        "härter",
+        "_y",
+        "x_y",
+        "fine",
+    ]
+    for language, alone in (("en", True), ("zh", False)):
+        there = C4BadWordsFilter(default_language=language)
+        kept = [there.filter(Document(text=doc, id="0")) is True for doc in docs]
+        rule = C4BadWords(file=str(word_list), by_themselves=alone)
+        assert [reason is None for reason in reasons_of(rule, docs)] == kept
+        assert 0 < sum(kept) < len(docs)
+
+
+def test_a_list_is_in_the_key_and_refused_if_it_is_missing_or_another(word_list: Path) -> None:
+    rule = C4BadWords(file=word_list.name)
+    before = rule.side_inputs(word_list.parent)
+    digest = hashlib.sha256(word_list.read_bytes()).hexdigest()
+    assert C4BadWords(file=word_list.name, sha256=digest).side_inputs(word_list.parent) == before
+    word_list.write_text("other\n")
+    assert rule.side_inputs(word_list.parent) != before
+    with pytest.raises(DigestError):
+        C4BadWords(file=word_list.name, sha256=digest).side_inputs(word_list.parent)
+    with pytest.raises(RecipeError, match="found nothing"):
+        C4BadWords(file="gone.txt").side_inputs(word_list.parent)
+
+
+def test_three_paragraphs_of_two_hundred_characters_are_enough_and_one_character_less_is_not() -> None:
+    long, short = "é" * 200, "é" * 199
+    docs = [
+        "\n".join([long] * 3),
+        f"{long}\n{long}\n{short}",
+        f"{long}\n\n{long}\nMenu\n{long}\r\n",
+        long,
+        "",
+    ]
+    reasons = reasons_of(C4Paragraphs(), docs)
+    assert reasons == [None, "too_few_long_paragraphs", None, *["too_few_long_paragraphs"] * 2]
+    there = [C4ParagraphFilter().filter(Document(text=doc, id="0")) is True for doc in docs]
+    assert there == [reason is None for reason in reasons]
+    assert reasons_of(C4Paragraphs(min_paragraph_chars=199), docs)[1] is None
+    assert reasons_of(C4Paragraphs(min_paragraphs=None), docs) == [None] * 5
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.integers(190, 210).map("ü".__mul__) | st.sampled_from(["", "\r", "x"]), max_size=6).map(
+        "\n".join
+    )
+)
+def test_verdicts_on_paragraphs_are_datatroves(doc: str) -> None:
+    there = C4ParagraphFilter().filter(Document(text=doc, id="0")) is True
+    assert (reasons_of(C4Paragraphs(), [doc]) == [None]) == there
+    assert list(C4Paragraphs().measure(batch_of([doc]))["n_long_paragraphs"]) == [
+        line_twins.long_paragraphs(doc, 200)
+    ]
+
+
+def test_no_documents_and_one_without_text_are_measured(word_list: Path) -> None:
+    for rule in (C4Paragraphs(), C4BadWords(file=str(word_list))):
+        assert len(rule.decide(rule.measure(no_documents()))) == 0
+        [values] = rule.measure(batch_of([None])).values()
+        assert list(values) == [0]
