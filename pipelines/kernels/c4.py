@@ -4,7 +4,7 @@ r"""C4's rules over lines: which lines go, which documents go, and how many sent
       line_spans   "Menu\n" too_few_words, "[1]" citation, " \nIt needs..." javascript and white space
       the text     "A line that stays."
 
-Two kernels: `cut_lines` names the spans to remove (an Edit), `count_c4` measures what a document is dropped for
+`cut_lines` names the spans to remove (an Edit), `c4_counts` measures what a document is dropped for
 (a Rule, over the text that is left). The first spares a line for which the second drops the document.
 
 For each line of `str.splitlines`, stripped, in datatrove's order, the first that holds:
@@ -35,12 +35,29 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
+from pipelines.kernels.lanes import readable
+from pipelines.kernels.phrases import (
+    SAYS_CURLY_BRACKET,
+    SAYS_JAVASCRIPT,
+    SAYS_LOREM_IPSUM,
+    SAYS_POLICY,
+    find_mentions,
+    says,
+)
 from pipelines.kernels.sentences import DIGIT, LINE_END, count_sentences, count_spacy_sentences, text_classes
 from pipelines.kernels.spacy_words import word_groups
 from pipelines.kernels.unicode import SPACE
 from pipelines.kernels.words import byte_at, decode, strip
 
-__all__ = ["C4_COUNTS", "LINE_REASONS", "LineSpans", "c4_counts", "count_c4", "cut_lines", "line_spans"]
+__all__ = [
+    "C4_COUNTS",
+    "LINE_REASONS",
+    "LineSpans",
+    "c4_counts",
+    "count_c4_sentences",
+    "cut_lines",
+    "line_spans",
+]
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -60,25 +77,7 @@ C4_COUNTS = ("n_sentences", "lorem_ipsum_line", "curly_bracket_line")
 _WORD_TOO_LONG, _NO_END_MARK, _TOO_FEW_WORDS, _JAVASCRIPT, _POLICY, _CITATION, _WHITE_SPACE = range(7)
 _KEEP = -1
 
-# What a line may say, and in each phrase the letter that English uses least: only that one is looked for.
-PHRASES = (
-    ("lorem ipsum", "m", 1), ("javascript", "j", 2), ("privacy policy", "v", 8), ("cookie policy", "k", 8),
-    ("uses cookies", "k", 8), ("use of cookies", "k", 8), ("use cookies", "k", 8), ("terms of use", "f", 8),
-)  # fmt: skip
-_SAYS_LOREM_IPSUM, _SAYS_JAVASCRIPT, _SAYS_CURLY_BRACKET, _SAYS_POLICY = 1, 2, 4, 8
-_PHRASE_BYTES = np.frombuffer("".join(phrase for phrase, _, _ in PHRASES).encode(), np.uint8)
-_PHRASE_ENDS = np.cumsum([len(phrase) for phrase, _, _ in PHRASES], dtype=np.int64)
-_RARE_AT = np.array([phrase.index(rare) for phrase, rare, _ in PHRASES], np.int64)
-_SAYS = np.array([bit for _, _, bit in PHRASES], np.int64)
-_IS_RARE = np.zeros(256, np.uint8)
-_IS_RARE[[ord(letter) for _, rare, _ in PHRASES for letter in (rare, rare.upper())] + [ord("{")]] = 1
-
 _EDIT, _NEEDED = np.frombuffer(b"[edit]", np.uint8), np.frombuffer(b"[citation needed]", np.uint8)
-
-
-@inline
-def _lower(byte: int) -> int:
-    return byte + 32 if 65 <= byte <= 90 else byte
 
 
 @inline
@@ -160,30 +159,6 @@ def _without_citations(data: Bytes, first: int, last: int, classes: Bytes, out: 
 
 
 @inline
-def _says(line: Bytes, start: int, stop: int) -> int:
-    """What the line says, as bits."""
-    found = 0
-    for at in range(start, stop):
-        byte = byte_at(line, at)
-        if not _IS_RARE[byte]:
-            continue
-        if byte == 123:
-            found |= _SAYS_CURLY_BRACKET
-        phrase = 0
-        for index in range(len(_PHRASE_ENDS)):
-            n_bytes = _PHRASE_ENDS[index] - phrase
-            begin = at - _RARE_AT[index]
-            if begin >= start and begin + n_bytes <= stop:
-                k = 0
-                while k < n_bytes and _lower(byte_at(line, begin + k)) == byte_at(_PHRASE_BYTES, phrase + k):
-                    k += 1
-                if k == n_bytes:
-                    found |= _SAYS[index]
-            phrase = _PHRASE_ENDS[index]
-    return found
-
-
-@inline
 def _has_end_mark(line: Bytes, start: int, stop: int) -> bool:
     if start == stop:
         return False
@@ -200,14 +175,14 @@ def _fate(line: Bytes, start: int, stop: int, n_words: int, rules: Offsets) -> i
         return _NO_END_MARK
     if n_words < rules[1]:
         return _TOO_FEW_WORDS
-    said = _says(line, start, stop)
-    if rules[6] and said & _SAYS_LOREM_IPSUM:
+    said = says(line, start, stop)
+    if rules[6] and said & SAYS_LOREM_IPSUM:
         return _KEEP
-    if rules[4] and said & _SAYS_JAVASCRIPT:
+    if rules[4] and said & SAYS_JAVASCRIPT:
         return _JAVASCRIPT
-    if rules[7] and said & _SAYS_CURLY_BRACKET:
+    if rules[7] and said & SAYS_CURLY_BRACKET:
         return _KEEP
-    return _POLICY if rules[5] and said & _SAYS_POLICY else _KEEP
+    return _POLICY if rules[5] and said & SAYS_POLICY else _KEEP
 
 
 @inline
@@ -297,23 +272,15 @@ def cut_lines(  # noqa: C901 -- one flat pass over the lines
     return spans[:n].copy()
 
 
-@kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {BYTES})")
-def count_c4(data: Bytes, offsets: Offsets, classes: Bytes) -> npt.NDArray[np.int64]:
-    """One row of `C4_COUNTS` per measure, `int64[3, n_docs]`; sentences as `sentences` counts them by spaces."""
-    counts = np.zeros((3, len(offsets) - 1), np.int64)
-    for doc in range(len(offsets) - 1):
+@kernel(f"int64[::1]({BYTES}, {OFFSETS}, {BYTES})")
+def count_c4_sentences(data: Bytes, offsets: Offsets, classes: Bytes) -> Offsets:
+    """Sentences of each document, `int64[n_docs]`, as `sentences` counts them by spaces."""
+    counts = np.zeros(len(offsets) - 1, np.int64)
+    for doc in range(len(counts)):
         at, end = offsets[doc], offsets[doc + 1]
-        line = 0
         while at < end:
-            start = at
-            n_sentences, stop, at = count_sentences(data, start, end, classes)
-            line += 1
-            counts[0, doc] += n_sentences
-            said = _says(data, start, stop)
-            if said & _SAYS_LOREM_IPSUM and not counts[1, doc]:
-                counts[1, doc] = line
-            if said & _SAYS_CURLY_BRACKET and not counts[2, doc]:
-                counts[2, doc] = line
+            n_sentences, _, at = count_sentences(data, at, end, classes)
+            counts[doc] += n_sentences
     return counts
 
 
@@ -358,11 +325,12 @@ def c4_counts(
 
     words: how sentences are counted, as `sentences` has it.
     """
-    counts = dict(zip(C4_COUNTS, count_c4(data, offsets, text_classes()), strict=True))
-    if words == "spacy":
-        groups = (
-            count_spacy_sentences(data, group, text_classes(), *spans)
-            for group, spans in word_groups(data, offsets)
-        )
-        counts["n_sentences"] = np.concatenate([np.zeros(0, np.int64), *groups])
-    return counts
+    data, classes = readable(data), text_classes()
+    lorem, curly = find_mentions(data, offsets, classes)
+    if words == "spaces":
+        n_sentences = count_c4_sentences(data, offsets, classes)
+    else:
+        groups = word_groups(data, offsets)
+        counts = [count_spacy_sentences(data, group, classes, *spans) for group, spans in groups]
+        n_sentences = np.concatenate([np.zeros(0, np.int64), *counts])
+    return dict(zip(C4_COUNTS, (n_sentences, lorem, curly), strict=True))

@@ -31,7 +31,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.kernels import unicode_data
-from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
+from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel, pointer
+from pipelines.kernels.lanes import ALL, N_LANES, between, first_bit
 from pipelines.kernels.unicode import PUNCT, SPACE, character_classes
 from pipelines.kernels.words import byte_at, decode
 
@@ -42,6 +43,7 @@ __all__ = [
     "TERMINAL",
     "count_sentences",
     "count_spacy_sentences",
+    "line_ends",
     "text_classes",
 ]
 
@@ -133,16 +135,29 @@ def count_sentences(data: Bytes, at: int, end: int, classes: Bytes) -> tuple[int
 
 
 @inline
-def _line_stop(data: Bytes, at: int, end: int, classes: Bytes) -> int:
+def line_ends(data: Bytes, at: int, end: int, n_readable: int) -> np.uint64:
+    """Which of the 64 bytes from `at` on, and before `end`, may begin a line end; those from 0x80 on are to be decoded.
+
+    data: a pointer to `n_readable` bytes, 64 or more.
+    """
+    place = min(at, n_readable - N_LANES)
+    found = between(data, place, 10, 13) | between(data, place, 28, 30)
+    found |= between(data, place, 0xC2, 0xC2) | between(data, place, 0xE2, 0xE2)
+    found >>= np.uint64(at - place)
+    return found & ~(ALL << np.uint64(end - at)) if at + N_LANES > end else found
+
+
+@inline
+def _line_stop(data: Bytes, at: int, end: int, n_readable: int, classes: Bytes) -> int:
     """The byte at which the line that byte `at` is in ends."""
     while at < end:
-        if 32 <= byte_at(data, at) < 0x80:  # most of a line
-            at += 1
-            continue
-        point, after = decode(data, at, end)
-        if byte_at(classes, point) & LINE_END:
-            return at
-        at = after
+        found = line_ends(data, at, end, n_readable)
+        while found:
+            stop = at + first_bit(found)
+            if byte_at(classes, decode(data, stop, end)[0]) & LINE_END:
+                return stop
+            found &= found - np.uint64(1)
+        at += N_LANES
     return end
 
 
@@ -153,6 +168,13 @@ def _is_punctuation(data: Bytes, start: int, stop: int, classes: Bytes) -> bool:
         if not byte_at(classes, point) & PUNCT:
             return False
     return True
+
+
+@inline
+def _is_end_mark(data: Bytes, start: int, stop: int, classes: Bytes) -> bool:
+    """Whether a token is one character that ends a sentence."""
+    point, after = decode(data, start, stop)
+    return after == stop and byte_at(classes, point) & SENTENCE_END != 0
 
 
 @inline
@@ -167,23 +189,24 @@ def count_spacy_sentences(
 ) -> Offsets:
     """Sentences of each document, `int64[n_docs]`: the sentencizer's, line by line, at least one a line.
 
-    starts, ends, word_offsets: spaCy's words, as `spacy_words` gives them. A sentence begins with the first
-    token behind a mark that is no punctuation, be it white space; a mark is a word of its own.
+    data: at least 64 bytes. starts, ends, word_offsets: spaCy's words, as `spacy_words` gives them. A sentence begins
+    with the first token behind a mark that is no punctuation, be it white space; a mark is a word of its own.
     """
+    n_readable = len(data)
+    data, classes, starts, ends = pointer(data), pointer(classes), pointer(starts), pointer(ends)
     counts = np.zeros(len(offsets) - 1, np.int64)
     for doc in range(len(counts)):
         at, end = offsets[doc], offsets[doc + 1]
         word, last_word = word_offsets[doc], word_offsets[doc + 1]
         while at < end:
-            stop = _line_stop(data, at, end, classes)
+            stop = _line_stop(data, at, end, n_readable, classes)
             n_sentences, ended = 1, False
             while word < last_word and starts[word] < stop:
                 first, last = starts[word], ends[word]
                 if ended and _is_space_token(data, at, first):
                     n_sentences += 1
                     ended = False
-                point, after = decode(data, first, last)
-                if after == last and byte_at(classes, point) & SENTENCE_END:
+                if last - first <= 4 and _is_end_mark(data, first, last, classes):
                     ended = True
                 elif ended and not _is_punctuation(data, first, last, classes):
                     n_sentences += 1

@@ -28,13 +28,14 @@ from pipelines.kernels.spacy_tables import (
     N_SLOTS,
     PREFIX,
     QUOTE,
+    RULE,
     SUFFIX,
     TEXT,
     UPPER,
 )  # fmt: skip
 from pipelines.kernels.words import byte_at, decode
 
-__all__ = ["class_at", "decode_back", "infix", "is_ascii_digit", "mark", "pack", "prefix", "suffix"]
+__all__ = ["class_at", "decode_back", "eight", "infix", "is_ascii_digit", "mark", "pack", "prefix", "suffix"]
 
 Bytes = npt.NDArray[np.uint8]
 Classes = npt.NDArray[np.uint16]
@@ -45,12 +46,32 @@ _ELLIPSIS, _DEGREE, _APOSTROPHE, _EN_DASH, _EM_DASH = 0x2026, 0xB0, 0x2019, 0x20
 
 
 @inline
+def _two(data: Bytes, at: int) -> np.uint64:
+    return np.uint64(byte_at(data, at)) | np.uint64(byte_at(data, at + 1)) << np.uint64(8)
+
+
+@inline
+def _four(data: Bytes, at: int) -> np.uint64:
+    return _two(data, at) | _two(data, at + 2) << np.uint64(16)
+
+
+@inline
+def eight(data: Bytes, at: int) -> np.uint64:
+    """Eight bytes as one word, the first lowest; LLVM makes one load of it."""
+    return _four(data, at) | _four(data, at + 4) << np.uint64(32)
+
+
+@inline
 def pack(data: Bytes, start: int, stop: int) -> np.uint64:
-    """Up to eight bytes as one word, the first byte lowest; 0 for none."""
-    word = np.uint64(0)
-    for at in range(min(start + 8, stop) - 1, start - 1, -1):
-        word = word << np.uint64(8) | np.uint64(byte_at(data, at))
-    return word
+    """Up to eight bytes as one word, the first byte lowest; at least one. Two loads that overlap, not one a byte."""
+    n_bytes = stop - start
+    if n_bytes >= 8:
+        return eight(data, start)
+    if n_bytes >= 4:
+        return _four(data, start) | _four(data, stop - 4) << np.uint64(8 * (n_bytes - 4))
+    if n_bytes >= 2:
+        return _two(data, start) | _two(data, stop - 2) << np.uint64(8 * (n_bytes - 2))
+    return np.uint64(byte_at(data, start))
 
 
 @inline
@@ -65,7 +86,8 @@ def mark(data: Bytes, start: int, stop: int, column: np.int64, strings: Words, l
     n_bytes = stop - start
     if n_bytes > MAX_TEXT or n_bytes <= 0:
         return np.uint64(0)
-    if not lengths[byte_at(data, start)] >> np.uint64(n_bytes) & np.uint64(1):
+    first = (column - RULE) * 256 + byte_at(data, start)
+    if not lengths[np.uint64(first)] >> np.uint64(n_bytes) & np.uint64(1):
         return np.uint64(0)
     front = pack(data, start, stop)
     row: int = np.int64((front * _MIX ^ np.uint64(n_bytes)) * _MIX >> np.uint64(52)) * 8  # type: ignore[assignment]
@@ -162,11 +184,16 @@ def _after_digit(data: Bytes, start: int, stop: int, strings: Words, lengths: Wo
 
 
 @inline
-def suffix(data: Bytes, start: int, stop: int, classes: Classes, strings: Words, lengths: Words) -> int:
-    """The bytes to cut off behind, 0 for none: the longest suffix, for spaCy searches from the left."""
+def suffix(
+    data: Bytes, start: int, stop: int, digits: np.uint64, classes: Classes, strings: Words, lengths: Words
+) -> int:
+    """The bytes to cut off behind, 0 for none: the longest suffix, for spaCy searches from the left.
+
+    digits: 0 where the run has no digit of ASCII.
+    """
     if start >= stop:
         return 0
-    n_bytes = _after_digit(data, start, stop, strings, lengths)
+    n_bytes = _after_digit(data, start, stop, strings, lengths) if digits else 0
     if n_bytes:
         return n_bytes
     point, at = decode_back(data, start, stop)

@@ -24,15 +24,15 @@ from pipelines.kernels import spacy_data
 
 __all__ = [
     "AFTER_DIGIT",
+    "ALNUM",
     "ALPHA",
     "BLANK",
     "DIGIT",
     "DOT",
     "DOT_BEFORE",
-    "HINT_DOT",
+    "HINT_MARK",
     "HINT_WORD",
     "ICON",
-    "LETTER",
     "LOWER",
     "MARK",
     "MAX_PATTERN",
@@ -67,11 +67,10 @@ CLASSES = (
     "WORD",
 )
 SPACE, ALPHA, LOWER, UPPER, QUOTE, ICON, PREFIX, SUFFIX, DOT_BEFORE, DIGIT, WORD = (1 << k for k in range(11))
-LETTER, BLANK, MARK, DOT = 1, 2, 4, 8
+ALNUM, BLANK, MARK, DOT = 1, 2, 4, 8
 # Columns of `strings`; TEXT is the first of four. For a Python int numba would compile `mark` once for each.
 N_BYTES, RULE, PATTERN, AFTER_DIGIT, TEXT = (np.int64(column) for column in range(5))
-CLOSING_MARKS = b',;:!?)]}"'  # cut off behind a letter whatever the word; no special case is letters and one
-HINT_WORD, HINT_DOT = 1, 2
+HINT_WORD, HINT_MARK = 1, 2
 N_SLOTS = 4096
 N_HINTS = 1 << 14
 MAX_TEXT = 32  # bytes of the longest string
@@ -99,10 +98,11 @@ def _classes() -> npt.NDArray[np.uint16]:
 
 
 def _shapes(classes: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+    """MARK is what is cut off behind letters and digits whatever they are; a full stop only behind some."""
     shapes = np.zeros(256, np.uint8)
     for byte in range(128):
-        shapes[byte] = LETTER * chr(byte).isalpha() | BLANK * bool(classes[byte] & SPACE)
-    shapes[list(CLOSING_MARKS)] = MARK
+        shapes[byte] = ALNUM * chr(byte).isalnum() | BLANK * bool(classes[byte] & SPACE)
+        shapes[byte] |= MARK * bool(classes[byte] & SUFFIX)
     shapes[ord(".")] = DOT
     return shapes
 
@@ -144,19 +144,22 @@ def _strings(rules: dict[bytes, list[bytes]], patterns: dict[bytes, list[bytes]]
 
 
 def _lengths(strings: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    lengths = np.zeros(256, np.uint64)
+    lengths = np.zeros((3, 256), np.uint64)
     for row in strings[strings[:, N_BYTES] > 0]:
-        lengths[int(row[TEXT]) & 0xFF] |= np.uint64(1 << int(row[N_BYTES]))
-    return lengths
+        for k, column in enumerate((RULE, PATTERN, AFTER_DIGIT)):
+            if row[column]:
+                lengths[k, int(row[TEXT]) & 0xFF] |= np.uint64(1 << int(row[N_BYTES]))
+    return lengths.ravel()
 
 
-def _hints(rules: dict[bytes, list[bytes]]) -> npt.NDArray[np.uint8]:
+def _hints(rules: dict[bytes, list[bytes]], shapes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     hints = np.zeros(N_HINTS, np.uint8)
     for text, tokens in rules.items():
-        letters = text.removesuffix(b".")
-        if letters.isalpha() and letters.isascii() and (letters != text or len(tokens) > 1):
-            packed = int.from_bytes(letters[:8], "little")
-            hints[(packed * MIX & _WORD) >> 50] |= HINT_WORD if letters == text else HINT_DOT
+        marked = bool(shapes[text[-1]] & (MARK | DOT))
+        stem = text[:-1] if marked else text
+        if stem.isalnum() and stem.isascii() and (marked or len(tokens) > 1):
+            packed = int.from_bytes(stem[:8], "little")
+            hints[(packed * MIX & _WORD) >> 50] |= HINT_MARK if marked else HINT_WORD
     return hints
 
 
@@ -165,7 +168,8 @@ def spacy_tables() -> SpacyTables:
     """The tables, made once for each process; none of them is to be written to."""
     rules, patterns = _items(spacy_data.SPECIALS), _items(spacy_data.PATTERNS)
     classes, strings = _classes(), _strings(rules, patterns)
-    tables = SpacyTables(classes, _shapes(classes), strings.ravel(), _lengths(strings), _hints(rules))
+    shapes = _shapes(classes)
+    tables = SpacyTables(classes, shapes, strings.ravel(), _lengths(strings), _hints(rules, shapes))
     for array in tables:
         array.flags.writeable = False
     return tables

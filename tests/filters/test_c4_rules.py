@@ -122,6 +122,15 @@ def test_rules_that_are_off_drop_nothing_and_have_no_limit() -> None:
     assert reasons_of(C4Quality(lorem_ipsum=False), ["lorem ipsum\n{"]) == ["curly_bracket"]
 
 
+@pytest.mark.parametrize("place", [0, 55, 57, 60, 61, 64, 120, 125])
+def test_mentions_are_found_wherever_they_stand(place: int) -> None:
+    before = "line\n" * (place // 5) + "x" * (place % 5)
+    docs = [before + "Lorem IPSUM {", before + "m ipsum", before + "lorem ip", before + "{", before]
+    assert [c4_counts(*as_arrays([doc])) for doc in docs] == [
+        {name: [count] for name, count in line_twins.c4_counts(doc).items()} for doc in docs
+    ]
+
+
 def datatroves(text: str, **rules) -> tuple[str | None, str]:
     document = Document(text=text, id="0")
     found = datatrove.C4QualityFilter(**rules).filter(document)

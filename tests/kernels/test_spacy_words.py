@@ -91,6 +91,35 @@ def test_words_that_reach_the_end_of_the_buffer_or_of_a_document_are_cut_there()
     assert words(docs) == [["abc"], ["defghijklmnop"], [], ["q"], ["x."]]
 
 
+def test_runs_at_every_place_of_a_window_of_64_bytes_and_longer_ones_equal_the_twins() -> None:
+    runs = [
+        "word",
+        "End.",
+        "it's",
+        "3.5",
+        "(x)",
+        "10,",
+        "US$5",
+        "a\u00a0b",
+        "w" * 62,
+        "w" * 63,
+        "w" * 64,
+        "9" * 65,
+        "-" * 70,
+    ]
+    docs = [
+        "a" * n + " " + run + after for n in range(55, 67) for run in runs for after in ("", " ", ".", ") b")
+    ]
+    assert words(docs) == [spacy_twin.words(doc) for doc in docs]
+    assert [words([doc])[0] for doc in docs[::7]] == [spacy_twin.words(doc) for doc in docs[::7]]
+
+
+def test_digits_before_marks_units_and_special_cases_equal_the_twins() -> None:
+    numbers = ["8", "8D", "5km", "7G", "1am", "10", "a9", "9a", "A9", "1990s", "0", "x2y3", "2T", "mp3"]
+    docs = [f"{number}{mark}" for number in numbers for mark in ["", *".,;:!?)]}\"'#&*<>[_`{%$+-"]]
+    assert words(docs) == [spacy_twin.words(doc) for doc in docs]
+
+
 def test_a_slice_of_a_batch_has_the_words_of_its_documents_alone() -> None:
     data, offsets = as_arrays(["skip me.", "the end.", "", "it's"])
     spans = spacy_word_spans(data, offsets[1:])
@@ -99,7 +128,7 @@ def test_a_slice_of_a_batch_has_the_words_of_its_documents_alone() -> None:
 
 
 def test_groups_hold_every_document_once_and_the_same_words() -> None:
-    docs = ["one two. " * n for n in (1, 0, 75_000, 5, 15_000, 15_000, 2)]
+    docs = ["one two. " * n for n in (1, 0, 18_000, 5, 3_700, 3_700, 2)]
     data, offsets = as_arrays(docs)
     groups = [
         (len(group) - 1, spans.starts.copy(), spans.ends.copy())
