@@ -45,11 +45,14 @@ def look_up(address: str) -> Found:
 
     Raises: FileNotFoundError, RecipeError where nothing can read such addresses.
     """
-    files, path = _files_of(address)
+    return _asked(*_files_of(address))
+
+
+def _asked(files: Any, path: str) -> Found:
     files.invalidate_cache()
     info = files.info(path)
     if info.get("type") == "directory":
-        raise IsADirectoryError(f"{address} is a folder")
+        raise IsADirectoryError(f"{path} is a folder")
     return _found(info)
 
 
@@ -101,17 +104,18 @@ class StoredFile:
         self._address = address
         self._expected = expected
         self._seen = False
+        # Here, and not where the bytes are fetched: fsspec makes a client for every thread that asks for one.
+        self._files, self._path = _files_of(address)
 
     def fetch(self, start: int, end: int) -> bytes:
         """The bytes [start, end); OSError and the client's own errors may pass.
 
         Raises: InputError if it is another file by now.
         """
-        if not self._seen and (found := look_up(self._address)) != self._expected:
+        if not self._seen and (found := _asked(self._files, self._path)) != self._expected:
             raise changed(self._address, self._expected, found)
         self._seen = True
-        files, path = _files_of(self._address)
-        data: bytes = files.cat_file(path, start=start, end=end)
+        data: bytes = self._files.cat_file(self._path, start=start, end=end)
         if len(data) != end - start:
             raise ConnectionError(f"asked for {end - start} bytes from {start} on, got {len(data)}")
         return data

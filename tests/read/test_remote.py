@@ -24,6 +24,7 @@ from pipelines.read import records
 from pipelines.read.code import Code
 from pipelines.read.gutenberg import Gutenberg
 from pipelines.read.jsonl import Jsonl
+from pipelines.read.own import reader_of
 from pipelines.read.parquet import Parquet
 from pipelines.read.warc import Warc
 from pipelines.read.wet import Wet
@@ -310,6 +311,15 @@ def test_no_reader_takes_a_connection_lost_midway_for_the_end_of_a_file(name):
 def test_what_needs_a_path_says_so_of_a_remote_file():
     with pytest.raises(UsageError, match=r"https://host/a/b\.gz: expected a file of this machine"):
         _ = SourceFile("web", "https://host/a", "b.gz", 1, "etag:x").full
+
+
+def test_a_reader_of_one_s_own_is_refused_a_remote_file_before_anything_runs():
+    def lines(path):
+        yield path.read_text()
+
+    reader = reader_of(lines, "own.lines")()
+    with pytest.raises(UsageError, match=r"https://host/a/b\.gz: expected a file of this machine"):
+        reader.splits(SourceFile("web", "https://host/a", "b.gz", 1, "etag:x"))
 
 
 # --- addresses -------------------------------------------------------------------------------------
