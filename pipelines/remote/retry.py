@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from manifests.errors import InputError
@@ -21,15 +21,23 @@ __all__ = ["WAITS", "BusyError", "tried"]
 WAITS = [0.2, 1.0, 3.0, 10.0, 30.0]
 """Seconds between two tries."""
 _LONGEST = 60.0
-_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 # Clients of stores have errors that are no OSError; those of clients that are not loaded cannot occur.
-_CLIENTS = {
-    "aiohttp": "ClientError",
-    "botocore.exceptions": "BotoCoreError",
-    "azure.core.exceptions": "AzureError",
-    "google.auth.exceptions": "GoogleAuthError",
-    "http.client": "HTTPException",
-}
+_FINAL = (
+    ("builtins", "FileNotFoundError"),
+    ("builtins", "PermissionError"),
+    ("builtins", "IsADirectoryError"),
+    ("builtins", "NotADirectoryError"),
+    ("botocore.exceptions", "NoCredentialsError"),
+    ("google.auth.exceptions", "DefaultCredentialsError"),
+)
+_PASSING = (
+    ("builtins", "OSError"),
+    ("http.client", "HTTPException"),
+    ("aiohttp", "ClientError"),
+    ("botocore.exceptions", "BotoCoreError"),
+    ("azure.core.exceptions", "AzureError"),
+    ("google.auth.exceptions", "GoogleAuthError"),
+)
 T = TypeVar("T")
 
 
@@ -49,11 +57,11 @@ def tried(address: str, call: Callable[[], T]) -> T:
     for wait in WAITS:
         try:
             return _once(address, call)
-        except _transient() as error:
+        except _loaded(_PASSING) as error:
             time.sleep(min(_LONGEST, max(wait, getattr(error, "seconds", 0.0))))
     try:
         return _once(address, call)
-    except _transient() as error:
+    except _loaded(_PASSING) as error:
         raise InputError(
             f"{address}: could not be read, tried {len(WAITS) + 1} times: {_said(error)}. "
             "Nothing was made of it. Run the same command once the server answers: it goes on from here."
@@ -63,7 +71,7 @@ def tried(address: str, call: Callable[[], T]) -> T:
 def _once(address: str, call: Callable[[], T]) -> T:
     try:
         return call()
-    except _FINAL as error:
+    except _loaded(_FINAL) as error:
         # The cause is not chained: what clients raise may repeat a signed address.
         raise InputError(f"{address}: expected a file that can be read, got {_said(error)}") from None
 
@@ -72,6 +80,6 @@ def _said(error: BaseException) -> str:
     return redacted(f"{type(error).__name__}: {error}")
 
 
-def _transient() -> tuple[type[BaseException], ...]:
-    loaded = ((sys.modules.get(module), name) for module, name in _CLIENTS.items())
-    return (OSError, *(getattr(module, name) for module, name in loaded if module is not None))
+def _loaded(names: Sequence[tuple[str, str]]) -> tuple[type[BaseException], ...]:
+    found = ((sys.modules.get(module), name) for module, name in names)
+    return tuple(getattr(module, name) for module, name in found if module is not None)

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import http.client
 import io
 import json
 import random
@@ -28,6 +29,7 @@ from pipelines.read.own import reader_of
 from pipelines.read.parquet import Parquet
 from pipelines.read.warc import Warc
 from pipelines.read.wet import Wet
+from pipelines.remote.retry import BusyError, tried
 from pipelines.remote.stores import list_below
 from pipelines.remote.stream import look_up, open_remote
 from pipelines.stage import SourceFile
@@ -219,6 +221,36 @@ def test_trouble_that_does_not_pass_ends_with_the_address():
         gone = server.url
     with pytest.raises(InputError, match="/a: could not be read, tried 3 times"):
         look_up(f"{gone}/a")
+
+
+def failing(*errors):
+    left = list(errors)
+
+    def call():
+        if left:
+            raise left.pop(0)
+        return "bytes"
+
+    return call
+
+
+def test_errors_of_clients_that_are_no_oserror_may_pass_too_and_bugs_of_ours_do_not():
+    assert tried("s3://bucket/a", failing(http.client.IncompleteRead(b""), TimeoutError())) == "bytes"
+    with pytest.raises(ZeroDivisionError):
+        tried("s3://bucket/a", failing(ZeroDivisionError()))
+
+
+def test_a_server_that_says_how_long_to_wait_is_heard_up_to_a_minute(monkeypatch):
+    slept = []
+    monkeypatch.setattr(pipelines.remote.retry.time, "sleep", slept.append)
+    assert tried("https://host/a", failing(BusyError("busy", 7.0), BusyError("busy", 3_600.0))) == "bytes"
+    assert slept == [7.0, 60.0]
+
+
+def test_what_a_client_says_is_repeated_without_signatures():
+    error = PermissionError("403 for https://key@cdn.host/a?X-Amz-Signature=hunter2&X-Amz-Date=1")
+    with pytest.raises(InputError, match=r"403 for https://cdn\.host/a\?\.\.\.$"):
+        tried("hf://datasets/org/name/a", failing(error))
 
 
 def test_waiting_for_a_server_is_no_record_s_fault(monkeypatch):
