@@ -88,7 +88,8 @@ def find_dataset(
     """
     if is_remote(name) or is_remote(root or ""):
         raise RecipeError(
-            f"expected a dataset's folder on this machine, got {root or name}; download it first"
+            f"expected a dataset's folder on this machine, got {redacted(root or name)}; download it, or name its "
+            'files: "hf://datasets/ORG/NAME@REVISION/data/train-*.parquet"'
         )
     base = folder / root if root is not None else folder
     found = dataset_files(base / name, config=config, split=split)
