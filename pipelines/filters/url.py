@@ -26,8 +26,8 @@ read from its installed package. What is surprising in them, and the parameter t
 Lists are files, one name a line, `#` before a comment, plain or gzipped, from the recipe's folder; their digests
 are in the step's key. `ut1` takes folders of the UT1 blacklists (`adult/domains`, `adult/urls`).
 
-Price on one core: 200,000 addresses a second (datatrove's filter 30,000); for the shipped lists 37 MB and 1 s a
-process.
+Price on one core: 200,000 addresses a second (datatrove's filter 30,000); for the shipped lists 37 MB, which
+processes share, and 1 s the first time on a machine.
 
 Source: Penedo et al. 2023, RefinedWeb, appendix G.1, https://arxiv.org/abs/2306.01116; datatrove 0.10.1,
 pipeline/filters/url_filter.py; the lists: Prigent, Université Toulouse Capitole, https://dsi.ut-capitole.fr/blacklists,

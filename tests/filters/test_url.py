@@ -18,6 +18,7 @@ from manifests.corpus import CorpusManifest
 from manifests.errors import RecipeError
 from pipelines.batch import Batch
 from pipelines.executor import build
+from pipelines.filters import lists
 from pipelines.filters.lists import read_lines
 from pipelines.filters.suffixes import host_of, registered, suffix_file, suffix_rules
 from pipelines.filters.url import DATATROVE_REASONS, Url, shipped_list
@@ -284,3 +285,27 @@ def test_the_shipped_lists_are_read_from_the_installed_package() -> None:
         "listed_domain",
         None,
     ]
+
+
+def test_a_lists_names_are_kept_and_damage_to_them_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "cache_folder", lambda: tmp_path / "cache")
+    (tmp_path / "a.txt").write_text("example.com\nriver.org\n")
+
+    def listed() -> list[bool]:
+        found = lists.read_names([lists.ListFile(tmp_path / "a.txt")])
+        return found.has(["river.org", "hill.org"]).tolist()
+
+    assert listed() == [True, False]
+    [kept] = (tmp_path / "cache" / "lists").iterdir()
+    monkeypatch.setattr(lists, "_hashes_of", lambda _: pytest.fail("unpacked again"))
+    assert listed() == [True, False]
+    monkeypatch.undo()
+
+    monkeypatch.setattr(lists, "cache_folder", lambda: tmp_path / "cache")
+    kept.chmod(0o644)
+    kept.write_bytes(bytes(16) + kept.read_bytes()[16:])
+    assert listed() == [True, False]
+    (tmp_path / "a.txt").write_text("hill.org\n")
+    assert listed() == [False, True]
