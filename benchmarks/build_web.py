@@ -1,26 +1,33 @@
-"""Pages a second from WARC to signatures, ours and datatrove's, on the same pages and one core; then the ratio.
+"""Pages a second from WARC to signatures, ours and datatrove's, on the same pages and one core; then the ratios.
 
-    python benchmarks/build_web.py                the pages of ../shared/data, or of the demo's crawl; 5 minutes
+    python benchmarks/build_web.py                the pages of ../shared/data, or of the demo's crawl; 12 minutes
 
     read WARC -> addresses -> text -> English -> Gopher repetition -> Gopher quality -> C4 -> FineWeb -> write
     -> 112 MinHashes, 14 x 8, 5-grams
 
-Ours is FineWeb's recipe through `make_plan` and `build`, with the engine `quern` and spaCy's words; datatrove's the
-steps of its FineWeb example, with trafilatura, in its own environment. Each runs in a fresh process bound to one core
-and one thread, in turn, `--runs` times; medians count.
-Both run in the process they were started in (`workers=0`; datatrove's local executor with one worker), which has
-built 8 pages before the clock starts: imports, kernels and spaCy are loaded, on both sides. Within the clock both
-load the language model and write what they keep; ours also hashes its input, writes what it drops, and
-matches, clusters and judges its signatures, for `build` does; datatrove also forks its extractor. Two more lines:
+Ours is FineWeb's recipe through `make_plan` and `build`, with spaCy's words; datatrove's the steps of its FineWeb
+example, in its own environment. Each runs in a fresh process bound to one core and one thread, in turn, `--runs`
+times; medians count. Both run in the process they were started in (`workers=0`; datatrove's local executor with one
+worker), which has built 8 pages before the clock starts: imports, kernels and spaCy are loaded, on both sides. Within
+the clock both load the language model and write what they keep; ours also hashes its input, writes what it drops,
+and matches, clusters and judges its signatures, for `build` does; datatrove also forks its extractor.
 
-    build_web_watched   ours with one watched child, whose start (imports, 1.5 s) is within the clock
-    build_web_start     the whole of both processes' imports and the build, ours with that child
+There are fewer real pages than `--pages`, so each is packed once and then again under another address: the same work
+for both. `build_web_distinct` is the ratio on the pages packed once, to show that repeating them does not help ours,
+which remembers the language sums of words it has met.
+
+    build_web                our engine `quern`, datatrove's trafilatura 1.x                                   bar 40
+    build_web_watched        ours with one watched child, whose start (imports, 1.5 s) is within the clock
+    build_web_start          the whole of both processes' imports and the build, ours with that child
+    build_web_trafilatura    the same trafilatura 2.x on both sides, from our environment                     bar 2.3
+    build_web_rest           of that, all but the time inside `trafilatura.extract`, measured by each          bar 30
 
 The ratio is of CPU seconds, because a neighbour on the machine or datatrove's waiting for its extractor is nobody's
 merit; wall seconds are printed beside it. No ratio is printed where the two sides did not do the same work: documents
-read must be equal, and of the documents the peer keeps ours must keep MIN_OVERLAP (the extractors and the word rules
-differ, so the sets do too). Nor where a busy machine makes more than MAX_TIMEOUT_FRAC of the pages hit datatrove's
-limit of one second of wall time, FineWeb's, for a page.
+read must be equal; with different extractors ours must keep MIN_OVERLAP of the documents the peer keeps; with the
+same one both must keep or drop MIN_AGREEMENT of the pages alike, for which datatrove has a minute a page instead of
+FineWeb's second. Nor where a busy machine makes more than MAX_TIMEOUT_FRAC of the pages hit that second, or where our
+worker held MAX_WORKER_BYTES.
 """
 
 from __future__ import annotations
@@ -30,20 +37,46 @@ import importlib.util
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from support.machine import ROOT, describe, one_core, peers_python, run_side, write_result
-from support.pages import find_pages, write_warc
+from support.pages import Pages, find_pages, pack_pages, write_warc
 
 MIN_OVERLAP = 0.9
+MIN_AGREEMENT = 0.99
 MAX_TIMEOUT_FRAC = 0.05
-BAR = 40
+MAX_WORKER_BYTES = 3 << 29
+BARS = {"build_web_rest": 30, "build_web_trafilatura": 2.3, "build_web": 40}
 WARM_UP = 8
-PACKAGES = ("fastwarc", "resiliparse", "fasttext-predict", "numba", "numpy", "pyarrow", "datatrove")
+PACKAGES = (
+    "fastwarc",
+    "resiliparse",
+    "trafilatura",
+    "fasttext-predict",
+    "numba",
+    "numpy",
+    "pyarrow",
+    "datatrove",
+)
+# Our steps and the peer's: what each left is printed side by side.
+STEPS = {
+    "url": "Url-filter",
+    "extract": "Trafilatura",
+    "language": "Language ID",
+    "gopher_repetition": "Gopher Repetition",
+    "gopher_quality": "Gopher Quality",
+    "c4_quality": "C4 Quality",
+    "fineweb_quality": "FineWeb Quality",
+}
+OWN = {"engine": "quern", "seconds": 1.0}
+SAME = {"engine": "trafilatura", "seconds": 60.0}
 
 Answer = dict[str, Any]
+Pair = tuple[Answer, Answer]
+"""Our answer and the peer's."""
 
 
 def main() -> None:
@@ -51,49 +84,73 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--pages", type=int, default=1000)
+    parser.add_argument("--pages", type=int, default=1000, help="at least so many records")
     parser.add_argument("--runs", type=int, default=3)
     args = parser.parse_args()
     python, core = peers_python(), one_core()
-    origin, pages = find_pages(args.data, most=args.pages)
-    print(
-        f"{len(pages)} of {origin}, {sum(len(body) for _, body in pages) / 1e6:.1f} MB of HTML, core {core}",
-        flush=True,
-    )
+    origin, distinct = find_pages(args.data, most=args.pages)
+    pages = pack_pages(distinct, least=args.pages)
+    n_bytes = sum(len(body) for _, body in pages)
+    print(f"{len(pages)} records of {origin}, {n_bytes / 1e6:.1f} MB of HTML, core {core}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        write_warc(Path(folder) / "warc.warc.gz", pages)
-        write_warc(Path(folder) / "warm_up.warc.gz", pages[:WARM_UP])
-        ours, peer = measure(Path(folder), python, n_runs=args.runs)
-    found = compare(ours[-1], peer[-1], n_pages=len(pages))
-    lines = figures(ours, peer, n_pages=len(pages))
-    settings = {"n_pages": len(pages), "n_runs": args.runs, "origin": origin, "core": core}
-    about = {"machine": describe(PACKAGES), "peer_versions": peer[-1]["versions"], "settings": settings}
-    times = {
-        side: [{k: a[k] for k in ("start", "cpu", "wall")} for a in answers]
-        for side, answers in (("ours", ours), ("peer", peer))
-    }
-    write_result("build_web", {**about, "compared": found, "figures": lines, "runs": times})
-    print(f"load {about['machine']['load']}; bar {BAR}")
+        runs, once, same = measure(Path(folder), python, distinct, pages, n_runs=args.runs)
+    found = report(runs, same, n_pages=len(pages))
+    lines = figures(runs, once, same, n_pages=len(pages), n_distinct=len(distinct))
+    settings = {"n_pages": len(pages), "n_distinct": len(distinct), "n_runs": args.runs, "origin": origin}
+    about = {"machine": describe(PACKAGES), "settings": {**settings, "core": core}, "compared": found}
+    write_result("build_web", {**about, "figures": lines, "runs": times(runs, once, same)})
+    print(f"load {about['machine']['load']}; bars {BARS}")
     for line in lines:
         print(" ".join(f"{key}={value}" for key, value in line.items()))
 
 
-def measure(folder: Path, python: Path, *, n_runs: int) -> tuple[list[Answer], list[Answer]]:
-    """Both sides' answers, run in turn; the last run of each also times two stages alone."""
-    names = {name: str(folder / f"{name}.warc.gz") for name in ("warc", "warm_up")}
-    task = {**names, "model": language_model(), "texts": str(folder / "texts.json")}
-    ours: list[Answer] = []
-    peer: list[Answer] = []
+def measure(
+    folder: Path, python: Path, distinct: Pages, pages: Pages, *, n_runs: int
+) -> tuple[list[Pair], Pair, Pair]:
+    """Answers on all pages, run in turn; on the distinct ones; with the same trafilatura on both sides.
+
+    The last of the first also times two stages alone and a watched child.
+    """
+    for name, packed in (("all", pages), ("distinct", distinct), ("warm_up", pages[:WARM_UP])):
+        write_warc(folder / f"{name}.warc.gz", packed)
+    task = {"warm_up": str(folder / "warm_up.warc.gz"), "model": language_model()}
+    task |= {"texts": str(folder / "texts.json"), "warc": str(folder / "all.warc.gz")}
+    runs = []
     for run in range(n_runs):
-        now = {**task, "parts": run == n_runs - 1}
-        ours.append(run_side(sys.executable, "quern_web.py", now, folder=folder / f"ours-{run}"))
-        peer.append(run_side(python, "datatrove_web.py", now, folder=folder / f"peer-{run}"))
-        print(f"run {run + 1}: ours {brief(ours[-1])}; datatrove {brief(peer[-1])}", flush=True)
+        last = run == n_runs - 1
+        now = {**task, **OWN, "parts": last, "watched": True}
+        runs.append(run_pair(folder, f"run {run + 1}", python, now))
+    task |= {"parts": False, "watched": False}
+    once = run_pair(folder, "distinct", python, {**task, **OWN, "warc": str(folder / "distinct.warc.gz")})
+    packages = our_trafilatura(folder / "packages")
+    same = run_pair(folder, "same trafilatura", python, {**task, **SAME}, packages=packages)
+    return runs, once, same
+
+
+def run_pair(
+    folder: Path, name: str, python: Path, task: Mapping[str, Any], *, packages: Path | None = None
+) -> Pair:
+    """Both sides' answers to one task, ours first."""
+    ours = run_side(sys.executable, "quern_web.py", task, folder=folder / f"{name} ours")
+    peer = run_side(python, "datatrove_web.py", task, folder=folder / f"{name} peer", packages=packages)
+    print(f"{name}: ours {brief(ours)}; datatrove {brief(peer)}", flush=True)
     return ours, peer
 
 
 def brief(answer: Answer) -> str:
     return f"{answer['cpu']:.2f} s CPU, {answer['wall']:.2f} s wall"
+
+
+def our_trafilatura(folder: Path) -> Path:
+    """A folder with nothing but our environment's trafilatura, for a process of another environment.
+
+    datatrove's extra asks for trafilatura below 1.12, but calls what 2.x has as well.
+    """
+    found = metadata.distribution("trafilatura")
+    folder.mkdir()
+    for name in ("trafilatura", f"trafilatura-{found.version}.dist-info"):
+        (folder / name).symlink_to(Path(str(found.locate_file(name))), target_is_directory=True)
+    return folder
 
 
 def language_model() -> str:
@@ -104,55 +161,100 @@ def language_model() -> str:
     return str(Path(spec.origin).parent / "resources" / "lid.176.ftz")
 
 
-def compare(ours: Answer, peer: Answer, *, n_pages: int) -> dict[str, Any]:
-    """What each read and kept. Exits without a ratio where the work was not the same."""
-    mine, theirs = set(ours["kept"]), set(peer["kept"])
-    both = len(mine & theirs)
-    overlap = both / max(1, len(theirs))
-    print(f"read: ours {ours['read']}, datatrove {peer['read']} of {n_pages} pages")
-    print(f"kept: ours {len(mine)}, datatrove {len(theirs)}, both {both} ({overlap:.1%} of datatrove's)")
+def report(runs: Sequence[Pair], same: Pair, *, n_pages: int) -> dict[str, Any]:
+    """What each side read, left after each step and kept, printed. Exits where the work was not the same."""
+    (ours, peer), agreement = runs[-1], agree(*same, n_pages=n_pages)
+    print_left(runs[-1], same)
     for side, answer in (("ours", ours), ("datatrove", peer)):
         print(f"dropped by {side}: " + "; ".join(f"{k} {v}" for k, v in answer["dropped"].items() if v))
-    refuse_unlike(ours, peer, n_pages=n_pages, overlap=overlap)
-    counts = {"kept_ours": len(mine), "kept_peer": len(theirs), "kept_both": both, "read": n_pages}
-    return {**counts, "dropped_ours": ours["dropped"], "dropped_peer": peer["dropped"]}
+    overlap = len(set(ours["kept"]) & set(peer["kept"])) / max(1, len(peer["kept"]))
+    peak = max(our["watched"]["peak"] for our, _ in runs)
+    print(f"of the pages datatrove keeps ours keeps {overlap:.1%}; with the same trafilatura "
+          f"({' and '.join(a['versions']['trafilatura'] for a in same)}) {agreement:.2%} of all pages are kept or "
+          f"dropped alike; our worker held at most {peak / (1 << 30):.2f} GiB")  # fmt: skip
+    refuse_unlike(runs, same, n_pages=n_pages, overlap=overlap, agreement=agreement, peak=peak)
+    counts = {"read": n_pages, "overlap": round(overlap, 4), "agreement": round(agreement, 4), "peak": peak}
+    sides = {
+        name: {
+            side: {k: a[k] for k in ("left", "dropped", "versions")}
+            for side, a in zip(("ours", "peer"), pair, strict=True)
+        }
+        for name, pair in (("own", runs[-1]), ("same", same))
+    }
+    return {**counts, **sides}
 
 
-def refuse_unlike(ours: Answer, peer: Answer, *, n_pages: int, overlap: float) -> None:
-    """Exit where the two sides did not do the same work."""
-    if not ours["read"] == peer["read"] == n_pages:
-        raise SystemExit(
-            f"no ratio: expected both to read {n_pages} pages, got {ours['read']} and {peer['read']}"
-        )
-    if ours["kept"] != ours["watched"]["kept"]:
-        raise SystemExit("no ratio: our watched child kept other documents than this process")
-    if overlap < MIN_OVERLAP:
-        raise SystemExit(
-            f"no ratio: expected ours to keep {MIN_OVERLAP:.0%} of datatrove's, got {overlap:.1%}"
-        )
+def agree(ours: Answer, peer: Answer, *, n_pages: int) -> float:
+    """The share of the pages that both keep or both drop."""
+    return 1 - len(set(ours["kept"]) ^ set(peer["kept"])) / n_pages
+
+
+def print_left(own: Pair, same: Pair) -> None:
+    """Pages left after each step: our engine and datatrove's, then the same trafilatura on both sides."""
+    rows = [("left after", "quern", "datatrove", "ours, same", "datatrove, same")]
+    rows.append(("read", *(answer["read"] for answer in (*own, *same))))
+    for step, theirs in STEPS.items():
+        left = [a["left"][name] for pair in (own, same) for a, name in zip(pair, (step, theirs), strict=True)]
+        rows.append((step, *left))
+    for name, *counts in rows:
+        print(f"{name:20}" + "".join(f"{n:>17}" for n in counts))
+
+
+def refuse_unlike(
+    runs: Sequence[Pair], same: Pair, *, n_pages: int, overlap: float, agreement: float, peak: int
+) -> None:
+    """Exit where the two sides did not do the same work, or ours took too much memory for it."""
+    ours, peer = runs[-1]
+    read = [answer["read"] for pair in (*runs, same) for answer in pair]
     timeouts = peer["dropped"]["Trafilatura"].get("timeout", 0)
-    if timeouts > MAX_TIMEOUT_FRAC * n_pages:
-        raise SystemExit(
-            f"no ratio: {timeouts} pages hit datatrove's limit of 1 s. Try again on an idle machine."
-        )
+    versions = {answer["versions"]["trafilatura"] for answer in same}
+    wrong = {
+        f"expected both to read {n_pages} pages, got {read}": set(read) != {n_pages},
+        "our watched child kept other documents than this process": ours["kept"] != ours["watched"]["kept"],
+        f"expected ours to keep {MIN_OVERLAP:.0%} of datatrove's, got {overlap:.1%}": overlap < MIN_OVERLAP,
+        f"expected {MIN_AGREEMENT:.0%} kept or dropped alike, got {agreement:.2%}": agreement < MIN_AGREEMENT,
+        f"{timeouts} pages hit datatrove's limit of 1 s; try again on an idle machine": timeouts
+        > MAX_TIMEOUT_FRAC * n_pages,
+        f"expected one version of trafilatura, got {versions}": len(versions) > 1,
+        f"expected a worker below {MAX_WORKER_BYTES} bytes, got {peak}": peak >= MAX_WORKER_BYTES,
+    }
+    if any(wrong.values()):
+        raise SystemExit("no ratio: " + "; ".join(what for what, is_so in wrong.items() if is_so))
 
 
-def figures(ours: Sequence[Answer], peer: Sequence[Answer], *, n_pages: int) -> list[dict[str, Any]]:
-    """A line for each figure, the bar's last."""
+def figures(
+    runs: Sequence[Pair], once: Pair, same: Pair, *, n_pages: int, n_distinct: int
+) -> list[dict[str, Any]]:
+    """A line for each figure, those with bars last."""
+    ours, peer = [pair[0] for pair in runs], [pair[1] for pair in runs]
     n_kept = len(set(ours[-1]["kept"]))
     stages = [
-        line(name, n, ours[-1]["parts"][name]["cpu"], peer[-1]["parts"][name]["cpu"])
+        line(name, n, *(answer["parts"][name]["cpu"] for answer in runs[-1]))
         for name, n in (("extract", n_pages), ("signatures", n_kept))
     ]
-    peer_cpu, peer_start = median(peer, "cpu"), median(peer, "start")
-    watched = [a["watched"] for a in ours]
-    child = line("build_web_watched", n_pages, median(watched, "cpu"), peer_cpu)
-    start = line(
-        "build_web_start", n_pages, median(watched, "cpu") + median(ours, "start"), peer_cpu + peer_start
-    )
-    whole = line("build_web", n_pages, median(ours, "cpu"), peer_cpu)
+    peer_cpu, watched = median(peer, "cpu"), median([a["watched"] for a in ours], "cpu")
     wall = round(median(peer, "wall") / median(ours, "wall"), 1)
-    return [*stages, start, child, {**whole, "wall_ratio": wall}]
+    start = line(
+        "build_web_start", n_pages, watched + median(ours, "start"), peer_cpu + median(peer, "start")
+    )
+    return [
+        *stages,
+        start,
+        line("build_web_watched", n_pages, watched, peer_cpu),
+        line("build_web_distinct", n_distinct, *(a["cpu"] for a in once)),
+        line("build_web_rest", n_pages, *(a["cpu"] - a["inside"] for a in same)),
+        line("build_web_trafilatura", n_pages, *(a["cpu"] for a in same)),
+        {**line("build_web", n_pages, median(ours, "cpu"), peer_cpu), "wall_ratio": wall},
+    ]
+
+
+def times(runs: Sequence[Pair], once: Pair, same: Pair) -> dict[str, Any]:
+    """The seconds behind the figures, ours and the peer's."""
+    named = {"own": runs, "distinct": [once], "same": [same]}
+    keys = ("start", "cpu", "wall", "inside")
+    return {
+        name: [[{k: a[k] for k in keys} for a in pair] for pair in pairs] for name, pairs in named.items()
+    }
 
 
 def median(answers: Sequence[Answer], key: str) -> float:
@@ -161,7 +263,7 @@ def median(answers: Sequence[Answer], key: str) -> float:
 
 def line(name: str, n: int, ours: float, peer: float) -> dict[str, Any]:
     rates = {"ours": round(n / ours, 1), "peer": round(n / peer, 1)}
-    return {"name": name, "ratio": round(peer / ours, 1), **rates, "unit": "pages/s"}
+    return {"name": name, "ratio": round(peer / ours, 2), **rates, "unit": "pages/s"}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 As in datatrove's examples/fineweb.py, of which it leaves out every exclusion writer (ours does write what it drops).
 The documents kept are written and signed in one pipeline, where FineWeb reads them a second time.
+A page has `seconds` for its extraction: FineWeb's one, or so many that no clock decides what is kept.
 """
 
 import json
@@ -27,6 +28,7 @@ from datatrove.pipeline.readers import JsonlReader, WarcReader
 from datatrove.pipeline.readers.warc import process_record
 from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.lid import FT176LID
+from timed_extract import seconds_inside, time_extract
 from warcio.archiveiterator import ArchiveIterator
 
 # FineWeb hashes shingles with sha1; xxhash is datatrove's default, the faster one, and ours.
@@ -39,20 +41,23 @@ def main(folder):
     # lid.176.ftz, the model ours uses; the original .bin is 126 MB, no faster, and would have to be downloaded.
     FT176LID.MODEL_URL = task["model"]
     warm_up, warc = Path(task["warm_up"]), Path(task["warc"])
-    run(warm_up, folder / "warm-up")
+    time_extract(folder / "inside")
+    run(warm_up, folder / "warm-up", task["seconds"])
+    inside = seconds_inside(folder / "inside")
     out = folder / "out"
-    cpu, wall = seconds(lambda: run(warc, out))
-    answer = {"start": start, "cpu": cpu, "wall": wall, **account(out)}
+    cpu, wall = seconds(lambda: run(warc, out, task["seconds"]))
+    inside = seconds_inside(folder / "inside") - inside
+    answer = {"start": start, "cpu": cpu, "wall": wall, "inside": inside, **account(out)}
     if task["parts"]:
         answer["parts"] = parts(warc, json.loads(Path(task["texts"]).read_text()))
     (folder / "answer.json").write_text(json.dumps(answer))
 
 
-def run(warc, out):
+def run(warc, out, page_seconds):
     steps = [
         WarcReader(str(warc.parent), glob_pattern=warc.name, default_metadata={"dump": "bench"}),
         URLFilter(),
-        Trafilatura(favour_precision=True, timeout=1.0),
+        Trafilatura(favour_precision=True, timeout=page_seconds),
         LanguageFilter(languages=["en"], language_threshold=0.65),
         GopherRepetitionFilter(),
         GopherQualityFilter(),
@@ -67,15 +72,17 @@ def run(warc, out):
 
 
 def account(out):
-    """Documents read and kept (their addresses), and what each step dropped."""
+    """Documents read and kept (their addresses), how many each step left, and what it dropped."""
     steps = json.loads((out / "logs" / "stats.json").read_text())
     kept = [doc.metadata["url"] for doc in JsonlReader(str(out / "kept"))()]
     return {
         "read": total(steps[0]["stats"]["documents"]),
         "kept": sorted(kept),
+        "left": {short(step["name"]): total(step["stats"].get("forwarded", 0)) for step in steps[1:-2]},
         "dropped": {short(step["name"]): dropped(step["stats"]) for step in steps[1:-2]},
         "versions": {
-            name: version(name) for name in ("datatrove", "trafilatura", "spacy", "fasttext-numpy2-wheel")
+            name: version(name)
+            for name in ("datatrove", "trafilatura", "lxml", "jusText", "spacy", "fasttext-numpy2-wheel")
         },
     }
 

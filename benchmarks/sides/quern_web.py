@@ -7,10 +7,12 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from timed_extract import seconds_inside, time_extract
 
 from manifests.corpus import CorpusManifest
 from pipelines.dedup.signatures import Scheme, sign_texts
@@ -29,7 +31,7 @@ sources:
     licence: unknown
     steps:
       - url
-      - extract: {{engine: quern}}
+      - extract: {{engine: {engine}}}
       - language: {{keep: [en], min_score: null, above_score: 0.65}}
       - gopher_repetition: {{words: spacy}}
       - gopher_quality: {{words: spacy}}
@@ -43,28 +45,45 @@ steps: [minhash]
 def main(folder: Path) -> None:
     start = cpu_seconds()
     task = json.loads((folder / "task.json").read_text())
-    warm_up, warc = Path(task["warm_up"]), Path(task["warc"])
-    build(plan_of(warm_up, folder / "warm-up"), workers=0)
-    plan = plan_of(warc, folder / "here")
+    warc, engine, log = Path(task["warc"]), task["engine"], folder / "inside"
+    if engine == "trafilatura":
+        time_extract(log)
+    build(plan_of(Path(task["warm_up"]), folder / "warm-up", engine), workers=0)
+    plan = plan_of(warc, folder / "here", engine)
     load_model.cache_clear()  # or the language model would be loaded before the clock starts
+    inside = seconds_inside(log) if log.exists() else 0.0
     cpu, wall = seconds(lambda: build(plan, workers=0))
-    watched = plan_of(warc, folder / "watched")
-    watched_cpu, watched_wall = seconds(lambda: build(watched, workers=1))
-    answer = {"start": start, "cpu": cpu, "wall": wall, **account(plan)}
-    answer |= {"watched": {"cpu": watched_cpu, "wall": watched_wall, "kept": account(watched)["kept"]}}
+    inside = seconds_inside(log) - inside if log.exists() else 0.0
+    answer = {"start": start, "cpu": cpu, "wall": wall, "inside": inside, **account(plan)}
+    if task["watched"]:
+        answer["watched"] = watched(warc, folder / "watched", engine)
     if task["parts"]:
         answer["parts"] = parts(plan, Path(task["texts"]))
     (folder / "answer.json").write_text(json.dumps(answer))
 
 
-def plan_of(warc: Path, out: Path) -> Plan:
+def watched(warc: Path, out: Path, engine: str) -> dict[str, object]:
+    """The same build in a watched child: its seconds, what it kept, the most memory that it held.
+
+    peak: at most that; a child begins as its parent's image, and the kernel remembers the larger of the two.
+    """
+    plan = plan_of(warc, out, engine)
+    cpu, wall = seconds(lambda: build(plan, workers=1))
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return {"cpu": cpu, "wall": wall, "kept": account(plan)["kept"], "peak": peak}
+
+
+def plan_of(warc: Path, out: Path, engine: str) -> Plan:
     recipe = warc.with_suffix(".yaml")
-    recipe.write_text(RECIPE.format(name=warc.name))
+    recipe.write_text(RECIPE.format(name=warc.name, engine=engine))
     return make_plan(recipe, out)
 
 
 def account(plan: Plan) -> dict[str, object]:
-    """Documents read and kept (their addresses), and what each step dropped. `read` leaves the reader's drops out."""
+    """Documents read and kept (their addresses), how many each step left, and what it dropped.
+
+    `read` leaves the reader's drops out.
+    """
     manifest = CorpusManifest.read(plan.root / "corpus.json")
     steps = {step.name: step for step in manifest.steps}
     reader = next(step for step in manifest.steps if step.kind == "read")
@@ -72,6 +91,8 @@ def account(plan: Plan) -> dict[str, object]:
     return {
         "read": reader.n_read - sum(reader.dropped.values()),
         "kept": sorted(kept),
+        "left": {name: step.n_read - sum(step.dropped.values()) for name, step in steps.items()},
+        "versions": {name: version(name) for name in ("trafilatura", "lxml", "jusText")},
         "dropped": {name: step.dropped for name, step in steps.items() if step.action == "drop"},
     }
 

@@ -69,11 +69,18 @@ def peers_python() -> Path:
     return path.absolute()
 
 
-def run_side(python: Path | str, script: str, task: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:
-    """A side in a fresh process of one thread: it reads task.json and writes answer.json in `folder`."""
+def run_side(
+    python: Path | str, script: str, task: Mapping[str, Any], *, folder: Path, packages: Path | None = None
+) -> dict[str, Any]:
+    """A side in a fresh process of one thread: it reads task.json and writes answer.json in `folder`.
+
+    packages: a folder of packages that it takes before those of its environment.
+    """
     folder.mkdir(parents=True)
     (folder / "task.json").write_text(json.dumps(task))
     env = {**os.environ, **ONE_THREAD, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
+    if packages is not None:
+        env["PYTHONPATH"] = str(packages)
     side = ROOT / "benchmarks" / "sides" / script
     with (folder / "log").open("wb") as log:
         done = subprocess.run(

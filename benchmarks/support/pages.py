@@ -25,9 +25,11 @@ NO_PAGES = ("expected.html",)
 FOLDERS = ("article-extraction-benchmark/html", "cs336", "readability", "trafilatura/pages")
 # Well-formed files of real crawls; the rest of the folder is made to be broken.
 CRAWLS = (
-    "aut/example.warc.gz", "commoncrawl-whirlwind/whirlwind.warc.gz", "dolma/sample-0000.warc.gz",
-    "jwarc/cc.warc.gz", "pywb/iana.warc.gz", "resiliparse/warcfile.warc.gz",
-    "ukwa-suite/main-page.warc.gz", "ukwa-suite/post-blackout.warc.gz",
+    "aut/example.warc.gz", "aut/issue-493.warc", "cmoncrawl/mini.warc.gz",
+    "commoncrawl-whirlwind/whirlwind.warc.gz", "dolma/sample-0000.warc.gz", "jwarc/cc.warc.gz",
+    "pywb/dupes.warc.gz", "pywb/example-extra.warc", "pywb/iana.warc.gz", "resiliparse/clueweb-quirk.warc.gz",
+    "resiliparse/warcfile.warc.gz", "ukwa-discovery/transfer_compression_gzip.warc",
+    "ukwa-suite/main-page.warc.gz", "ukwa-suite/post-blackout.warc.gz", "warcio/example-iana.org-chunked.warc",
 )  # fmt: skip
 
 
@@ -44,6 +46,19 @@ def find_pages(data: Path, *, most: int) -> tuple[str, Pages]:
         ((url, body) for body, url in found.items()), key=lambda page: xxhash.xxh64(page[1]).digest()
     )
     return origin, pages[:most]
+
+
+def pack_pages(pages: Pages, *, least: int) -> Pages:
+    """At least `least` pages: all of them, and from the first again, under addresses of their own, as often as needed.
+
+    >>> pack_pages([("http://a.example/", b"a"), ("http://b.example/", b"b")], least=3)[2]
+    ('http://a.example/?copy=1', b'a')
+    """
+    packed = list(pages)
+    for n in range(len(pages), least):
+        url, body = pages[n % len(pages)]
+        packed.append((f"{url}{'&' if '?' in url else '?'}copy={n // len(pages)}", body))
+    return packed
 
 
 def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
