@@ -42,7 +42,9 @@ __all__ = ["FLAWS", "SPLIT_BYTES", "Raw", "raw_records", "record_splits"]
 
 SPLIT_BYTES = 64 << 20
 _MAX_HEADER = 64 << 10
-_WHOLE = (".zst", ".zstd", ".lz4")
+# Names of remote files in one piece: packed ones cannot be split, and every split of a plain one would fetch all
+# that stands before it.
+_WHOLE = (".zst", ".zstd", ".lz4", ".warc", ".wet", ".arc")
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _NONE: Mapping[str, str] = {}
 

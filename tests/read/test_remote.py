@@ -281,7 +281,7 @@ def table(n):
 
 
 PAGES = [record("warcinfo", b"x\r\n"), *(page(n) for n in range(300))]
-LINES = b"".join(json.dumps({"text": f"line {n}", "id": n}).encode() + b"\n" for n in range(3_000))
+LINES = b"".join(json.dumps({"text": f"line {n}", "id": n}).encode() + b"\n" for n in range(1_000))
 BOOK = b"*** START OF THIS PROJECT GUTENBERG EBOOK X ***\n\nOnce.\n\n*** END OF THIS PROJECT GUTENBERG EBOOK X ***\n"
 WET = record("conversion", b"Text of a page.")
 INPUTS = {
@@ -317,8 +317,15 @@ def test_every_reader_reads_the_same_rows_from_a_server(name, ranges, tmp_path, 
     with serving(files={f"/crawl/{name}": data}, ranges=ranges) as server:
         file = SourceFile("web", f"{server.url}/crawl", name, len(data), "etag:one")
         server.troubles = [("cut", 1_000)]
-        assert reader.splits(file) == [type(s)(file, s.start, s.end) for s in reader.splits(local)]
         assert rows(reader, file) == rows(reader, local) != []
+
+
+@pytest.mark.parametrize(("name", "n_splits"), [("a.warc.gz", 3), ("a.warc", 1), ("a.warc.zst", 1)])
+def test_planning_cuts_crawl_files_by_their_names_and_asks_nobody(name, n_splits, monkeypatch):
+    monkeypatch.setattr(records, "SPLIT_BYTES", 1_000)
+    splits = Warc().splits(SourceFile("web", "https://no.server.test", name, 2_500, "etag:one"))
+    assert [(s.start, s.end) for s in splits][-1] == ((2_000 if n_splits == 3 else 0), 2_500)
+    assert len(splits) == n_splits
 
 
 @each_input
