@@ -1,4 +1,4 @@
-"""What encoding a label names: the labels of the web's standard, and no other.
+"""What encoding a label names: the labels of the web's standard and few more, but not whatever Python can undo.
 
     iso-8859-1, latin1, ascii  ->  cp1252       as browsers read them
     shift_jis, sjis            ->  cp932        the encoding that contains the named one, as browsers read it
@@ -20,6 +20,15 @@ from resiliparse.parse.encoding import map_encoding_to_html5
 
 __all__ = ["codec_of", "decode_mostly"]
 
+# What detection says, and pages that Windows made, beside the standard's labels.
+_MORE = {
+    "cp932": "cp932",
+    "cp936": "gb18030",
+    "cp949": "cp949",
+    "cp950": "big5hkscs",
+    "mac-cyrillic": "mac-cyrillic",
+    "x-mac-cyrillic": "mac-cyrillic",
+}
 # Where browsers read more than Python's codec of that name does.
 _WIDER = {
     "shift_jis": "cp932",
@@ -38,9 +47,10 @@ def codec_of(label: str) -> str | None:
     >>> [codec_of(label) for label in ("ISO-8859-1", "x-sjis", "rot13", "utf-16")]
     ['cp1252', 'cp932', None, None]
     """
-    mapped = map_encoding_to_html5(label.strip(), fallback_utf8=False)
+    label = label.strip().lower()
+    mapped = map_encoding_to_html5(label, fallback_utf8=False)
     if mapped is None:
-        return None
+        return _MORE.get(label)
     name = codecs.lookup(mapped).name
     return None if name.startswith(("utf-16", "utf-32")) else _WIDER.get(name, name)
 

@@ -44,6 +44,7 @@ __all__ = [
     "page_title",
     "scan_tags",
     "title_of",
+    "tree_flaw",
 ]
 
 ENGINES = ("quern", "resiliparse", "trafilatura")
@@ -148,6 +149,13 @@ def is_crowded(page: str) -> bool:
         return False
     long = (tag for tag in page.split("<") if len(tag) > 2 * MAX_CROWD)
     return any(len(_SPACE.findall(_QUOTED.sub("", tag.partition(">")[0]))) > MAX_CROWD for tag in long)
+
+
+def tree_flaw(page: str, tags: Tags, *, max_depth: int) -> str | None:
+    """Why resiliparse would take too long over a page: too_large (crowded) or too_deep; None where it would not."""
+    if is_crowded(page):
+        return "too_large"
+    return "too_deep" if is_deeper_than(page, tags, max_depth=max_depth) else None
 
 
 def is_deeper_than(page: str, tags: Tags, *, max_depth: int) -> bool:

@@ -25,7 +25,7 @@ from pipelines.batch import Batch, text_view
 from pipelines.extract import third_party
 from pipelines.extract.blocks import KERNELS, article_text
 from pipelines.extract.charset import utf8_page
-from pipelines.extract.page import MAX_HEAD, is_crowded, is_deeper_than, main_text, scan_tags, title_of
+from pipelines.extract.page import MAX_HEAD, is_deeper_than, main_text, scan_tags, title_of, tree_flaw
 from pipelines.kernels.jit import compile_kernels
 from pipelines.kernels.pages import scan_page
 from pipelines.stage import Rewrite, Verdicts
@@ -43,7 +43,7 @@ class Extract(Rewrite):
     """Text of HTML pages: main content only, entities resolved, controls removed."""
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 5
     reads: ClassVar[tuple[str, ...]] = ("payload", "content_type")
     writes: ClassVar[tuple[str, ...]] = ("text", "title")
     reasons: ClassVar[tuple[str, ...]] = (
@@ -135,14 +135,12 @@ class Extract(Rewrite):
         return (None, "too_deep") if depth > self.max_depth else (text, None)
 
     def _by_tree(self, markup: bytes) -> Page:
-        page = markup.decode()
-        if self.engine == "resiliparse" and is_crowded(page):
-            return None, "too_large"
-        tags = scan_tags(markup)
+        page, tags = markup.decode(), scan_tags(markup)
+        if self.engine == "resiliparse":
+            flaw = tree_flaw(page, tags, max_depth=self.max_depth)
+            return (None, flaw) if flaw else (main_text(page, tags).encode(), None)
         if is_deeper_than(page, tags, max_depth=self.max_depth):
             return None, "too_deep"
-        if self.engine == "resiliparse":
-            return main_text(page, tags).encode(), None
         text = third_party.trafilatura_text(page, favour=self.favour, deduplicate=self.deduplicate)
         return (None, "extractor_failed") if text is None else (text.encode("utf-8", "ignore"), None)
 

@@ -30,7 +30,7 @@ from typing import BinaryIO, NamedTuple
 from resiliparse.extract.html2text import extract_plain_text
 
 from pipelines.extract.charset import decode_page
-from pipelines.extract.page import is_deeper_than, page_title, scan_tags
+from pipelines.extract.page import page_title, scan_tags, tree_flaw
 from pipelines.read.booknames import HEADER_SIZE, file_number, header_number
 from pipelines.read.opening import open_input
 from pipelines.stage import SourceFile
@@ -40,7 +40,7 @@ __all__ = ["BookFile", "Limits", "book_files", "html_book", "is_html"]
 _HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|\?xml|!--)", re.IGNORECASE)
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ud800-\udfff]+")
 _SKIPPED = ("title", ".pagenum", ".pageno", ".pagenumber", ".page", ".pb")
-_MAX_DEPTH = 500
+_MAX_DEPTH = 512
 _LOCAL_HEADER = 30
 _SMALL_ARCHIVE = 1 << 20
 _PAGES_WIN = 10
@@ -227,14 +227,16 @@ def is_html(data: bytes) -> bool:
     return _HTML.match(data[:4096]) is not None
 
 
-def html_book(data: bytes) -> tuple[str, str | None, str | None]:
-    """(text, title of the page, None), or ("", None, reason): unknown_encoding, too_deep."""
+def html_book(data: bytes, *, max_bytes: int, max_tags: int) -> tuple[str, str | None, str | None]:
+    """(text, title of the page, None), or ("", None, reason): page_too_large, unknown_encoding, too_deep."""
+    if len(data) > max_bytes or data.count(b"<") > max_tags:
+        return "", None, "page_too_large"
     page = decode_page(data, None)
     if page is None:
         return "", None, "unknown_encoding"
-    tags = scan_tags(page.encode("utf-8", "surrogatepass"))
-    if is_deeper_than(page, tags, max_depth=_MAX_DEPTH):
-        return "", None, "too_deep"
+    flaw = tree_flaw(page, scan_tags(page.encode("utf-8", "surrogatepass")), max_depth=_MAX_DEPTH)
+    if flaw is not None:
+        return "", None, "page_too_large" if flaw == "too_large" else flaw
     text = extract_plain_text(
         page,
         preserve_formatting=True,

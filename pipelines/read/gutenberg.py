@@ -82,7 +82,7 @@ class Gutenberg(Read):
     """Project Gutenberg's books without their header, licence and notes on production."""
 
     name: ClassVar[str] = "gutenberg"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("text", "title", "ref")
     libraries: ClassVar[tuple[str, ...]] = ("resiliparse",)
@@ -93,6 +93,7 @@ class Gutenberg(Read):
         "no_body",
         "damaged",
         "no_book",
+        "page_too_large",
         "too_deep",
         "unknown_packing",
         "overlapping",
@@ -102,6 +103,11 @@ class Gutenberg(Read):
 
     max_bytes: int = 64 << 20
     """Books above this many bytes, in a zip or not, are dropped as `too_large`."""
+    max_page_bytes: int = 16 << 20
+    """HTML pages above this many bytes are dropped as `page_too_large`."""
+    max_tags: int = 500_000
+    """HTML pages with more `<` than this, which take 0.5 s, are dropped as `page_too_large`. So are
+    those with 10,000 `<option`, or as many attributes in one tag, which take the square of that."""
     max_archive_bytes: int | None = 1 << 30
     """Books with which those of one zip inflate to more bytes than this are dropped as `archive_too_large`."""
     max_ratio: int | None = 100
@@ -134,7 +140,8 @@ class Gutenberg(Read):
         """Fill in the book, or the verdict that it is none."""
         text, page_title, reason = "", None, book.reason
         if not reason and is_html(book.data):
-            text, page_title, reason = html_book(book.data)
+            limits = {"max_bytes": self.max_page_bytes, "max_tags": self.max_tags}
+            text, page_title, reason = html_book(book.data, **limits)
         elif not reason:
             text, reason = decode_book(book.data)
         record.text = None if reason else body_of(text)

@@ -4,7 +4,8 @@
 
 Crawlers disagree about what they store: some decode the body and leave the header, some cut it off. So
 chunked framing that does not begin like one is taken as already decoded, an encoding whose stream does not
-begin is taken as already decoded, and of a stream that breaks later the part before is kept. At most two
+begin is taken as already decoded, and of a stream that breaks later the part before is kept. A body in several gzip
+members is all of them. At most two
 encodings are undone, and no more than `max_bytes` are ever made: a bomb costs its limit. Price: one pass,
 zlib's or Brotli's.
 """
@@ -27,6 +28,10 @@ _STATUS = re.compile(rb"HTTP/\d(?:\.\d+)?[ \t]+(\d{3})(?!\d)")
 _BLANK = re.compile(rb"\n\r*\n")
 _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _STREAMS = {"br": "brotli", "zstd": "zstd"}
+_GZIP = b"\x1f\x8b\x08"
+# A body of empty members makes nothing, so no limit on what is made would end it.
+_MAX_MEMBERS = 4096
+_PIECE = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +99,31 @@ def _inflate(body: bytes, name: str, max_bytes: int) -> bytes:
 def _zlib(body: bytes, name: str, max_bytes: int) -> bytes:
     # 47 takes a gzip or a zlib header; some servers send raw deflate under that name.
     for window in (47, -15) if name == "deflate" else (47,):
-        inflate = zlib.decompressobj(window)
         decoded = bytearray()
         pos = 0
-        try:
-            while pos < len(body) and len(decoded) <= max_bytes and not inflate.eof:
-                decoded += inflate.decompress(body[pos : pos + 16384])
-                pos += 16384
-        except zlib.error:
-            pass
+        for _ in range(_MAX_MEMBERS):
+            end = _inflate_member(body, pos, window, decoded, max_bytes)
+            if end is None or body[end : end + 3] != _GZIP:
+                break
+            pos = end
         if decoded:
             return bytes(decoded[: max_bytes + 1])
     return b""
+
+
+def _inflate_member(body: bytes, pos: int, window: int, decoded: bytearray, max_bytes: int) -> int | None:
+    """Adds what one stream holds to `decoded`; returns where it ended, None where it broke, was cut or went too far."""
+    inflate = zlib.decompressobj(window)
+    try:
+        while pos < len(body) and len(decoded) <= max_bytes:
+            piece = body[pos : pos + _PIECE]
+            decoded += inflate.decompress(piece)
+            pos += len(piece) - len(inflate.unused_data)
+            if inflate.eof:
+                return pos
+    except zlib.error:
+        pass
+    return None
 
 
 def _stream(body: bytes, codec: str, max_bytes: int) -> bytes:

@@ -115,6 +115,7 @@ def test_an_engine_that_does_not_exist_is_refused_with_those_that_do() -> None:
 
 
 GREEK = "Ελληνικά κείμενα γράφονται εδώ."
+KOREAN = "한국어로 쓴 글이 여기에 있습니다. "
 JAPANESE = "日本語の文章をここに書きます。" * 4
 
 
@@ -140,6 +141,7 @@ JAPANESE = "日本語の文章をここに書きます。" * 4
         ("똠방각하 펲시콜라".encode("cp949"), "text/html; charset=euc-kr", "똠방각하 펲시콜라"),
         ("啫嘢喺呢度".encode("big5hkscs"), "text/html; charset=big5", "啫嘢喺呢度"),
         ("文字“㐀”".encode("gb18030"), "text/html; charset=gb2312", "文字“㐀”"),
+        ((KOREAN * 9).encode("cp949"), "text/html", KOREAN * 9),
         (b"a" * 300 + b"\xff" + "ü".encode(), "text/html; charset=utf-8", "a" * 300 + "\ufffdü"),
     ],
 )

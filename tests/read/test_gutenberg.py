@@ -85,6 +85,9 @@ def test_the_encoding_is_found(tmp_path: Path, encoding: str, declared: str) -> 
         (b"x\x00y", "not_text"),
         (b"<!DOCTYPE html><p>", "no_body"),
         (b"<!DOCTYPE html>" + b"<div>" * 3000 + b"x", "too_deep"),
+        (b"<!DOCTYPE html>" + b"<p>" * 500_001 + b"x", "page_too_large"),
+        (b"<!DOCTYPE html>" + b"<option>x" * 10_001, "page_too_large"),
+        (b"<!DOCTYPE html><p " + b" ".join(b"a%d=1" % n for n in range(10_001)) + b">x", "page_too_large"),
         (b"caf\xe9 \x81\x8d", "unknown_encoding"),
     ],
 )
@@ -139,6 +142,8 @@ def test_white_space_before_a_credit_hides_it_from_nobody() -> None:
 def test_a_file_above_the_limit_is_too_large(tmp_path: Path) -> None:
     (row,) = rows(Gutenberg(max_bytes=10), source(tmp_path / "a.txt", b"x" * 11))
     assert row["reason"] == "too_large"
+    (row,) = rows(Gutenberg(max_page_bytes=10), source(tmp_path / "a.htm", b"<html>xxxxx"))
+    assert row["reason"] == "page_too_large"
 
 
 def test_an_html_edition_is_its_text_without_page_numbers_and_markup(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import time
 import zlib
 from pathlib import Path
 
@@ -195,6 +196,10 @@ RAW_DEFLATE = zlib.compressobj(wbits=-15)
 BODY = PAGE % 7
 ENCODED = {
     "Content-Encoding: gzip": gzip.compress(BODY),
+    "content-encoding: gzip": gzip.compress(BODY[:9])
+    + gzip.compress(b"")
+    + gzip.compress(BODY[9:])
+    + b"\0" * 9,
     "Content-Encoding: deflate": zlib.compress(BODY),
     "Content-Encoding: Deflate": RAW_DEFLATE.compress(BODY) + RAW_DEFLATE.flush(),
     "Content-Encoding: br": compressed("brotli", BODY),
@@ -220,6 +225,18 @@ def test_a_body_cut_in_its_encoding_keeps_what_came_before(tmp_path: Path) -> No
     payload = rows(Warc(), source(tmp_path / "a.warc", record("response", block)))[0]["payload"]
     assert body.startswith(payload)
     assert len(payload) > 20_000
+
+
+def test_members_of_a_gzip_body_share_one_limit_and_end(tmp_path: Path) -> None:
+    halves = gzip.compress(bytes(700 << 10)) * 2
+    empty = gzip.compress(BODY) + gzip.compress(b"", mtime=0) * 200_000 + gzip.compress(BODY)
+    records = [record("response", http(data, "Content-Encoding: gzip")) for data in (halves, empty)]
+    found = rows(Warc(max_bytes=1 << 20), source(tmp_path / "a.warc", b"".join(records)))
+    assert reasons(found)[0] == "too_large"
+    begun = time.perf_counter()
+    (row,) = rows(Warc(), source(tmp_path / "b.warc", records[1]))
+    assert row["payload"] == BODY
+    assert time.perf_counter() - begun < 2
 
 
 @pytest.mark.parametrize("codec", ["gzip", "br", "gzip, gzip"])
