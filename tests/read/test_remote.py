@@ -13,14 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from fsspec.registry import known_implementations
 
 import pipelines.remote.retry
 import pipelines.remote.stream
 import tests.read.test_arc as arc
-from manifests.errors import InputError, RecipeError, UsageError
+from manifests.errors import InputError, UsageError
 from pipelines import heartbeat
-from pipelines.places import Found, check_address
+from pipelines.places import Found
 from pipelines.read import records
 from pipelines.read.code import Code
 from pipelines.read.gutenberg import Gutenberg
@@ -359,46 +358,3 @@ def test_a_reader_of_one_s_own_is_refused_a_remote_file_before_anything_runs():
     reader = reader_of(lines, "own.lines")()
     with pytest.raises(UsageError, match=r"https://host/a/b\.gz: expected a file of this machine"):
         reader.splits(SourceFile("web", "https://host/a", "b.gz", 1, "etag:x"))
-
-
-# --- addresses -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "https://me:hunter2@host/a.gz",
-        "https://hunter2@host/a.gz",
-        "s3://key:hunter2@bucket/a.gz",
-        "https://host/a.gz?X-Amz-Signature=hunter2",
-        "https://host/a.gz?hunter2",
-        "abfs://box@account/a.gz?sig=hunter2",
-    ],
-)
-def test_an_address_with_a_secret_is_refused_and_the_secret_not_repeated(address):
-    with pytest.raises(RecipeError, match="credentials are taken from") as caught:
-        check_address(address)
-    assert "hunter2" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "address", ["hf://datasets/org/name@main/data/*.parquet", "abfs://box@account.dfs/a", "s3://bucket/a?.gz"]
-)
-def test_an_at_sign_or_a_wildcard_is_no_secret(address):
-    assert check_address(address) == address
-
-
-def test_chained_protocols_are_refused():
-    with pytest.raises(RecipeError, match="streamed, never stored"):
-        check_address("simplecache::s3://bucket/a")
-
-
-def test_a_missing_client_is_named_with_the_command_that_brings_it(monkeypatch):
-    for name, place in (("far", "farfs.FarFileSystem"), ("near", "fsspec.implementations.no.Near")):
-        monkeypatch.setitem(known_implementations, name, {"class": place, "err": "Install nearlib"})
-    with pytest.raises(RecipeError, match="client for far://, found none; run  pip install farfs"):
-        look_up("far://bucket/a")
-    with pytest.raises(RecipeError, match="client for near://, found none: Install nearlib"):
-        look_up("near://bucket/a")
-    with pytest.raises(RecipeError, match="known protocol, got nonsense://"):
-        look_up("nonsense://bucket/a")
