@@ -1,12 +1,19 @@
 """Helpers of the repetition kernel: which n-grams of a text's words occur twice, at few looks a word.
 
     words    a  b  c  a  b        packed   "abcab", starts 0 1 2 3 4 5
-    ids      0  1 -1  0  1        each word by its first occurrence, -1 where no other equals it
-    pairs    0 -1 -1  0           "a b" by its first occurrence; halves of -1 are not looked at
+    ids      1  2  3  1  2        each word by its first occurrence, counted from 1
+    kept     0  3                 the words that occur twice and so does the next; the pairs to be numbered
+    ids      1  2  3  1  2        of "a b" and "a b", again by the first occurrence
 
 Two to four words: of the numbers of two neighbouring n-grams comes that of an (n + 1)-gram, exactly. Five and
 more are compared as bytes without spaces, only at words whose first 16 bytes (8 of a short n-gram) occur twice.
 Slots are shared by chance now and then, which keeps a word in vain and loses none.
+
+    low, high    a word's 16 bytes and its length in one: equal if and only if the words are
+    "and"        low 'and' and five zeros, high 3 << 56          a longer word: its hash, 255 << 56 | its length
+
+All arrays are `jit.pointer`s, and items of `ids`, `times`, `low`, `high` and `keys` begin at 1: a slot of 0 is
+empty. Loops take no branch that a text decides, but for words of more than 15 bytes.
 """
 
 from __future__ import annotations
@@ -14,241 +21,300 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.kernels.duplicates import table_size
-from pipelines.kernels.hashing import clear, read64
+from pipelines.kernels.duplicates import same_bytes, span_hash, table_size
 from pipelines.kernels.jit import inline
+from pipelines.kernels.wide import load64, store64
+from pipelines.kernels.words import byte_at
 
 __all__ = [
     "SEEN_PER_WORD",
     "SLACK",
+    "chars_of",
     "dup_n_gram_chars",
+    "item",
+    "keep_repeated",
     "number_pairs",
     "number_words",
-    "sift_pairs",
     "sift_words",
 ]
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
-Table = npt.NDArray[np.uint64]
+Indices = npt.NDArray[np.int32]
+Keys = npt.NDArray[np.uint64]
 
-_TAG = np.uint64(0xFFFFFFFF00000000)
-_INDEX = np.uint64(0xFFFFFFFF)
-_ODD_1, _ODD_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
-SLACK = 16  # bytes that may be read behind the last word
-SEEN_PER_WORD = 8  # slots for each word when words are sifted: one unrepeated word in ten is kept in vain
-
-
-@inline
-def _mix(x: np.uint64) -> np.uint64:
-    """A bijection that spreads the bits of a key over all bits."""
-    x = (x ^ x >> np.uint64(32)) * _ODD_2
-    return x ^ x >> np.uint64(32)
+SLACK = 32  # bytes behind the last word that may be read and written
+SEEN_PER_WORD = 8
+SHORT = 15  # a word's most bytes beside its length in 16
+_LONG = np.uint64(255 << 56)
+_ODD_1, _ODD_2, _ODD_3 = (
+    np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93), np.uint64(0xC2B2AE3D27D4EB4F)
+)  # fmt: skip
+_ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 @inline
-def _item(entry: np.uint64) -> int:
-    """The word whose first occurrence an entry of a table stands for."""
-    return np.int64(entry & _INDEX) - 1  # type: ignore[return-value]
+def item(items: Indices, at: int) -> int:
+    """One of them, in the width that kernels compute with."""
+    return np.int64(items[at])  # type: ignore[return-value]
 
 
 @inline
-def _read_some(packed: Bytes, at: int, n_bytes: int) -> np.uint64:
-    """Up to eight bytes, zeros above them; reads all eight."""
-    return read64(packed, at) & np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * n_bytes)
+def _slot_of(low: np.uint64, high: np.uint64, size: int) -> int:
+    """A slot of a table for two numbers; the highest bits of the products, which depend on all of theirs."""
+    h = low * _ODD_1 + high * _ODD_2
+    return np.int64((h >> np.uint64(32)) * np.uint64(size) >> np.uint64(32))  # type: ignore[return-value]
 
 
 @inline
-def _word_hash(packed: Bytes, start: int, stop: int) -> np.uint64:
-    h = np.uint64(stop - start) * _ODD_1
-    while start + 8 < stop:
-        h = _mix(h ^ read64(packed, start))
-        start += 8
-    return _mix((h ^ _read_some(packed, start, stop - start)) * _ODD_1)
+def _clear(table: Indices, size: int) -> None:
+    for slot in range(size):
+        table[slot] = 0
 
 
 @inline
-def _same_run(packed: Bytes, a: int, b: int, n_bytes: int) -> bool:
-    """Whether the n bytes from `a`, at least one, are those from `b`."""
-    while n_bytes > 8:
-        if read64(packed, a) != read64(packed, b):
-            return False
-        a, b, n_bytes = a + 8, b + 8, n_bytes - 8
-    return bool(_read_some(packed, a, n_bytes) == _read_some(packed, b, n_bytes))
+def _first_bytes(data: Bytes, at: int, n_bytes: int) -> tuple[np.uint64, np.uint64]:
+    """A word of at most `SHORT` bytes as `low` and `high`; reads 16 bytes."""
+    n_low, n_high = min(n_bytes, 8), max(n_bytes - 8, 0)
+    low = load64(data, at) & _ONES >> np.uint64(64 - 8 * n_low)
+    high = load64(data, at + 8) & (np.uint64(1) << np.uint64(8 * n_high)) - np.uint64(1)
+    return low, high | np.uint64(n_bytes) << np.uint64(56)
+
+
+@inline
+def _pack_slowly(data: Bytes, begin: int, end: int, readable: int, packed: Bytes, length: int) -> None:
+    """Copies bytes, and zeros behind them; for a long word, or one so near the data's end that 16 cannot be read."""
+    while end - begin >= 16 and begin + 16 <= readable:
+        store64(packed, length, load64(data, begin))
+        store64(packed, length + 8, load64(data, begin + 8))
+        begin, length = begin + 16, length + 16
+    store64(packed, length, np.uint64(0))
+    store64(packed, length + 8, np.uint64(0))
+    for k in range(end - begin):
+        packed[length + k] = data[begin + k]
+
+
+@inline
+def _differ(
+    packed: Bytes, starts: Indices, low: Keys, high: Keys, first: int, word: int, n_bytes: int
+) -> bool:
+    """Whether the word of id `first` is another than word `word`, whose own key and bytes are written."""
+    differ = bool((low[first] ^ low[word + 1] | high[first] ^ high[word + 1]) != 0)
+    if n_bytes > SHORT and first != 0 and not differ:
+        differ = not same_bytes(packed, item(starts, first - 1), item(starts, word), n_bytes)
+    return differ
 
 
 @inline
 def number_words(
-    packed: Bytes, starts: Offsets, n_words: int, table: Table, ids: Offsets, times: Offsets
-) -> None:
-    """Writes for each word the index of the first equal one, -1 where no other equals it."""
+    data: Bytes, readable: int, word_starts: Offsets, word_ends: Offsets, n_words: int,
+    packed: Bytes, starts: Indices, low: Keys, high: Keys, table: Indices, ids: Indices, times: Indices,
+) -> None:  # fmt: skip
+    """Writes the words without the spaces between them and, for each, the first equal one and how often that occurs.
+
+    Word w is `packed[starts[w]:starts[w + 1]]`, `ids[w + 1]` is 1 + the first equal word, and `times[id]` counts.
+    """
     size = table_size(n_words)
-    clear(table, size)
+    _clear(table, size)
+    length = 0
     for word in range(n_words):
-        begin = starts[word]
-        n_bytes = starts[word + 1] - begin
-        h = _word_hash(packed, begin, begin + n_bytes)
-        slot = np.int64(h & np.uint64(size - 1))
-        other = word
-        while table[slot]:
-            entry = table[slot]
-            if entry & _TAG == h & _TAG:
-                other = _item(entry)
-                same_length = starts[other + 1] - starts[other] == n_bytes
-                if same_length and _same_run(packed, starts[other], begin, n_bytes):
-                    break
-            slot = slot + 1 & size - 1
-        if table[slot]:
-            times[other] += 1
+        begin, end = word_starts[word], word_ends[word]
+        n_bytes = end - begin
+        starts[word] = length
+        if n_bytes <= SHORT and begin + 16 <= readable:
+            a, b = _first_bytes(data, begin, n_bytes)
+            store64(packed, length, a)
+            store64(packed, length + 8, b)
         else:
-            other = word
-            table[slot] = h & _TAG | np.uint64(word + 1)
-            times[word] = 1
-        ids[word] = other
-    for word in range(n_words):
-        if times[ids[word]] == 1:
-            ids[word] = -1
+            _pack_slowly(data, begin, end, readable, packed, length)
+            if n_bytes <= SHORT:
+                a, b = _first_bytes(packed, length, n_bytes)
+            else:
+                a, b = span_hash(packed, length, length + n_bytes), _LONG | np.uint64(n_bytes)
+        low[word + 1], high[word + 1] = a, b
+        slot = _slot_of(a, b, size)
+        first = item(table, slot)
+        while (first != 0) & _differ(packed, starts, low, high, first, word, n_bytes):
+            slot = slot + 1 & size - 1
+            first = item(table, slot)
+        first = first if first != 0 else word + 1
+        table[slot] = first
+        ids[word + 1], times[word + 1] = first, 0
+        times[first] += 1
+        length += n_bytes
+    starts[n_words] = length
 
 
 @inline
-def _pair_hash(a: int, b: int) -> np.uint64:
-    return _mix(np.uint64(a) * _ODD_1 + np.uint64(b) * _ODD_2)
-
-
-@inline
-def sift_pairs(ids: Offsets, n_pairs: int, seen: Bytes, sifted: Offsets) -> int:
-    """Writes the pairs that may occur twice: both halves do, and another pair shares their slot. Returns how many."""
-    n_both = 0
-    for at in range(n_pairs):
-        sifted[n_both] = at
-        n_both += int(ids[at] >= 0 and ids[at + 1] >= 0)
-    size = SEEN_PER_WORD * table_size(n_both) // 2
-    for place in range(size):
-        seen[place] = 0
-    for index in range(n_both):
-        at = sifted[index]
-        slot = np.int64(_pair_hash(ids[at], ids[at + 1]) & np.uint64(size - 1))
-        seen[slot] = 1 + (seen[slot] > 0)
-    n_sifted = 0
-    for index in range(n_both):
-        at = sifted[index]
-        slot = np.int64(_pair_hash(ids[at], ids[at + 1]) & np.uint64(size - 1))
-        sifted[n_sifted] = at
-        n_sifted += int(seen[slot] > 1)
-    return n_sifted
+def keep_repeated(ids: Indices, times: Indices, n_words: int, kept: Indices) -> int:
+    """Writes the words, from 1, that occur twice as does the next one; returns how many."""
+    n_kept = 0
+    before = False
+    for word in range(1, n_words + 1):
+        repeated = times[ids[word]] > 1
+        kept[n_kept] = word - 1
+        n_kept += before & repeated
+        before = repeated
+    return n_kept
 
 
 @inline
 def number_pairs(
-    ids: Offsets, n_pairs: int, sifted: Offsets, n_sifted: int, table: Table, firsts: Offsets, times: Offsets
-) -> tuple[int, int]:
-    """Writes for each two neighbours the index of the first equal two, -1 where no other two are equal to them.
+    ids: Indices, times: Indices, kept: Indices, n_kept: int, keys: Keys, table: Indices
+) -> tuple[int, int, int]:
+    """Makes ids of n-grams ids of (n + 1)-grams, of those in `kept`, and keeps the ones that may go on.
 
-    Of ids of n-grams it makes ids of (n + 1)-grams, which equal each other if both halves do. Returns the most
-    frequent, the first of several, and how often it occurs.
+    Returns how many are kept: those that occur twice as does the next. And the most frequent one, the first of
+    several, from 1, and how often it occurs: 1 and 1 where none occurs twice.
     """
-    for at in range(n_pairs):
-        firsts[at] = -1
-    size = table_size(n_sifted)
-    clear(table, size)
-    for index in range(n_sifted):
-        at = sifted[index]
-        a, b = ids[at], ids[at + 1]
-        slot = np.int64(_pair_hash(a, b) & np.uint64(size - 1))
-        other = at
-        while table[slot]:
-            other = _item(table[slot])
-            if ids[other] == a and ids[other + 1] == b:
-                break
+    size = table_size(n_kept)
+    _clear(table, size)
+    for index in range(n_kept):
+        at = item(kept, index)
+        key = np.uint64(ids[at]) << np.uint64(32) | np.uint64(ids[at + 1])
+        slot = _slot_of(key, np.uint64(0), size)
+        first = item(table, slot)
+        while (first != 0) & (keys[first] != key):
             slot = slot + 1 & size - 1
-        if table[slot]:
-            times[other] += 1
-        else:
-            other = at
-            table[slot] = np.uint64(at + 1)
-            times[at] = 1
-        firsts[at] = other
-    best, most = 0, 1
+            first = item(table, slot)
+        first = first if first != 0 else at
+        table[slot] = first
+        keys[at] = key
+        ids[at], times[at] = first, 0
+        times[first] += 1
+    best, most = 1, 1
+    n_on, before = 0, -1
+    for index in range(n_kept):
+        at = item(kept, index)
+        n_times = item(times, item(ids, at))
+        if n_times > most:
+            best, most = at, n_times
+        kept[n_on] = at - 1
+        n_on += (before == at - 1) & (n_times > 1)
+        before = at if n_times > 1 else -1
+    return n_on, best, most
+
+
+@inline
+def _slot_16(packed: Bytes, at: int, size: int, odd: np.uint64) -> int:
+    h = (load64(packed, at) * _ODD_1 ^ load64(packed, at + 8)) * odd
+    return np.int64(h >> np.uint64(32)) & size - 1  # type: ignore[return-value]
+
+
+@inline
+def _slot_8(packed: Bytes, at: int, size: int, odd: np.uint64) -> int:
+    h = (load64(packed, at) ^ _ODD_1) * odd
+    return np.int64(h >> np.uint64(32)) & size - 1  # type: ignore[return-value]
+
+
+@inline
+def _sift(
+    packed: Bytes,
+    starts: Indices,
+    sifted: Indices,
+    n_sifted: int,
+    seen: Bytes,
+    slots: Indices,
+    odd: np.uint64,
+) -> int:
+    """Leaves the words of which another one has the slot of the first bytes; returns how many."""
+    size = SEEN_PER_WORD * table_size(n_sifted) // 2
+    for slot in range(size):
+        seen[slot] = 0
     for index in range(n_sifted):
-        at = sifted[index]
-        n_times = times[firsts[at]]
-        if n_times == 1:
-            firsts[at] = -1
-        elif n_times > most:
-            best, most = at, int(n_times)
-    return best, most
+        word = item(sifted, index)
+        at, n_bytes = item(starts, word), starts[word + 5] - starts[word]
+        slots[index] = slot = _slot_16(packed, at, size, odd)
+        seen[slot] = 1 + (seen[slot] > 0)
+        if n_bytes < 16:
+            slot = _slot_8(packed, at, size, odd)
+            seen[slot] = 1 + (seen[slot] > 0)
+    n_left = 0
+    for index in range(n_sifted):
+        word = item(sifted, index)
+        at, n_bytes = item(starts, word), starts[word + 5] - starts[word]
+        twice = seen[slots[index]] > 1
+        if n_bytes < 16:
+            twice |= (n_bytes < 8) | (seen[_slot_8(packed, at, size, odd)] > 1)
+        sifted[n_left] = word
+        n_left += twice
+    return n_left
 
 
 @inline
-def _slot_16(packed: Bytes, at: int, size: int) -> int:
-    h = (read64(packed, at) * _ODD_1 ^ read64(packed, at + 8)) * _ODD_2
-    return np.int64(h >> np.uint64(32)) & size - 1  # type: ignore[return-value]
-
-
-@inline
-def _slot_8(packed: Bytes, at: int, size: int) -> int:
-    h = (read64(packed, at) ^ _ODD_1) * _ODD_2
-    return np.int64(h >> np.uint64(32)) & size - 1  # type: ignore[return-value]
-
-
-@inline
-def sift_words(packed: Bytes, starts: Offsets, n_words: int, seen: Bytes, sifted: Offsets) -> int:
+def sift_words(
+    packed: Bytes, starts: Indices, n_words: int, seen: Bytes, slots: Indices, sifted: Indices
+) -> int:
     """Writes the words at which an n-gram of five or more may begin that occurs twice; returns how many.
 
     Two equal n-grams of at least 16 bytes share their first 16, shorter ones of at least 8 their first 8. So
     words whose first bytes occur once are out, and with them nearly all of a text that does not repeat itself.
+    What stays by chance, one in ten, goes when the rest is sifted again by another hash. A last word's 16 bytes
+    may end behind the text, in whatever stands there: that too can only keep it in vain.
     """
-    size, end = SEEN_PER_WORD * table_size(n_words) // 2, starts[n_words]
+    for word in range(n_words - 4):
+        sifted[word] = word
+    n_sifted = _sift(packed, starts, sifted, max(n_words - 4, 0), seen, slots, _ODD_2)
+    return _sift(packed, starts, sifted, n_sifted, seen, slots, _ODD_3)
+
+
+@inline
+def chars_of(packed: Bytes, start: int, stop: int, n_tails: int) -> int:
+    """The code points of a span of a text that has `n_tails` bytes beyond the first of a character."""
+    n_chars = stop - start
+    if n_tails:
+        for at in range(start, stop):
+            n_chars -= byte_at(packed, at) & 0xC0 == 0x80
+    return n_chars
+
+
+@inline
+def _sift_n_grams(
+    packed: Bytes, starts: Indices, n: int, sifted: Indices, n_sifted: int, seen: Bytes, slots: Indices
+) -> None:
+    """Marks the slots of the n-grams' lengths and last 8 bytes: 1, or 2 where another one has it."""
+    size = SEEN_PER_WORD * table_size(n_sifted) // 2
     for slot in range(size):
         seen[slot] = 0
-    for word in range(n_words - 4):
-        at = starts[word]
-        if end - at >= 16:
-            slot = _slot_16(packed, at, size)
-            seen[slot] = 1 + (seen[slot] > 0)
-        if 8 <= starts[word + 5] - at < 16:
-            slot = _slot_8(packed, at, size)
-            seen[slot] = 1 + (seen[slot] > 0)
-    n_sifted = 0
-    for word in range(n_words - 4):
-        at = starts[word]
-        n_bytes = starts[word + 5] - at
-        twice = end - at >= 16 and seen[_slot_16(packed, at, size)] > 1
-        if not twice and n_bytes < 16:
-            twice = n_bytes < 8 or seen[_slot_8(packed, at, size)] > 1
-        sifted[n_sifted] = word
-        n_sifted += twice
-    return n_sifted
+    for index in range(n_sifted):
+        word = item(sifted, index)
+        begin, end = item(starts, word), item(starts, word + n)
+        last = load64(packed, max(end - 8, begin)) & _ONES >> np.uint64(64 - 8 * min(end - begin, 8))
+        slots[index] = slot = _slot_of(last, np.uint64(end - begin), size)
+        seen[slot] = 1 + (seen[slot] > 0)
 
 
 @inline
 def dup_n_gram_chars(
-    packed: Bytes, starts: Offsets, chars: Offsets, n_words: int, n: int,
-    sifted: Offsets, n_sifted: int, table: Table,
+    packed: Bytes, starts: Indices, n_words: int, n: int, sifted: Indices, n_sifted: int,
+    seen: Bytes, slots: Indices, table: Indices, keys: Keys, n_tails: int,
 ) -> int:  # fmt: skip
     """Characters of n-grams that were seen before, none counted twice, spaces not counted."""
+    while n_sifted > 0 and sifted[n_sifted - 1] + n > n_words:
+        n_sifted -= 1
+    _sift_n_grams(packed, starts, n, sifted, n_sifted, seen, slots)
     size = table_size(n_sifted)
-    clear(table, size)
+    _clear(table, size)
     n_chars = free = 0
     for index in range(n_sifted):
-        word = sifted[index]
-        if word < free or word + n > n_words:
+        word = item(sifted, index)
+        if seen[slots[index]] < 2 or word < free:
             continue
-        begin = starts[word]
-        n_bytes = starts[word + n] - begin
-        h = _word_hash(packed, begin, begin + n_bytes)
-        slot = np.int64(h & np.uint64(size - 1))
-        while table[slot]:
-            entry = table[slot]
-            if entry & _TAG == h & _TAG:
-                other = _item(entry)
-                same_length = starts[other + n] - starts[other] == n_bytes
-                if same_length and _same_run(packed, starts[other], begin, n_bytes):
-                    break
+        begin, end = item(starts, word), item(starts, word + n)
+        key = span_hash(packed, begin, end)
+        slot = _slot_of(key, np.uint64(0), size)
+        other = item(table, slot) - 1
+        while other >= 0:
+            first = item(starts, other)
+            same_length = starts[other + n] - first == end - begin
+            if keys[other] == key and same_length and same_bytes(packed, first, begin, end - begin):
+                break
             slot = slot + 1 & size - 1
-        if table[slot]:
-            n_chars += chars[word + n] - chars[word]
+            other = item(table, slot) - 1
+        if other >= 0:
+            n_chars += chars_of(packed, begin, end, n_tails)
             free = word + n
         else:
-            table[slot] = h & _TAG | np.uint64(word + 1)
+            table[slot] = word + 1
+            keys[word] = key
     return n_chars

@@ -25,6 +25,15 @@ _RANDOM = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 _PIECED = st.lists(_PIECES, max_size=60).map("".join)
 _SPACED = st.lists(_PIECES, max_size=60).map(" ".join)
 
+# Few words, many times, some of which joined are others, and words on both sides of 8 and of 16 bytes.
+_AGAIN = st.sampled_from(
+    ["a", "b", "ab", "ba", "a\x00", "éé", "seven77", "eight888", "nine99999", "fifteen-bytes-15", "sixteen-bytes-16",
+     "seventeen-bytes-17", "seventeen-bytes-18", "an-even-longer-word-of-34-bytes-34", "\n", "\n\n", "\r\n", "\u2003"]
+)  # fmt: skip
+repetitive_texts = st.tuples(
+    st.lists(_AGAIN, max_size=12), st.lists(_AGAIN, max_size=60), st.integers(0, 4)
+).map(lambda parts: " ".join((parts[0] + parts[1]) + parts[0] * parts[2]))
+
 texts = _RANDOM | _PIECED | _SPACED
 documents = st.lists(texts, max_size=6)
 

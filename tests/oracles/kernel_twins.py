@@ -64,8 +64,7 @@ def duplicates(pieces: list[str]) -> tuple[int, int]:
     return n_duplicates, n_chars
 
 
-def top_n_gram_chars(text: str, n: int) -> int:
-    split = words(text)
+def top_n_gram_chars(split: list[str], n: int) -> int:
     grams = Counter(" ".join(split[i : i + n]) for i in range(len(split) - n + 1))
     if not grams:
         return 0
@@ -73,8 +72,7 @@ def top_n_gram_chars(text: str, n: int) -> int:
     return len(gram) * times
 
 
-def dup_n_gram_chars(text: str, n: int) -> int:
-    split = words(text)
+def dup_n_gram_chars(split: list[str], n: int) -> int:
     seen: set[str] = set()
     n_chars = at = 0
     while at + n <= len(split):
@@ -89,8 +87,12 @@ def dup_n_gram_chars(text: str, n: int) -> int:
 
 
 def repetition_counts(text: str) -> dict[str, int]:
-    text_lines = re.split(r"(?:\r?\n)+", text) if text else []
-    paragraphs = re.split(r"(?:\r?\n){2,}", text.strip(WHITE_SPACE)) if text else []
+    return counts_over(words(text), text, newline=r"(?:\r?\n)", stripped=text.strip(WHITE_SPACE))
+
+
+def counts_over(split: list[str], text: str, *, newline: str, stripped: str) -> dict[str, int]:
+    text_lines = re.split(rf"{newline}+", text) if text else []
+    paragraphs = re.split(rf"{newline}{{2,}}", stripped) if text else []
     n_dup_lines, n_dup_line_chars = duplicates(text_lines)
     n_dup_paragraphs, n_dup_paragraph_chars = duplicates(paragraphs)
     counts = {
@@ -102,8 +104,8 @@ def repetition_counts(text: str) -> dict[str, int]:
         "n_dup_paragraphs": n_dup_paragraphs,
         "n_dup_paragraph_chars": n_dup_paragraph_chars,
     }
-    counts |= {f"top_{n}_gram_chars": top_n_gram_chars(text, n) for n in (2, 3, 4)}
-    return counts | {f"dup_{n}_gram_chars": dup_n_gram_chars(text, n) for n in range(5, 11)}
+    counts |= {f"top_{n}_gram_chars": top_n_gram_chars(split, n) for n in (2, 3, 4)}
+    return counts | {f"dup_{n}_gram_chars": dup_n_gram_chars(split, n) for n in range(5, 11)}
 
 
 def is_punctuation(char: str) -> bool:
