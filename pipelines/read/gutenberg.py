@@ -106,13 +106,13 @@ class Gutenberg(Read):
     max_page_bytes: int = 16 << 20
     """HTML pages above this many bytes are dropped as `page_too_large`."""
     max_tags: int = 500_000
-    """HTML pages with more `<` than this, which take 0.5 s, are dropped as `page_too_large`. So are
-    those with 10,000 `<option`, or as many attributes in one tag, which take the square of that."""
+    """HTML pages with more `<` than this, which take 0.5 s, are dropped as `page_too_large`. So are those with 10,000
+    `<option`, or as many attributes in one tag: they take the square of that."""
     max_archive_bytes: int | None = 1 << 30
     """Books with which those of one zip inflate to more bytes than this are dropped as `archive_too_large`."""
     max_ratio: int | None = 100
-    """Books with which those of one zip inflate to more than this many times their packed bytes, and to more than a
-    MiB, are dropped as `too_compressed`. Text makes 3, and the most that a zip can 1,000."""
+    """Books with which those of one zip inflate to more than a MiB and this many times their packed bytes are dropped
+    as `too_compressed`. Text makes 3; the most that a zip can is 1,000."""
 
     def batches(self, split: Split, *, skip: frozenset[int] = frozenset()) -> Iterator[Batch]:
         """A row for each book in the file; one for a file without any."""
@@ -140,8 +140,9 @@ class Gutenberg(Read):
         """Fill in the book, or the verdict that it is none."""
         text, page_title, reason = "", None, book.reason
         if not reason and is_html(book.data):
-            limits = {"max_bytes": self.max_page_bytes, "max_tags": self.max_tags}
-            text, page_title, reason = html_book(book.data, **limits)
+            text, page_title, reason = html_book(
+                book.data, max_bytes=self.max_page_bytes, max_tags=self.max_tags
+            )
         elif not reason:
             text, reason = decode_book(book.data)
         record.text = None if reason else body_of(text)

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.read.gutenberg import Gutenberg, body_of, title_of
+from pipelines.dedup.editions import edition_rank
+from pipelines.read.bookfiles import is_html
+from pipelines.read.booknames import book_number, header_number
+from pipelines.read.gutenberg import Gutenberg, body_of, decode_book, title_of
+from pipelines.read.http import parse_response
 from pipelines.stage import SourceFile
 from tests.read.books import BOOK, FOOTER, HEADER, PAGE, read
 from tests.read.warcs import rows, source
@@ -124,13 +128,22 @@ def test_one_byte_that_the_declared_encoding_lacks_costs_that_byte(tmp_path: Pat
 START = "*** START OF THIS PROJECT GUTENBERG EBOOK X ***\n"
 
 
-@pytest.mark.parametrize("head", ["", START, f"{START}Produced by ", "Title: ", "[EBook #", "\n*END", "***"])
+@pytest.mark.parametrize(
+    "head",
+    ["", START, f"{START}Produced by ", "Title: ", "[EBook #", "\n*END", "***", "Character set encoding:"],
+)
 @pytest.mark.parametrize("filler", [" ", "7", "*", ".", "\t", "[ ", "_ ", " \n", "\n***", "-" * 72 + " \n"])
 def test_no_run_of_characters_takes_more_than_its_length(head: str, filler: str) -> None:
     text = f"{head}{filler * (100_000 // len(filler))}A TITLE\n\nText of it.\n"
     begun = time.perf_counter()
     assert body_of(text).endswith("Text of it.\n")
     title_of(text)
+    decode_book(text.encode() + b"\xe9")
+    is_html(text.encode())
+    book_number(text)
+    header_number(text.encode())
+    edition_rank(text)
+    parse_response(b"HTTP/1.1 200\n" + text.encode())
     assert time.perf_counter() - begun < 1
 
 
