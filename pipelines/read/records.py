@@ -216,7 +216,7 @@ def _frames(source: Stored | Inflated, max_bytes: int) -> Iterator[_Frame]:
         if not source.has(pos + 1):
             break
         frame = _frame_at(source, pos, max_bytes)
-        yield replace(frame, n_blank=pos - before)
+        yield replace(frame, n_blank=pos - before) if pos > before else frame
         pos = frame.after
     if isinstance(source, Inflated) and source.end in ("damaged", "cut") and source.member(pos)[1] == pos:
         yield _Frame(pos, pos, pos, pos, "damaged" if source.end == "damaged" else "truncated", _NONE)

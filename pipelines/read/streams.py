@@ -138,7 +138,9 @@ class Inflated:
 
     def read(self, pos: int, n: int) -> bytes:
         """The `n` inflated bytes at `pos`, fewer at the end of the segment."""
-        self._fill(pos + n)
+        # The same as `_fill`, which is not called for what is there: a record is read in a dozen pieces.
+        if not self.end and self._base + len(self._buffer) < pos + n:
+            self._fill(pos + n)
         start = max(0, pos - self._base)
         with memoryview(self._buffer) as view:
             return view[start : start + n].tobytes()
@@ -206,7 +208,7 @@ class Inflated:
         return pos >= self._marks[-1]
 
     def _fill(self, pos: int) -> None:
-        while not self.end and self.limit < pos:
+        while not self.end and self._base + len(self._buffer) < pos:
             self._grow()
 
     def _grow(self) -> None:
