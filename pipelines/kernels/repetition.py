@@ -53,10 +53,10 @@ from pipelines.kernels.grams import (
     sift_words,
 )
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel, pointer
+from pipelines.kernels.lanes import ALL, N_LANES, between, first_bit, n_bits_set
 from pipelines.kernels.sentences import text_classes
 from pipelines.kernels.spacy_words import word_groups
 from pipelines.kernels.unicode import SPACE, character_classes
-from pipelines.kernels.wide import bit_count, in_range, lowest_bit
 from pipelines.kernels.words import byte_at, decode, strip
 
 __all__ = ["DUP_N_GRAMS", "REPETITION_COUNTS", "TOP_N_GRAMS", "count_repetition", "repetition_counts"]
@@ -65,8 +65,6 @@ Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int32]
 Keys = npt.NDArray[np.uint64]
-
-_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 TOP_N_GRAMS = (2, 3, 4)
 DUP_N_GRAMS = (5, 6, 7, 8, 9, 10)
@@ -110,10 +108,10 @@ def _make_room(longest: int, max_words: int, max_cut: int) -> _Room:
     return _Room(
         np.empty(2 * max_lines, np.int64),
         np.empty(table_size(max_lines), np.uint64),
-        np.empty(max_cut + 64, np.int64),
-        np.empty(max_cut + 64, np.int64),
+        np.empty(max_cut + N_LANES, np.int64),
+        np.empty(max_cut + N_LANES, np.int64),
         np.empty(longest + SLACK, np.uint8),
-        np.empty(64, np.uint8),
+        np.empty(N_LANES, np.uint8),
         np.empty(SEEN_PER_WORD * table_size(max_words) // 2, np.uint8),
         np.empty(max_words + 1, np.int32),
         np.empty(max_words + 1, np.uint64),
@@ -128,7 +126,7 @@ def _make_room(longest: int, max_words: int, max_cut: int) -> _Room:
 @inline
 def _block(data: Bytes, readable: int, at: int, tail: Bytes) -> tuple[Bytes, int]:
     """Where the 64 bytes from `at` can be read; a copy in `tail` where the data ends before."""
-    if at + 64 <= readable:
+    if at + N_LANES <= readable:
         return data, at
     for k in range(readable - at):
         tail[k] = data[at + k]
@@ -142,7 +140,7 @@ def _other_spaces(
     """The bytes of white space beyond ASCII, of those that begin at `leads`: in this block and in the next."""
     spaces, spilled = np.uint64(0), np.uint64(0)
     while leads:
-        bit = lowest_bit(leads)
+        bit = first_bit(leads)
         leads &= leads - np.uint64(1)
         point, after = decode(data, base + bit, stop)
         if byte_at(classes, point) & SPACE:
@@ -161,7 +159,7 @@ def _cut_lines(
     `lines` are starts and ends by turns; the start of the line that goes on stands behind the last end.
     """
     while newlines:
-        at = base + lowest_bit(newlines)
+        at = base + first_bit(newlines)
         newlines &= newlines - np.uint64(1)
         begin = at - int(newline == 2 and at > start and byte_at(data, at - 1) == 13)
         if n_lines == 0 or begin > lines[2 * n_lines]:  # else the run of newlines goes on
@@ -185,24 +183,24 @@ def _scan(
     newline = 1 + cut_words
     solid_before = spilled = np.uint64(0)
     lines[0] = start
-    for base in range(start, stop, 64):
+    for base in range(start, stop, N_LANES):
         block, at = _block(data, readable, base, tail)
-        within = _ALL >> np.uint64(max(64 - (stop - base), 0))
-        n_chars -= bit_count(in_range(block, at, 0x80, 0x40) & within)
-        newlines = in_range(block, at, 10, 1) & within
+        within = ALL >> np.uint64(max(N_LANES - (stop - base), 0))
+        n_chars -= n_bits_set(between(block, at, 0x80, 0xBF) & within)
+        newlines = between(block, at, 10, 10) & within
         n_lines = _cut_lines(data, start, base, newlines, newline, lines, n_lines)
         if cut_words:
-            spaces = in_range(block, at, 9, 5) | in_range(block, at, 32, 1) | spilled | ~within
-            leads = (in_range(block, at, 0xC2, 1) | in_range(block, at, 0xE1, 3)) & within
+            spaces = between(block, at, 9, 13) | between(block, at, 32, 32) | spilled | ~within
+            leads = (between(block, at, 0xC2, 0xC2) | between(block, at, 0xE1, 0xE3)) & within
             others, spilled = _other_spaces(data, base, leads, stop, classes)
             solid = ~(spaces | others)
             edges = solid ^ (solid << np.uint64(1) | solid_before)
             solid_before = solid >> np.uint64(63)
             begins, ends = edges & solid, edges & ~solid
-            n_begins, n_ends = bit_count(begins), bit_count(ends)
+            n_begins, n_ends = n_bits_set(begins), n_bits_set(ends)
             for k in range(max(n_begins, n_ends)):
-                word_starts[n_begun + k] = base + lowest_bit(begins)
-                word_ends[n_ended + k] = base + lowest_bit(ends)
+                word_starts[n_begun + k] = base + first_bit(begins)
+                word_ends[n_ended + k] = base + first_bit(ends)
                 begins &= begins - np.uint64(1)
                 ends &= ends - np.uint64(1)
             n_begun += n_begins
