@@ -8,14 +8,13 @@ Values describe the text as it entered the step, so a later rule can bound what 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.batch import DOCUMENT, Batch
-from pipelines.stage import Edit, Spans
+from pipelines.kernels.edits import edited_texts
+from pipelines.stage import Edit
 
 __all__ = ["apply_spans"]
 
@@ -31,30 +30,16 @@ def apply_spans(
     if routed is None:
         routed = np.ones(len(batch), dtype=np.bool_)
     spans = edit.spans(batch.select(routed))
-    data, offsets = batch.text()
+    edited = edited_texts(
+        *batch.text(),
+        np.flatnonzero(routed)[spans.row],
+        spans.start,
+        spans.end,
+        replacement=spans.replacement,
+        replacements=tuple(spans.replacements),
+    )
     n = len(batch)
-    removed_bytes, removed_words = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-    pieces: list[bytes] = []
-    ends = np.zeros(n + 1, dtype=np.int64)
-    first = np.searchsorted(np.flatnonzero(routed)[spans.row], np.arange(n + 1))
-    for row in range(n):
-        text = data[offsets[row] : offsets[row + 1]].tobytes()
-        edited, cut = _edit(text, spans, range(first[row], first[row + 1]))
-        pieces.append(edited)
-        ends[row + 1] = ends[row] + len(edited)
-        removed_bytes[row] = sum(map(len, cut))
-        removed_words[row] = sum(len(piece.split()) for piece in cut)
-    texts = pa.LargeStringArray.from_buffers(n, pa.py_buffer(ends), pa.py_buffer(b"".join(pieces)))
-    edited_batch = replace(batch.with_column(DOCUMENT.field("text"), texts))
-    values = {"removed_bytes": removed_bytes, "removed_words": removed_words}
+    texts = pa.LargeStringArray.from_buffers(n, pa.py_buffer(edited.offsets), pa.py_buffer(edited.data))
+    edited_batch = batch.with_column(DOCUMENT.field("text"), texts)
+    values = {"removed_bytes": edited.removed_bytes, "removed_words": edited.removed_words}
     return edited_batch.with_values(name, values), np.zeros(n, dtype=np.uint8)
-
-
-def _edit(text: bytes, spans: Spans, indices: range) -> tuple[bytes, list[bytes]]:
-    out, cut, at = [], [], 0
-    for i in indices:
-        start, end, new = int(spans.start[i]), int(spans.end[i]), int(spans.replacement[i])
-        out += [text[at:start], spans.replacements[new] if new >= 0 else b""]
-        cut.append(text[start:end])
-        at = end
-    return b"".join([*out, text[at:]]), cut
