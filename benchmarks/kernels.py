@@ -1,15 +1,21 @@
 """MB/s of each kernel on one core, beside a peer doing the same work on a part of the text.
 
     python benchmarks/kernels.py                    20 MB of ../shared/data/gutenberg/en in pieces of 6,000 characters
+    python benchmarks/kernels.py ../shared/data/gutenberg/zh      Chinese; any folder of .txt
     python benchmarks/kernels.py FOLDER --whole     whole files of another folder
+    python benchmarks/kernels.py --compile          seconds to compile each rule's kernels, nothing cached
 
-Times are CPU seconds of this process, the median of three after one call that compiles.
+Rates of rules have their words in them, those of spaCy too. Times are CPU seconds of this process, the best of five
+after one call that compiles: of a shared machine the fastest run says most.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,8 +24,12 @@ import numpy as np
 import xxhash
 from datasketch import MinHash
 from datatrove.pipeline.filters import gopher_repetition_filter as datatrove
+from support.machine import ROOT
 from support.texts import default_folder, load_texts
 
+from pipelines.filters.c4 import C4Lines, C4Quality
+from pipelines.filters.fineweb import FineWebQuality
+from pipelines.filters.gopher import GopherQuality, GopherRepetition
 from pipelines.kernels.c4 import c4_counts, line_spans
 from pipelines.kernels.fineweb import fineweb_counts
 from pipelines.kernels.gopher import quality_counts
@@ -39,7 +49,11 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, nargs="?", default=default_folder())
     parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--compile", action="store_true")
     args = parser.parse_args()
+    if args.compile:
+        print_compile_seconds()
+        return
     piece_chars = None if args.whole else 6000
     texts = load_texts(args.folder, max_bytes=MAX_BYTES, piece_chars=piece_chars)
     docs = [text.encode() for text in texts]
@@ -72,20 +86,43 @@ def main() -> None:
         print(f"name={name} mb_s={ours:.1f}{beside}")
 
 
+def print_compile_seconds() -> None:
+    """A fresh process and a fresh cache for each rule, less what a process that compiles nothing takes."""
+    spacy = {"words": "spacy"}
+    rules = [GopherQuality(), GopherRepetition(), C4Lines(), C4Quality(), FineWebQuality()]
+    rules += [GopherQuality(**spacy), GopherRepetition(**spacy), C4Quality(**spacy), FineWebQuality(**spacy)]
+    nothing = compile_seconds(())
+    for rule in rules:
+        words = f"_{rule.words}" if getattr(rule, "words", "spaces") != "spaces" else ""
+        print(
+            f"name={rule.name}{words} compile_s={compile_seconds(rule.kernels()) - nothing:.1f}", flush=True
+        )
+
+
+def compile_seconds(names: Sequence[str]) -> float:
+    """Wall seconds of a process that compiles these kernels into an empty folder."""
+    code = f"from pipelines.kernels.jit import compile_kernels; compile_kernels({list(names)})"
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        environment = os.environ | {"NUMBA_CACHE_DIR": folder}
+        subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, check=True)
+        return time.perf_counter() - start
+
+
 def arrays(docs: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
     offsets = np.cumsum([0, *map(len, docs)], dtype=np.int64)
     return np.frombuffer(b"".join(docs), np.uint8), offsets
 
 
 def rate(work: Callable[[], object], n_bytes: int) -> float:
-    """MB/s, the median of three."""
+    """MB/s, the best of five."""
     work()
     times = []
-    for _ in range(3):
+    for _ in range(5):
         start = time.process_time()
         work()
         times.append(time.process_time() - start)
-    return n_bytes / 1e6 / statistics.median(times)
+    return n_bytes / 1e6 / min(times)
 
 
 def datatroves(text: str) -> None:
