@@ -162,8 +162,13 @@ class Fuse:
         self._observe(step, measured, fate.step[routed] < 0)
         spread = {name: _spread(array, routed) for name, array in measured.items()}
         for name in rule.writes:
-            # A later rule may write the same column, and what this one would decide is asked of what it wrote.
-            column = spread[name] if self.measure_all else spread.pop(name)
+            column = spread.pop(name)
+            if name in batch.rows.schema.names:  # what a route let pass keeps what it had
+                column = pc.if_else(pa.array(routed), column, batch.column(name))
+            if (
+                self.measure_all
+            ):  # a later rule may write it too, and this one decides by what it wrote itself
+                spread[name] = column
             batch = batch.with_column(pa.field(name, column.type), column)
         return batch.with_values(step.name, spread), verdicts
 

@@ -228,6 +228,20 @@ def test_a_rule_decides_by_what_it_wrote_and_a_route_by_what_was_written_last(tm
     assert n_kept == [1, 1, 0]
 
 
+def test_what_a_route_lets_pass_keeps_the_column_a_rule_writes(tmp_path):
+    (tmp_path / "books").mkdir()
+    for n in (101, 102):
+        (tmp_path / "books" / f"pg{n}.txt").write_text(f"{ENGLISH} {n}")
+    catalogue = CATALOGUE.replace("\n1,", "\n101,").replace("\n2,", "\n102,")
+    (tmp_path / "pg_catalog.csv").write_text(catalogue)
+    steps = "[book_catalogue: {file: pg_catalog.csv}, language: {for: [en]}, gopher_quality: {for: [fr], stop_words: [the, that]}]"
+    (tmp_path / "recipe.yaml").write_text(BOOKS.format(steps=steps, gathers="[exact]"))
+    corpus = rebuilt(tmp_path, "all", [], measure_all=True)
+    assert sorted(corpus.documents().column("language").to_pylist()) == ["en", "fr"]
+    check(tmp_path, ["gopher_quality.min_words=9000"])
+    assert n_documents(open_corpus(tmp_path / "again")) == 1
+
+
 def lines_of(words):
     return "\n".join(" ".join(words[i : i + 10]) for i in range(0, len(words), 10)) + "\n"
 
