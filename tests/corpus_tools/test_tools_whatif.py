@@ -234,7 +234,10 @@ def test_what_a_route_lets_pass_keeps_the_column_a_rule_writes(tmp_path):
         (tmp_path / "books" / f"pg{n}.txt").write_text(f"{ENGLISH} {n}")
     catalogue = CATALOGUE.replace("\n1,", "\n101,").replace("\n2,", "\n102,")
     (tmp_path / "pg_catalog.csv").write_text(catalogue)
-    steps = "[book_catalogue: {file: pg_catalog.csv}, language: {for: [en]}, gopher_quality: {for: [fr], stop_words: [the, that]}]"
+    steps = (
+        "[book_catalogue: {file: pg_catalog.csv}, language: {for: [en]}, "
+        "gopher_quality: {for: [fr], stop_words: [the, that]}]"
+    )
     (tmp_path / "recipe.yaml").write_text(BOOKS.format(steps=steps, gathers="[exact]"))
     corpus = rebuilt(tmp_path, "all", [], measure_all=True)
     assert sorted(corpus.documents().column("language").to_pylist()) == ["en", "fr"]
