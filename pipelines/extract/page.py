@@ -152,7 +152,7 @@ def is_crowded(page: str) -> bool:
 
 
 def tree_flaw(page: str, tags: Tags, *, max_depth: int) -> str | None:
-    """Why resiliparse would take too long over a page: too_large (crowded) or too_deep; None where it would not."""
+    """Why a parser would take too long over a page: too_large (crowded) or too_deep; None where it would not."""
     if is_crowded(page):
         return "too_large"
     return "too_deep" if is_deeper_than(page, tags, max_depth=max_depth) else None

@@ -25,7 +25,7 @@ from pipelines.batch import Batch, text_view
 from pipelines.extract import third_party
 from pipelines.extract.blocks import KERNELS, article_text
 from pipelines.extract.charset import utf8_page
-from pipelines.extract.page import MAX_HEAD, is_deeper_than, main_text, scan_tags, title_of, tree_flaw
+from pipelines.extract.page import MAX_HEAD, main_text, scan_tags, title_of, tree_flaw
 from pipelines.kernels.jit import compile_kernels
 from pipelines.kernels.pages import scan_page
 from pipelines.stage import Rewrite, Verdicts
@@ -57,8 +57,8 @@ class Extract(Rewrite):
     max_bytes: int = 8 << 20
     """Pages above this many bytes are dropped as `too_large`."""
     max_tags: int = 250_000
-    """Pages with more `<` than this are dropped as `too_large`: a million empty paragraphs take 6 s. With resiliparse
-    so are those with 10,000 `<option`, or as many attributes in one tag: it takes the square of those."""
+    """Pages with more `<` than this are dropped as `too_large`: a million empty paragraphs take 6 s. But with
+    quern so are those with 10,000 `<option`, or as many attributes in one tag: parsers take the square of those."""
     favour: third_party.Favour = "precision"
     """Of trafilatura: less text, but right; its default, `balanced`; or more text (`recall`)."""
     deduplicate: bool = True
@@ -136,11 +136,10 @@ class Extract(Rewrite):
 
     def _by_tree(self, markup: bytes) -> Page:
         page, tags = markup.decode(), scan_tags(markup)
+        if flaw := tree_flaw(page, tags, max_depth=self.max_depth):
+            return None, flaw
         if self.engine == "resiliparse":
-            flaw = tree_flaw(page, tags, max_depth=self.max_depth)
-            return (None, flaw) if flaw else (main_text(page, tags).encode(), None)
-        if is_deeper_than(page, tags, max_depth=self.max_depth):
-            return None, "too_deep"
+            return main_text(page, tags).encode(), None
         text = third_party.trafilatura_text(page, favour=self.favour, deduplicate=self.deduplicate)
         return (None, "extractor_failed") if text is None else (text.encode("utf-8", "ignore"), None)
 

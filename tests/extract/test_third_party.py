@@ -76,8 +76,16 @@ def test_what_is_favoured_reaches_trafilatura() -> None:
 
 def test_pages_are_bounded_before_trafilatura_sees_them() -> None:
     step = Extract(engine="trafilatura", max_bytes=1 << 20, max_tags=1000)
-    pages = (b"<p>" + b"x" * (1 << 20), b"<b>" * 1001, b"<div>" * 600 + b"x", b"none", PAGES[0].encode())
-    assert reasons(step, *pages) == ["too_large", "too_large", "too_deep", "not_html", ""]
+    crowded = b"<p " + b"a=b " * 10_001 + b">" + PAGES[0].encode()
+    pages = (
+        b"<p>" + b"x" * (1 << 20),
+        b"<b>" * 1001,
+        crowded,
+        b"<div>" * 600 + b"x",
+        b"none",
+        PAGES[0].encode(),
+    )
+    assert reasons(step, *pages) == ["too_large", "too_large", "too_large", "too_deep", "not_html", ""]
 
 
 TAGS = [
