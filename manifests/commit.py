@@ -4,13 +4,15 @@
 
 A reader sees the old state or the new one and never a part of a file: a process killed at any moment leaves
 at most a file below `runs/tmp`, which the next build of that store removes. Committing onto an existing
-name replaces it in one step.
+name replaces it in one step. A file being written is locked (flock) by its writer, and the system ends the lock of
+a dead one: so what is left behind is told from what is being written, whatever process or machine asks.
 
 Price: the hash is free beside the disk; the two fsyncs cost 1 to 10 ms on an SSD, so small files are packed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -86,8 +88,9 @@ class CommitFile:
     pyarrow and numpy write to it as to any file object.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, target: Path) -> None:
         self._fd = fd
+        self._target = target
         self._state = xxhash.xxh3_128()
         self._pending = bytearray()
         self._written = 0
@@ -104,7 +107,7 @@ class CommitFile:
                 self._drain()
         else:
             self._drain()
-            _write_all(self._fd, view)
+            self._put(view)
         return len(view)
 
     def tell(self) -> int:
@@ -132,19 +135,29 @@ class CommitFile:
 
     def _drain(self) -> None:
         if self._pending:
-            _write_all(self._fd, memoryview(self._pending))
+            self._put(memoryview(self._pending))
             self._pending = bytearray()
+
+    def _put(self, view: memoryview) -> None:
+        with _named(self._target):
+            while len(view):
+                view = view[os.write(self._fd, view) :]
 
     def finish(self, path: str) -> FileRef:
         """Make the bytes durable and return their reference under `path`."""
         self._drain()
-        os.fsync(self._fd)
+        with _named(self._target):
+            os.fsync(self._fd)
         return FileRef(path=path, size=self._written, digest=self._state.hexdigest())
 
 
-def _write_all(fd: int, view: memoryview) -> None:
-    while len(view):
-        view = view[os.write(fd, view) :]
+@contextmanager
+def _named(target: Path) -> Iterator[None]:
+    """Adds the file's name to an error of the system: a full disk names none."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
 
 
 def temp_dir(root: Path) -> Path:
@@ -153,11 +166,35 @@ def temp_dir(root: Path) -> Path:
 
 
 def sweep(root: Path) -> int:
-    """Remove what killed processes left unfinished; returns the number of files. Call it under the store's lock."""
+    """Remove what killed processes left unfinished; returns the number of files. What is being written stays."""
     left = sorted(temp_dir(root).glob("*")) if temp_dir(root).is_dir() else []
-    for path in left:
-        path.unlink(missing_ok=True)  # a `plan` beside us may just have committed it
-    return len(left)
+    return sum(_removed(path) for path in left)
+
+
+def _removed(path: Path) -> bool:
+    try:
+        fd = os.open(path, os.O_RDWR)
+    except (FileNotFoundError, PermissionError):
+        return False  # just committed, or another person's
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return False  # being written: by a `plan` beside this build, say
+    finally:
+        os.close(fd)
+    return True
+
+
+def _open_temp(root: Path) -> tuple[int, Path]:
+    temp_dir(root).mkdir(parents=True, exist_ok=True)
+    while True:
+        temp = temp_dir(root) / secrets.token_hex(12)
+        fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if os.fstat(fd).st_nlink:
+            return fd, temp
+        os.close(fd)  # swept between its making and its locking
 
 
 @contextmanager
@@ -169,11 +206,9 @@ def commit_file(root: Path, path: str) -> Iterator[_Commit]:
     commit.ref                       # FileRef: size and digest
     """
     target = root / safe_relative(path)
-    temp_dir(root).mkdir(parents=True, exist_ok=True)
     _make_folder(target.parent)
-    temp = temp_dir(root) / secrets.token_hex(12)
-    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    commit = _Commit(CommitFile(fd))
+    fd, temp = _open_temp(root)
+    commit = _Commit(CommitFile(fd, target))
     try:
         yield commit
         commit.ref = commit.file.finish(path)

@@ -197,6 +197,7 @@ class _Driver:
 
     def _segment_spec(self, segment: SegmentPlan) -> dict[str, Any]:
         parents = {r.key: r for r in self.done.segments[segment.parent]} if segment.parent else {}
+        times = next(files.times for files in self.plan.file_lists if files.source == segment.source)
         units = []
         for unit in segment.units:
             entry: dict[str, Any] = {"key": unit.key, "label": unit.label, "ordinal": unit.ordinal}
@@ -205,6 +206,7 @@ class _Driver:
             else:
                 entry["splits"] = [
                     {
+                        "changed_ns": times.get(s.file.path),
                         "digest": s.file.digest,
                         "end": s.end,
                         "path": s.file.path,

@@ -2,7 +2,8 @@
 
     runs/inputs.json    {path on this machine: [bytes, nanoseconds, xxh3-128]}     private to the store's machine
 
-Losing that file, or damaging it, costs one more read of the input.
+Losing that file, or damaging it, costs one more read of the input. A digest is remembered only where the file was the
+same before and after it was read; whoever reads the file later looks again whether it still is (`run.py`).
 
 A remote file is not read for a digest: what its store says of it stands in its place (`etag:...`), asked anew for
 every plan, for 16 files at a time: 90,000 of a web server that answers in 0.1 s take ten minutes.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,14 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class FileList:
-    """A source's input: its files in the order of their paths, and the digest of the list."""
+    """A source's input: its files in the order of their paths. times: {path: when it last changed, in nanoseconds}.
+
+    The times are this machine's: what reads a file compares them, and no digest covers them.
+    """
 
     source: str
     files: tuple[SourceFile, ...]
+    times: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The list as the corpus keeps it."""
@@ -52,18 +57,21 @@ def list_files(source: Source, out: Path) -> FileList:
     """
     known = _known_digests(out)
     fresh: dict[str, list[Any]] = {}
-    files = _remote_files(source)
+    files, times = _remote_files(source), {}
     for file in (file for file in source.files if isinstance(file.root, Path)):
         stat = file.full.stat()
         name = str(file.full.resolve())
         entry = known.get(name)
         if not isinstance(entry, list) or entry[:-1] != [stat.st_size, stat.st_mtime_ns]:
             entry = [stat.st_size, stat.st_mtime_ns, digest_file(file.full)]
-            fresh[name] = entry
+            after = file.full.stat()
+            if entry[:-1] == [after.st_size, after.st_mtime_ns]:
+                fresh[name] = entry
+        times[file.path] = entry[1]
         files.append(SourceFile(source.name, file.root, file.path, entry[0], entry[2], source.licence))
     if fresh:
         commit_bytes(out, _DIGESTS, json.dumps({**known, **fresh}, sort_keys=True).encode())
-    return FileList(source.name, tuple(sorted(files, key=lambda file: file.path)))
+    return FileList(source.name, tuple(sorted(files, key=lambda file: file.path)), times)
 
 
 def _remote_files(source: Source) -> list[SourceFile]:

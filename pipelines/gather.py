@@ -11,7 +11,6 @@ that is kept go to a folder named by their role; all others to the gather's scra
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +20,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from manifests.commit import CommitFile, FileRef, commit_file, temp_dir
+from manifests.commit import CommitFile, FileRef, commit_file
 from manifests.receipt import Receipt, Tally
 from pipelines import heartbeat
 from pipelines.parquet import read_table
 from pipelines.stage import Part
-from pipelines.store import scratch_folder
+from pipelines.store import new_spill, scratch_folder
 
 __all__ = ["PhaseTask"]
 
@@ -116,8 +115,7 @@ class PhaseTask:
     def scratch(self) -> Path:
         """A private folder for spilling, removed when the task ends."""
         if self._scratch is None:
-            temp_dir(self._root).parent.mkdir(parents=True, exist_ok=True)
-            self._scratch = Path(tempfile.mkdtemp(prefix="spill-", dir=temp_dir(self._root).parent))
+            self._scratch = new_spill(self._root)
         return self._scratch
 
     def beat(self, ordinal: int) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.commit import FileRef, commit_file
+from manifests.errors import TaskError
 from manifests.receipt import Receipt
 from pipelines import heartbeat
 from pipelines.batch import BATCH_BYTES, DOCUMENT, Batch
@@ -151,11 +152,26 @@ def _batches(
             digest=split["digest"],
             licence=spec["licence"],
         )
+        _check_unchanged(file, split["changed_ns"])
         for batch in reader.batches(
             Split(file, split["start"], split["end"]), skip=frozenset(fuse.quarantine)
         ):
             yield _with_licence(batch, spec["licence"])
+        _check_unchanged(file, split["changed_ns"])
     fuse.quarantine = {}
+
+
+def _check_unchanged(file: SourceFile, changed_ns: int | None) -> None:
+    # Asked before a split is read and after it: in between, its bytes were the ones of the digest in the unit's key.
+    if changed_ns is None:
+        return
+    stat = file.full.stat()
+    if (stat.st_size, stat.st_mtime_ns) != (file.size, changed_ns):
+        raise TaskError(
+            f"{file.full}: changed while it was read: expected the {file.size} bytes that were digested, found "
+            f"{stat.st_size} bytes written since. Its documents would stand under the digest of others, so none of "
+            "the unit's was kept. Let its writer end and run the same command: it is digested anew."
+        )
 
 
 def _with_licence(batch: Batch, licence: str | None) -> Batch:

@@ -3,7 +3,8 @@
     receipts/<task key>.json      a finished task of an unfinished step
     receipts/<pack key>.jsonl     all receipts of a finished step, a line each; the single files are gone
     runs/scratch/<step key>/      what phases of a gather write for each other; removed with the gather
-    runs/tmp/                     files being written; swept when a build begins
+    runs/tmp/                     files being written; what no one writes any more is swept when a build begins
+    runs/spill-*/                 what a gather's task spills for itself; swept likewise
     runs/lock                     held by the one build at work
 
 A task is done if and only if its receipt is here, its outputs have the recorded sizes, and the parts it read are the
@@ -16,6 +17,7 @@ import fcntl
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +32,7 @@ __all__ = [
     "Receipts",
     "keep_quarantine",
     "locked",
+    "new_spill",
     "pack_key",
     "quarantined",
     "remove_scratch",
@@ -39,6 +42,7 @@ __all__ = [
 ]
 
 QUARANTINE = "quarantine.json"
+_SPILL = "spill-"
 
 
 @contextmanager
@@ -59,6 +63,8 @@ def locked(root: Path) -> Iterator[None]:
         ) from error
     try:
         sweep(root)
+        for left in (root / "runs").glob(f"{_SPILL}*"):
+            shutil.rmtree(left, ignore_errors=True)
         yield
     finally:
         os.close(fd)
@@ -150,6 +156,12 @@ def pack_key(step_key: str, task_keys: Sequence[str]) -> str:
 def scratch_folder(step_key: str) -> str:
     """Where the phases of a gather write for each other, below the store."""
     return f"runs/scratch/{step_key}"
+
+
+def new_spill(root: Path) -> Path:
+    """A new folder for what one task of a gather spills; a killed task's is swept with the next build."""
+    (root / "runs").mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=_SPILL, dir=root / "runs"))
 
 
 def remove_scratch(root: Path, step_key: str) -> None:

@@ -102,3 +102,28 @@ def test_a_process_killed_at_any_system_call_leaves_the_old_file_or_the_new_one(
     else:
         pytest.fail("the writer was killed at every call and never ended")
     assert seen == {b"old", new}
+
+
+def test_a_sweep_leaves_what_is_being_written(tmp_path):
+    # A `plan` or a second `train` commits outside the lock of the build that sweeps.
+    (temp_dir(tmp_path)).mkdir(parents=True)
+    (temp_dir(tmp_path) / "left").write_bytes(b"by a killed process")
+    with commit_file(tmp_path, "x") as commit:
+        commit.file.write(b"whole")
+        assert sweep(tmp_path) == 1
+    assert commit.ref.check(tmp_path, deep=True).read_bytes() == b"whole"
+
+
+def test_a_disk_that_takes_no_more_is_told_with_the_name_of_the_file(tmp_path):
+    script = (
+        "import resource, sys\nfrom pathlib import Path\nfrom manifests.commit import commit_bytes\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try:\n    commit_bytes(Path(sys.argv[1]), 'a/x', b'n' * 5000)\n"
+        "except OSError as error:\n    print(error.filename)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(tmp_path / "a" / "x")
+    assert not (tmp_path / "a" / "x").exists()
+    assert sweep(tmp_path) == 0
