@@ -4,13 +4,13 @@
     receipts/          a receipt for every finished unit          key done <=> receipt there, outputs of their size,
                                                                  made from the parts that stand
     corpus.json        the newest finished corpus
+    sample/            the newest finished sample (`quern build --sample`), read as DIR/sample
 
 It reads and changes nothing, so it may be asked while a build is at work.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,31 +18,34 @@ from typing import Any
 from corpus_tools.screen import size, table
 from manifests.corpus import CorpusManifest
 from manifests.digest import digest_value
-from manifests.errors import DamageError, MissingFileError
-from manifests.receipt import Receipt, read_pack
+from manifests.errors import MissingFileError
+from pipelines.store import PLAN, Receipts, read_plan
 
 __all__ = ["done_rows", "look", "status_text"]
 
-_Known = dict[str, list[Receipt]]
-
 
 def look(folder: Path) -> dict[str, Any]:
-    """The newest finished corpus of a folder, and the newest plan's steps with how many units are done.
+    """The newest finished corpus and sample of a folder, and the newest plan's steps with how many units are done.
 
-    Raises: MissingFileError when neither is there; DamageError for a damaged manifest.
+    plan: `read`, `absent` or `unreadable`; without one, what stands is known and what is left to do is not.
+
+    Raises: MissingFileError when nothing of it is there; DamageError for a damaged manifest.
     """
-    corpus, plan = _corpus(folder), _plan(folder)
-    if corpus is None and plan is None:
+    found = {"corpus": _corpus(folder), "sample": _corpus(folder / "sample")}
+    is_there = (folder / PLAN).is_file()
+    plan = read_plan(folder)
+    if not is_there and not any(found.values()):
         raise MissingFileError(
-            f"{folder}: expected a corpus folder, found neither corpus.json nor runs/plan.json. "
+            f"{folder}: expected a corpus folder, found neither corpus.json nor {PLAN}. "
             f"`quern build RECIPE --out {folder}` makes one."
         )
-    steps = done_rows(folder, plan["steps"]) if plan else []
+    newest = found["sample" if (plan and plan["sample"]) or not found["corpus"] else "corpus"]
     return {
         "folder": str(folder),
-        "corpus": corpus,
-        "finished": corpus is not None and (plan is None or plan.get("key") in (None, corpus["key"])),
-        "steps": steps,
+        **found,
+        "finished": newest is not None and (plan["key"] == newest["key"] if plan else not is_there),
+        "plan": "read" if plan else "unreadable" if is_there else "absent",
+        "steps": done_rows(folder, plan["steps"]) if plan else [],
     }
 
 
@@ -65,29 +68,16 @@ def _n_dropped(manifest: CorpusManifest) -> int:
     return sum(v.n_dropped for v in manifest.verdicts if v.action == "drop")
 
 
-def _plan(folder: Path) -> dict[str, Any] | None:
-    path = folder / "runs" / "plan.json"
-    if not path.is_file():
-        return None
-    value = json.loads(path.read_text(encoding="utf-8"))
-    return value if isinstance(value, dict) else {"steps": value}
-
-
 def done_rows(folder: Path, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The rows of a plan, each with `done`, how many of its units are, and its state: new, begun or done."""
-    known = _receipts(folder)
+    receipts = Receipts(folder)
     made: dict[str, str] = {}
     told, final = [], []
     for row in rows:
         if row.get("units") is None:
-            told.append(
-                {**row, "done": None, "state": _gather_state(folder, row, known, digest_value(final))}
-            )
+            told.append({**row, "done": None, "state": _gather_state(receipts, row, digest_value(final))})
             continue
-        found = [
-            _standing(folder, known, key, made.get(up))
-            for key, up in zip(row["keys"], row["parents"], strict=True)
-        ]
+        found = [receipts.get(key, made.get(up)) for key, up in zip(row["keys"], row["parents"], strict=True)]
         made |= {r.key: r.outputs["part"].digest for r in found if r}
         final += [r.outputs["part"].digest for r in found if r and row["final"]]
         done = sum(r is not None for r in found)
@@ -97,52 +87,35 @@ def done_rows(folder: Path, rows: Iterable[Mapping[str, Any]]) -> list[dict[str,
     return told
 
 
-def _standing(folder: Path, known: _Known, key: str, given: str | None) -> Receipt | None:
-    """The receipt of a task whose outputs are there and which read the part that stands."""
-    mine = (r for r in known.get(key, ()) if r.facts.get("given") == given)
-    return next((r for r in mine if r.verifies(folder)), None)
-
-
-def _gather_state(folder: Path, row: Mapping[str, Any], known: _Known, given: str) -> str:
+def _gather_state(receipts: Receipts, row: Mapping[str, Any], given: str) -> str:
     # How many tasks a gather has is known when it runs; it is done when its receipts are packed.
-    mine = [r for found in known.values() for r in found if r.step_key == row["key"]]
-    good = all(r.verifies(folder) and r.facts.get("given") == given for r in mine)
-    packed = (folder / "receipts" / f"{row['key']}.jsonl").is_file() and good
-    return "done" if packed else "begun" if mine else "new"
-
-
-def _receipts(folder: Path) -> _Known:
-    """The receipts of a store by task key; damaged ones count as not there."""
-    found: _Known = {}
-    for path in sorted((folder / "receipts").glob("*.json*")):
-        for receipt in _read(folder, path):
-            found.setdefault(receipt.key, []).append(receipt)
-    return found
-
-
-def _read(folder: Path, path: Path) -> list[Receipt]:
-    try:
-        if path.suffix == ".jsonl":
-            return list(read_pack(path))
-        receipt = Receipt.read(folder, path.stem)
-    except DamageError:
-        return []
-    return [] if receipt is None else [receipt]
+    if receipts.finished_gather(row["key"], given, row["phases"]) is not None:
+        return "done"
+    return "begun" if receipts.begun(row["key"]) else "new"
 
 
 def status_text(state: Mapping[str, Any]) -> str:
     """The state as a page."""
-    corpus = state["corpus"]
-    lines = [
-        f"{state['folder']}: {'finished' if state['finished'] else 'not finished; the same build goes on'}"
-    ]
-    if corpus is not None:
-        counts = f"{corpus['documents']:,} documents, {corpus['tokens']:,} tokens, {size(corpus['bytes'])}"
-        lines.append(f"newest corpus {corpus['name']} {corpus['digest']}: {counts}")
-        lines += [f"missing: {unit}" for unit in corpus["missing_units"]]
+    lines = [f"{state['folder']}: {_verdict(state)}"]
+    for what in ("corpus", "sample"):
+        if (corpus := state[what]) is not None:
+            counts = (
+                f"{corpus['documents']:,} documents, {corpus['tokens']:,} tokens, {size(corpus['bytes'])}"
+            )
+            place = "" if what == "corpus" else f" in {state['folder']}/sample"
+            lines.append(f"newest {what} {corpus['name']} {corpus['digest']}{place}: {counts}")
+            lines += [f"missing: {unit}" for unit in corpus["missing_units"]]
     columns = ("step", "source", "kind", "done", "units", "state")
     return (
         "\n".join(lines)
         + "\n"
         + (table(state["steps"], columns, title="\nnewest plan") if state["steps"] else "")
     )
+
+
+def _verdict(state: Mapping[str, Any]) -> str:
+    if state["plan"] == "unreadable":
+        return f"{PLAN} is damaged, so what is left to do is not known; the next build writes it anew"
+    if not state["finished"]:
+        return "not finished; the same build goes on"
+    return "finished" if state["corpus"] else "a sample is finished, and no whole corpus"

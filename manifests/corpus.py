@@ -277,6 +277,11 @@ def find_manifest(path: Path) -> Path:
         return found[0]
     if (path / "corpus.json").is_file():
         return path / "corpus.json"
+    if (path / "sample" / "corpus.json").is_file():
+        raise MissingFileError(
+            f"{path}: expected a corpus, found only a sample of one. Name {path / 'sample'} to look at the sample, or "
+            "build the whole by `quern build` without --sample."
+        )
     raise MissingFileError(
         f"{path}: expected a corpus folder or manifest, found none. `quern build RECIPE --out {path}` makes one."
     )

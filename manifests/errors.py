@@ -93,7 +93,7 @@ class MissingFileError(DamageError):
 
 
 class InputError(QuernError):
-    """An input file of a server or a store cannot be read, or is no longer the one that was planned."""
+    """An input file is no longer the one that was planned, or one of a server or a store cannot be read."""
 
 
 class AccountError(QuernError):

@@ -20,13 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from manifests.commit import FileRef, commit_bytes
+from manifests.commit import FileRef
 from manifests.digest import digest_file, digest_value
 from manifests.errors import TaskError
 from manifests.receipt import Receipt
 from pipelines import store
 from pipelines.finish import Finished, assemble
-from pipelines.gather import PhaseTask
+from pipelines.gather import PhaseTask, kept_phases, stays
 from pipelines.kernels.jit import compile_kernels
 from pipelines.places import spelt_root
 from pipelines.plan import GatherPlan, Plan, SegmentPlan
@@ -137,8 +137,7 @@ class _Driver:
 
     def run(self) -> Path:
         """Every step of the plan, then the manifest."""
-        shown = {"key": self.plan.key, "sample": self.plan.sample, "steps": self.plan.describe()}
-        commit_bytes(self.root, "runs/plan.json", json.dumps(shown, sort_keys=True).encode())
+        store.write_plan(self.root, key=self.plan.key, sample=self.plan.sample, steps=self.plan.describe())
         self.on_event({"kind": "plan", "step": "plan", "key": self.plan.key})
         self._segments()
         dead: list[list[dict[str, Any]]] = [[] for _ in self.plan.final_units]
@@ -236,37 +235,28 @@ class _Driver:
         stage = gather.step.stage
         assert isinstance(stage, Phased)
         base = self._gather_spec(gather, dead)
-        by_phase = self._packed_gather(gather, base["given"])
-        if by_phase is None:
-            self._warm([stage])
-            by_phase, spent = {}, []
-            for phase in stage.phases():
-                receipts = self._phase(gather, phase, base, by_phase)
-                by_phase[phase.name] = receipts
-                spent += [] if _kept(phase) else [r.key for r in receipts]
-            kept = {p.name: by_phase[p.name] for p in stage.phases() if _kept(p)}
-            self.receipts.pack(gather.step_key, [r for receipts in kept.values() for r in receipts])
-            by_phase = kept
-            if not self.keep:
-                self.receipts.forget(spent)
-                store.remove_scratch(self.root, gather.step_key)
-        self.done.gathers[gather.step.name] = by_phase
+        kept = kept_phases(stage)
+        finished = self.receipts.finished_gather(gather.step_key, base["given"], kept)
+        if finished is not None:
+            receipts = [r for found in finished.values() for r in found]
+            self._announce(gather.step.name, len(receipts), receipts)
+        else:
+            finished = self._phases(gather, stage, base, kept)
+        self.done.gathers[gather.step.name] = finished
         self.done.packs.append(self._ref(f"receipts/{gather.step_key}.jsonl"))
 
-    def _packed_gather(self, gather: GatherPlan, given: str) -> dict[str, list[Receipt]] | None:
-        found = self.receipts.finished_gather(gather.step_key, given)
-        stage = gather.step.stage
-        if found is None or not isinstance(stage, Phased):
-            return None
+    def _phases(
+        self, gather: GatherPlan, stage: Phased, base: dict[str, Any], kept: Sequence[str]
+    ) -> dict[str, list[Receipt]]:
+        self._warm([stage])
         by_phase: dict[str, list[Receipt]] = {}
-        for receipt in found:
-            by_phase.setdefault(receipt.step.rpartition("/")[2], []).append(receipt)
-        for phase in (p for p in stage.phases() if _kept(p)):
-            keys = [r.key for r in by_phase.get(phase.name, [])]
-            if not keys or keys != [_phase_key(gather, phase, i, len(keys)) for i in range(len(keys))]:
-                return None  # a pack cut between two lines: what it lacks is made again
-        self._announce(gather.step.name, len(found), found)
-        return by_phase
+        for phase in stage.phases():
+            by_phase[phase.name] = self._phase(gather, phase, base, by_phase)
+        self.receipts.pack(gather.step_key, [r for name in kept for r in by_phase[name]])
+        if not self.keep:
+            self.receipts.forget(r.key for name in by_phase.keys() - kept for r in by_phase[name])
+            store.remove_scratch(self.root, gather.step_key)
+        return {name: by_phase[name] for name in kept}
 
     def _phase(
         self, gather: GatherPlan, phase: Phase, base: dict[str, Any], before: dict[str, list[Receipt]]
@@ -274,7 +264,7 @@ class _Driver:
         spec = {
             **base,
             "facts": {name: [r.facts for r in receipts] for name, receipts in before.items()},
-            "keep": _kept(phase),
+            "keep": stays(phase),
             "name": f"{gather.step.name}/{phase.name}",
             "outputs": {
                 name: [{role: ref.as_json() for role, ref in r.outputs.items()} for r in receipts]
@@ -285,7 +275,7 @@ class _Driver:
         n_units = self._n_units(phase, spec)
         spec["units"] = [
             {
-                "key": _phase_key(gather, phase, i, n_units),
+                "key": store.phase_key(gather.step_key, phase.name, i, n_units),
                 "label": f"{phase.name} {i + 1} of {n_units}",
                 "ordinal": i,
             }
@@ -385,11 +375,3 @@ class _Driver:
         self.on_event(
             {"kind": "step", "step": step, "n_units": n_units, "n_done": len(done), "n_bytes": n_bytes}
         )
-
-
-def _kept(phase: Phase) -> bool:
-    return phase.keep or phase.name == "verdict"
-
-
-def _phase_key(gather: GatherPlan, phase: Phase, i: int, n_units: int) -> str:
-    return digest_value(["phase", gather.step_key, phase.name, i, n_units])

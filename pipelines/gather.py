@@ -24,12 +24,22 @@ from manifests.commit import CommitFile, FileRef, commit_file
 from manifests.receipt import Receipt, Tally
 from pipelines import heartbeat
 from pipelines.parquet import read_table
-from pipelines.stage import Part
+from pipelines.stage import Part, Phase, Phased
 from pipelines.store import new_spill, scratch_folder
 
-__all__ = ["PhaseTask"]
+__all__ = ["PhaseTask", "kept_phases", "stays"]
 
 _FOLDERS = {"verdict": "verdicts", "tokenizer": "tokenizers", "shard": "shards", "documents": "shards"}
+
+
+def stays(phase: Phase) -> bool:
+    """Whether what a phase writes stays in the corpus; other outputs are removed when the gather is done."""
+    return phase.keep or phase.name == "verdict"
+
+
+def kept_phases(stage: Phased) -> list[str]:
+    """Names of the phases whose outputs, and so receipts, stay."""
+    return [phase.name for phase in stage.phases() if stays(phase)]
 
 
 class PhaseTask:

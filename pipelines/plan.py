@@ -25,8 +25,9 @@ from typing import Any
 
 from manifests.digest import digest_value, hash64
 from pipelines.filelist import FileList, list_files
+from pipelines.gather import kept_phases
 from pipelines.recipe import Recipe, Source, load_recipe, resolved
-from pipelines.stage import Read, Split, Stage, short_names
+from pipelines.stage import Phased, Read, Split, Stage, short_names
 from pipelines.steps import Step, step_spec
 
 __all__ = [
@@ -135,11 +136,14 @@ class Plan:
         """One row a step: for `quern plan`, and for `quern status` in runs/plan.json."""
         rows = [_segment_row(s) for s in self.segments]
         for gather in (*self.gathers, *([self.tokens] if self.tokens else [])):
+            stage = gather.step.stage
+            assert isinstance(stage, Phased)
             step = {
                 "step": gather.step.name,
                 "source": None,
                 "kind": gather.step.kind,
                 "key": gather.step_key,
+                "phases": kept_phases(stage),
             }
             rows.append({**step, "units": None, "bytes": None, "keys": [], "parents": [], "final": False})
         return rows

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.executor import build, default_workers
+from pipelines.gather import stays
 from pipelines.plan import GatherPlan, Plan, SegmentPlan, sampled
 from pipelines.pool import Event
 from pipelines.stage import Phased
@@ -133,8 +134,17 @@ def _measured(plan: Plan, workers: int) -> _Measured:
 def _logs(root: Path) -> list[list[Event]]:
     # Newest first: a later measurement is the better one.
     paths = sorted((root / "runs").glob("build-*.jsonl"), reverse=True)
-    logs = [[json.loads(line) for line in path.read_text().splitlines()] for path in paths]
+    logs = [[e for line in path.read_bytes().splitlines() if (e := _event(line))] for path in paths]
     return [events for events in logs if events]
+
+
+def _event(line: bytes) -> Event | None:
+    # The last line of a build that was killed, or whose disk was full, may be cut.
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "kind" in event else None
 
 
 def _forecast(plan: Plan, samples: list[tuple[Plan, _Measured]], workers: int) -> Forecast:
@@ -196,8 +206,8 @@ def _gather_costs(
         seconds = _line(xs, [m.seconds.get(name, 0.0) for _, m in samples], whole)
         written = _line(xs, [float(m.written.get(name, 0)) for _, m in samples], whole)
         n_units = n_parts if phase.axis == "part" else samples[-1][1].n_units.get(name, 1)
-        stays = phase.keep or phase.name == "verdict"
-        costs.append(StepCost(name, seconds, int(written), stays, min(workers, max(1, n_units))))
+        parallel = min(workers, max(1, n_units))
+        costs.append(StepCost(name, seconds, int(written), stays(phase), parallel))
     return costs
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.commit import FileRef, commit_file
-from manifests.errors import TaskError
+from manifests.errors import InputError
 from manifests.receipt import Receipt
 from pipelines import heartbeat
 from pipelines.batch import BATCH_BYTES, DOCUMENT, Batch
@@ -66,7 +66,8 @@ def load_spec(path: Path) -> dict[str, Any]:
 def run_task(spec_path: Path, index: int, quarantine: Quarantine | None = None) -> Receipt:
     """Run task `index` of a step and commit its outputs and receipt.
 
-    Raises: DamageError for damaged inputs; whatever a stage's bug raises, with the task added as a note.
+    Raises: InputError for an input that is not the planned one; DamageError for damaged ones; whatever a stage's bug
+    raises, with the task added as a note.
     """
     spec = load_spec(spec_path)
     try:
@@ -167,7 +168,7 @@ def _check_unchanged(file: SourceFile, changed_ns: int | None) -> None:
         return
     stat = file.full.stat()
     if (stat.st_size, stat.st_mtime_ns) != (file.size, changed_ns):
-        raise TaskError(
+        raise InputError(
             f"{file.full}: changed while it was read: expected the {file.size} bytes that were digested, found "
             f"{stat.st_size} bytes written since. Its documents would stand under the digest of others, so none of "
             "the unit's was kept. Let its writer end and run the same command: it is digested anew."

@@ -3,6 +3,7 @@
     receipts/<task key>.json      a finished task of an unfinished step
     receipts/<pack key>.jsonl     all receipts of a finished step, a line each; the single files are gone
     runs/scratch/<step key>/      what phases of a gather write for each other; removed with the gather
+    runs/plan.json                what the newest build set out to do, for those who ask for the status
     runs/tmp/                     files being written; what no one writes any more is swept when a build begins
     runs/spill-*/                 what a gather's task spills for itself; swept likewise
     runs/lock                     held by the one build at work
@@ -19,28 +20,34 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from manifests.commit import FileRef, commit_bytes, sweep
+from manifests.corpus import CorpusManifest
 from manifests.digest import digest_bytes, digest_value, read_sealed, seal
 from manifests.errors import DamageError, UsageError
 from manifests.receipt import Receipt, read_pack, receipt_path, write_pack
 
 __all__ = [
+    "PLAN",
     "Receipts",
     "keep_quarantine",
     "locked",
     "new_spill",
     "pack_key",
+    "phase_key",
     "quarantined",
+    "read_plan",
     "remove_scratch",
     "scratch_folder",
+    "write_plan",
     "write_quarantine",
     "write_spec",
 ]
 
+PLAN = "runs/plan.json"
 QUARANTINE = "quarantine.json"
 _SPILL = "spill-"
 
@@ -71,24 +78,19 @@ def locked(root: Path) -> Iterator[None]:
 
 
 class Receipts:
-    """The receipts of a store, by task key; knows which tasks are done."""
+    """The receipts of a store, by task key; knows which tasks are done.
+
+    Looking changes nothing, so whoever asks for the state of a store at work sees it as its builder does. A damaged
+    receipt proves nothing: its task is done again, and its file is written anew.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         # Packs of a sample and of the whole hold the same tasks, made from parts that may differ.
         self._packed: dict[str, list[Receipt]] = {}
         for path in sorted((root / "receipts").glob("*.jsonl")):
-            self._load(path)
-
-    def _load(self, path: Path) -> None:
-        try:
-            found = list(read_pack(path))
-        except DamageError:
-            # A damaged pack proves nothing: its tasks are done again, and the pack is written anew.
-            path.unlink()
-            return
-        for receipt in found:
-            self._packed.setdefault(receipt.key, []).append(receipt)
+            for receipt in _sound(path):
+                self._packed.setdefault(receipt.key, []).append(receipt)
 
     def get(self, key: str, given: str | None = None) -> Receipt | None:
         """The receipt of a finished task whose outputs are all there, else None.
@@ -107,15 +109,48 @@ class Receipts:
         try:
             return Receipt.read(self._root, key)
         except DamageError:
-            (self._root / receipt_path(key)).unlink()
             return None
 
-    def finished_gather(self, step_key: str, given: str) -> list[Receipt] | None:
-        """The kept receipts of a gather that has finished with the parts `given`, if all its outputs are there."""
-        path = self._root / f"receipts/{step_key}.jsonl"
-        found = list(read_pack(path)) if path.exists() else []
-        good = all(r.verifies(self._root) and r.facts.get("given") == given for r in found)
-        return found if found and good else None
+    def finished_gather(
+        self, step_key: str, given: str, phases: Sequence[str]
+    ) -> dict[str, list[Receipt]] | None:
+        """Receipts by phase of a gather that has finished with the parts `given`, if all its outputs are there.
+
+        phases: those whose outputs stay. A pack that was cut between two lines lacks a task of one of them; a phase
+        without any (the shards of no documents) is believed where the newest corpus names the pack.
+        """
+        pack = f"receipts/{step_key}.jsonl"
+        found: dict[str, list[Receipt]] = {name: [] for name in phases}
+        for receipt in _sound(self._root / pack):
+            if not receipt.verifies(self._root) or receipt.facts.get("given") != given:
+                return None
+            found.setdefault(receipt.step.rpartition("/")[2], []).append(receipt)
+        for name, receipts in found.items():
+            n_units = len(receipts)
+            if [r.key for r in receipts] != [phase_key(step_key, name, i, n_units) for i in range(n_units)]:
+                return None
+        return found if all(found.values()) or self._names(pack) else None
+
+    def _names(self, name: str) -> bool:
+        """Whether the newest corpus or sample rests on the file `name` as it stands."""
+        path = self._root / name
+        for manifest in (self._root / "corpus.json", self._root / "sample" / "corpus.json"):
+            if path.is_file() and manifest.is_file():
+                with suppress(DamageError):
+                    sizes = {ref.path: ref.size for ref in CorpusManifest.read(manifest).receipts}
+                    if sizes.get(name) == path.stat().st_size:
+                        return True
+        return False
+
+    def begun(self, step_key: str) -> bool:
+        """Whether any task of a step has left a receipt."""
+        packed = any(r.step_key == step_key for found in self._packed.values() for r in found)
+        return packed or any(r.step_key == step_key for r in self._singles())
+
+    def _singles(self) -> Iterator[Receipt]:
+        for path in sorted((self._root / "receipts").glob("*.json")):
+            if (receipt := self._single(path.stem)) is not None:
+                yield receipt
 
     def pack(self, name: str, receipts: Sequence[Receipt]) -> FileRef:
         """Commit the receipts of a finished step as `receipts/<name>.jsonl` and drop the single ones.
@@ -142,15 +177,28 @@ class Receipts:
         finished = set(steps)
         for path in sorted((self._root / "receipts").glob("*.json")):
             receipt = self._single(path.stem)
-            if receipt is not None and receipt.step_key in finished:
+            if receipt is None or receipt.step_key in finished:
                 path.unlink()
         for step_key in finished:
             remove_scratch(self._root, step_key)
 
 
+def _sound(path: Path) -> list[Receipt]:
+    """The receipts of a pack; none if it is not there or damaged."""
+    try:
+        return list(read_pack(path)) if path.exists() else []
+    except DamageError:
+        return []
+
+
 def pack_key(step_key: str, task_keys: Sequence[str]) -> str:
     """The name of a finished step's pack: the step and exactly these tasks."""
     return digest_value(["pack", step_key, *task_keys])
+
+
+def phase_key(step_key: str, phase: str, unit: int, n_units: int) -> str:
+    """The key of one task of a gather's phase."""
+    return digest_value(["phase", step_key, phase, unit, n_units])
 
 
 def scratch_folder(step_key: str) -> str:
@@ -205,6 +253,21 @@ def _sealed_quarantine(records: dict[str, dict[tuple[int, int], str]]) -> bytes:
         for (split, ordinal), reason in sorted(places.items())
     ]
     return seal({"format": "quern.quarantine", "records": entries, "version": 1})
+
+
+def write_plan(root: Path, *, key: str, sample: str | None, steps: Sequence[dict[str, Any]]) -> None:
+    """Commit what a build sets out to do: the plan's key, its sample and its rows."""
+    shown = {"format": "quern.plan", "key": key, "sample": sample, "steps": list(steps), "version": 1}
+    commit_bytes(root, PLAN, seal(shown))
+
+
+def read_plan(root: Path) -> dict[str, Any] | None:
+    """What the newest build set out to do; None if none did here, or its file is damaged or of another version."""
+    try:
+        plan = read_sealed(root / PLAN)
+    except DamageError:
+        return None
+    return plan if (plan.get("format"), plan.get("version")) == ("quern.plan", 1) else None
 
 
 def write_spec(root: Path, spec: dict[str, Any]) -> Path:

@@ -7,7 +7,7 @@ import pytest
 import pipelines.filelist
 from corpus_tools import open_corpus
 from manifests.digest import digest_file
-from manifests.errors import TaskError
+from manifests.errors import InputError, QuernError
 from pipelines.executor import build
 from pipelines.plan import make_plan
 
@@ -47,7 +47,7 @@ def texts_of_the_digested_file(recipe):
 def test_a_file_changed_between_plan_and_read_fails_its_unit_until_it_is_digested_anew(recipe, workers):
     plan, data = planned(recipe), recipe.parent / "a.jsonl"
     data.write_text(NEW)
-    with pytest.raises(TaskError, match=r"a\.jsonl: changed while it was read"):
+    with pytest.raises(QuernError, match=r"a\.jsonl: changed while it was read"):
         build(plan, workers=workers)
     assert not list((recipe.parent / "out").glob("parts/*"))
     for text in (NEW, OLD):
@@ -61,7 +61,7 @@ def test_a_file_that_grows_while_it_is_read_fails_its_unit(recipe):
     (recipe.parent / "rules.py").write_text(
         f"def score(text):\n    with open({str(data)!r}, 'a') as file:\n        file.write('x')\n    return 1.0\n"
     )
-    with pytest.raises(TaskError, match=r"a\.jsonl: changed while it was read"):
+    with pytest.raises(InputError, match=r"a\.jsonl: changed while it was read"):
         build(planned(recipe), workers=0)
 
 
@@ -76,7 +76,7 @@ def test_a_digest_of_a_file_that_changed_meanwhile_is_not_remembered(recipe, mon
         patch.setattr(pipelines.filelist, "digest_file", digested_late)
         plan = planned(recipe)
     assert not (recipe.parent / "out" / "runs" / "inputs.json").exists()
-    with pytest.raises(TaskError, match="changed while it was read"):
+    with pytest.raises(InputError, match="changed while it was read"):
         build(plan, workers=0)
     build(planned(recipe), workers=0)
     assert texts_of_the_digested_file(recipe) == {"of another text"}
