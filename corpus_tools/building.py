@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -50,11 +51,17 @@ def _share(sample: str | None) -> Fraction | None:
     if sample is None:
         return None
     try:
-        return parse_percent(sample)
+        share = parse_percent(sample)
     except ValueError as error:
         raise UsageError(
             f"--sample {sample}: {error}. Nothing was built. Write a share such as 5% or 0.1%."
         ) from error
+    if share == 0:
+        raise UsageError(
+            f"--sample {sample}: expected a share above 0%, which holds no unit. Nothing was built. Write one such as "
+            "5% or 0.1%."
+        )
+    return share
 
 
 def _default_out(recipe: Path) -> Path:
@@ -122,8 +129,15 @@ def run_build(plan: Plan, **options: Any) -> dict[str, Any]:
     """
     from pipelines.executor import build
 
+    units = Counter[str]()
+
+    def count_and_show(event: Mapping[str, Any]) -> None:
+        units["new"] += event["kind"] == "unit_done"
+        units["stood"] += event["n_done"] if event["kind"] == "step" else 0
+        show(event)
+
     with progress() as show:
-        path = build(plan, on_event=show, **options)
+        path = build(plan, on_event=count_and_show, **options)
     manifest = CorpusManifest.read(path)
     dropped = sum(v.n_dropped for v in manifest.verdicts if v.action == "drop")
     return {
@@ -136,6 +150,8 @@ def run_build(plan: Plan, **options: Any) -> dict[str, Any]:
             for s in manifest.steps
         ],
         "missing_units": manifest.missing,
+        "new_units": units["new"],
+        "standing_units": units["stood"],
     }
 
 
@@ -144,7 +160,18 @@ def build_text(answer: Mapping[str, Any]) -> str:
     rows = [{**row, "dropped": _reasons(row["dropped"])} for row in answer["steps"]]
     counts = f"{answer['documents']:,} documents, {answer['tokens']:,} tokens"
     missing = "".join(f"missing: {unit}\n" for unit in answer["missing_units"])
-    return table(rows) + missing + f"\n{answer['manifest']}  {answer['digest']}  {counts}\n"
+    whole = f"\n{answer['manifest']}  {answer['digest']}  {counts}\n"
+    return table(rows) + missing + whole + _standing_text(answer)
+
+
+def _standing_text(answer: Mapping[str, Any]) -> str:
+    # Only their sizes were looked at: damage that keeps the size would go unseen in a build that finds most done.
+    if answer["standing_units"] <= answer["new_units"]:
+        return ""
+    return (
+        f"{answer['standing_units']:,} units stood already, and their files were not read again; "
+        f"`quern verify --deep {Path(answer['manifest']).parent}` reads them\n"
+    )
 
 
 def _reasons(dropped: Mapping[str, int]) -> str:

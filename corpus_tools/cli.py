@@ -27,19 +27,32 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 def _refusals() -> tuple[type[BaseException], ...]:
     from manifests.errors import QuernError
 
-    return QuernError, KeyboardInterrupt
+    return QuernError, KeyboardInterrupt, OSError
 
 
-def _refuse(error: BaseException) -> NoReturn:
+def _refuse(error: BaseException, verb: str | None) -> NoReturn:
     """End the command as its error asks; with QUERN_TRACEBACK=1 show where it was raised."""
     from corpus_tools.screen import note
 
-    if os.environ.get("QUERN_TRACEBACK") == "1":
-        raise error
-    stopped = isinstance(error, KeyboardInterrupt)
-    text = "Stopped. The same command goes on from here." if stopped else str(error)
+    if os.environ.get("QUERN_TRACEBACK") == "1" or isinstance(error, BrokenPipeError):
+        raise error  # a reader that went away, as `head` does, is click's to end quietly
+    text = str(error)
+    if isinstance(error, KeyboardInterrupt):
+        text = "Stopped. The same command goes on from here."
+    elif isinstance(error, OSError):
+        text = _refused_by_the_system(error, verb)
     note("\n".join([text, *getattr(error, "__notes__", [])]))
-    raise SystemExit(getattr(error, "exit_code", 130)) from None
+    code = 1 if isinstance(error, OSError) else 130
+    raise SystemExit(getattr(error, "exit_code", code)) from None
+
+
+def _refused_by_the_system(error: OSError, verb: str | None) -> str:
+    from manifests.errors import system_error_text
+
+    return (
+        f"{system_error_text(error)}, so `quern {verb}` could not go on. What was finished before stands. Mend "
+        "the path, its rights or the room on the disk, and run the same command: it goes on from there."
+    )
 
 
 class _Verbs(click.Group):
@@ -52,11 +65,11 @@ class _Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except _refusals() as error:  # evaluated, and so imported, only when something was raised
-            _refuse(error)
+            _refuse(error, ctx.invoked_subcommand)
 
 
 class _Seconds(click.ParamType):  # type: ignore[type-arg]
-    """A span of time: 90, 90s, 2m, 1h."""
+    """A span of time above 0: 90, 90s, 2m, 1h."""
 
     name = "time"
 
@@ -65,9 +78,12 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg]
             return value
         digits, unit = (value, "s") if value[-1:].isdigit() else (value[:-1], value[-1:])
         try:
-            return float(digits) * {"s": 1, "m": 60, "h": 3600}[unit]
+            seconds = float(digits) * {"s": 1, "m": 60, "h": 3600}[unit]
         except (ValueError, KeyError):
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
             self.fail(f'expected a time such as 60s, 2m or 1h, got "{value}"', param, ctx)
+        return seconds
 
 
 def _json(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -180,7 +196,12 @@ def _plan(recipe: Path, out: Path | None, *, probe: float | None, as_json: bool,
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Child processes; by default what cores and memory allow."
 )
-@click.option("--memory", type=float, metavar="GB", help="Memory that all workers together may use.")
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="GB",
+    help="Memory that all workers together may use.",
+)
 @click.option(
     "--measure-all", is_flag=True, help="Take every document through every step, for `quern whatif`."
 )

@@ -34,6 +34,7 @@ __all__ = [
     "Stopped",
     "TaskError",
     "UsageError",
+    "system_error_text",
 ]
 
 
@@ -110,3 +111,14 @@ class Stopped(QuernError):
     def __init__(self, message: str, signal_number: int = 2) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+def system_error_text(error: OSError) -> str:
+    """What the system refused, and at which path.
+
+    >>> system_error_text(OSError(28, "No space left on device", "/mnt/web/parts/1.parquet"))
+    '/mnt/web/parts/1.parquet: No space left on device'
+    """
+    if error.strerror is None:
+        return f"{type(error).__name__}: {error}"
+    return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror

@@ -1,6 +1,7 @@
 """The watched child: a long-lived process that runs whole units while its parent only watches.
 
     parent ──{"spec": path, "index": 7, "quarantine": [...]}──> child's stdin       a line a task
+    parent <──{"idle": 41222144}─────────────────────────────── child's stdout      bytes it takes before any task
     parent <──{"ok": true, "seconds": 3.2, ...}──────────────── child's stdout      a line an answer
     parent <── shared memory: beats, record, split ─────────── heartbeat.py
 
@@ -20,11 +21,14 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from manifests.errors import QuernError
+from manifests.errors import QuernError, system_error_text
+from manifests.receipt import Receipt
 from pipelines import heartbeat
+from pipelines.memory import resident
 
 __all__ = ["OUT_OF_MEMORY", "main"]
 
@@ -42,8 +46,11 @@ def main(beat_fd: int, parent: int) -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a library prints must not be taken for an answer
     heartbeat.open_map(beat_fd)
+    from pipelines.run import run_task  # here, so that what it takes is in what is said next
+
+    answers.write(json.dumps({"idle": resident(os.getpid())}) + "\n")
     for line in sys.stdin:
-        answers.write(json.dumps(_answer(json.loads(line))) + "\n")
+        answers.write(json.dumps(_answer(run_task, json.loads(line))) + "\n")
 
 
 def _die_with_parent(parent: int) -> None:
@@ -53,9 +60,7 @@ def _die_with_parent(parent: int) -> None:
             sys.exit(1)
 
 
-def _answer(task: dict[str, Any]) -> dict[str, Any]:
-    from pipelines.run import run_task
-
+def _answer(run_task: Callable[..., Receipt], task: dict[str, Any]) -> dict[str, Any]:
     started = time.monotonic()
     quarantine = {(split, ordinal): why for split, ordinal, why in task["quarantine"]}
     try:
@@ -64,8 +69,11 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
         traceback.print_exc()
         os._exit(OUT_OF_MEMORY)  # at once: the heartbeat still says at which record
     except QuernError as error:
-        notes = "; ".join(getattr(error, "__notes__", []))
-        return {"ok": False, "error": f"{error} ({notes})", "trace": "", "exit_code": error.exit_code}
+        return {"ok": False, "error": _with_notes(str(error), error), "trace": ""}
+    except OSError as error:
+        # A full disk, a file without rights: where and what, not the way there. A library's own OSError has no number.
+        trace = traceback.format_exc() if error.errno is None else ""
+        return {"ok": False, "error": _with_notes(system_error_text(error), error), "trace": trace}
     except BaseException as error:  # noqa: BLE001 - the answer is the report; the parent decides
         return {"ok": False, "error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
     finally:
@@ -81,6 +89,10 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
         "dropped": tally.dropped,
         "written": sum(ref.size for ref in receipt.outputs.values()),
     }
+
+
+def _with_notes(text: str, error: BaseException) -> str:
+    return f"{text} ({'; '.join(getattr(error, '__notes__', []))})"
 
 
 if __name__ == "__main__":

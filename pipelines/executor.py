@@ -22,7 +22,7 @@ from typing import Any
 
 from manifests.commit import FileRef
 from manifests.digest import digest_file, digest_value
-from manifests.errors import TaskError
+from manifests.errors import TaskError, UsageError
 from manifests.receipt import Receipt
 from pipelines import store
 from pipelines.finish import Finished, assemble
@@ -63,8 +63,7 @@ def build(
     build holds the store; DamageError for damaged inputs.
     """
     n_workers = default_workers() if workers is None else workers
-    per_child = int((memory_gb or 0) * 1e9) // max(1, n_workers)
-    limits = limits or (Limits(memory_bytes=per_child) if per_child else Limits())
+    limits = limits or _limits(memory_gb, n_workers)
     with ExitStack() as stack:
         stack.enter_context(store.locked(plan.root))
         stop = stack.enter_context(_signals())
@@ -75,6 +74,17 @@ def build(
             else _nothing()
         )
         return driver.run()
+
+
+def _limits(memory_gb: float | None, n_workers: int) -> Limits:
+    if memory_gb is None:
+        return Limits()
+    if not 0 < memory_gb < float("inf"):
+        raise UsageError(
+            f"--memory: expected a number of GB above 0, got {memory_gb}. Nothing was built. Give what all workers "
+            "together may use, or leave it out for 4 GiB each."
+        )
+    return Limits(memory_bytes=int(memory_gb * 1e9) // max(1, n_workers))
 
 
 @contextmanager

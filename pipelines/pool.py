@@ -6,6 +6,10 @@
                                 twice is the record's fault (it is quarantined, the unit runs again without it),
                                 and again all the same: what goes wrong there needs no record
 
+Memory is a record's fault only if it took at least half of the limit by itself: a child that was large before came
+there by all it did, so its unit is tried again, and fails in the end. Then no verdict of memory in that unit stands
+either: with a larger --memory those records may be read.
+
 A hang is judged by a wall clock, which is no function of the input: so its verdict is written down once, in the
 corpus's quarantine, and every later run of the unit reads it. A unit that dies without naming a record, or at one
 that is in quarantine already, is tried three times; then it is failed, the others go on, and the build stops before
@@ -29,16 +33,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from manifests.errors import Stopped
+from manifests.errors import Stopped, UsageError
 from pipelines import heartbeat
 from pipelines.child import OUT_OF_MEMORY
+from pipelines.memory import resident
 
 __all__ = ["Event", "Limits", "Pool", "Work", "stopped"]
 
 Event = dict[str, Any]
 MAX_TRIES = 3
 POLL_SECONDS = 0.1
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_MEMORY = "quarantined_memory"
 _WHY = {
     "crash": "its process died",
     "hang": "its process gave no sign of life",
@@ -73,12 +78,21 @@ class Work:
 
 @dataclass(slots=True)
 class _Child:
+    """said: the beginning of a line; seen: its last heartbeat, and since when.
+
+    idle: bytes it took before any task, 0 until it has said so;
+    size, size_before: bytes it takes now, and took when it was last seen at another record.
+    """
+
     process: subprocess.Popen[bytes]
     beat: mmap.mmap
     job: tuple[Work, int] | None = None
+    said: bytes = b""
     seen: tuple[int, int, int] = (0, -1, 0)
     since: float = 0.0
-    started: float = 0.0
+    idle: int = 0
+    size: int = 0
+    size_before: int = 0
 
 
 @dataclass(slots=True)
@@ -116,11 +130,11 @@ class Pool:
         while queue or any(c.job for c in self._children):
             self._hand_out(queue)
             for key, _ in self._selector.select(POLL_SECONDS):
-                self._collect(key.data, queue, failed)
+                self._collect(key.data, failed)
             for child in list(self._children):
                 self._watch(child, queue, failed)
             if number := self.stop():
-                self._drain(queue, failed)
+                self._drain(failed)
                 raise stopped(number)
         return failed
 
@@ -134,7 +148,7 @@ class Pool:
         work, index = job
         skips = [[s, o, why] for (s, o), why in work.quarantine.get(work.keys[index], {}).items()]
         line = json.dumps({"spec": str(work.spec), "index": index, "quarantine": skips}) + "\n"
-        child.job, child.since, child.started = job, time.monotonic(), time.monotonic()
+        child.job, child.since = job, time.monotonic()
         child.seen = heartbeat.read(child.beat[:])
         assert child.process.stdin is not None
         try:
@@ -175,13 +189,21 @@ class Pool:
                     pipe.close()
         child.beat.close()
 
-    def _collect(self, child: _Child, queue: deque[tuple[Work, int]], failed: dict[str, str]) -> None:
+    def _collect(self, child: _Child, failed: dict[str, str]) -> None:
         assert child.process.stdout is not None
-        line = child.process.stdout.readline()
-        if not line.endswith(b"\n") or child.job is None:
-            return  # it died, perhaps in the middle of its answer: the watch sees to it
-        (work, index), child.job = child.job, None
-        answer = json.loads(line)
+        # Not by lines: of two that came at once the second would wait in a buffer that the selector cannot see.
+        *lines, child.said = (child.said + os.read(child.process.stdout.fileno(), 1 << 16)).split(b"\n")
+        for line in lines:  # half a line stays: it died in the middle of its answer, and the watch sees to it
+            answer = json.loads(line)
+            if "idle" in answer:
+                child.idle = child.size = self._fitting(answer["idle"])
+            elif child.job is not None:
+                self._answered(child, child.job, answer, failed)
+
+    def _answered(
+        self, child: _Child, job: tuple[Work, int], answer: dict[str, Any], failed: dict[str, str]
+    ) -> None:
+        (work, index), child.job = job, None
         label = work.labels[index]
         if answer["ok"]:
             self.on_event({"kind": "unit_done", "step": work.step, "unit": label, **answer})
@@ -190,6 +212,16 @@ class Pool:
             failed[f"{work.step}: {label}"] = error
             self.on_event({"kind": "failed", "step": work.step, "unit": label, "error": answer["error"]})
 
+    def _fitting(self, idle: int) -> int:
+        limit = self.limits.memory_bytes
+        if idle < limit:
+            return idle
+        raise UsageError(
+            f"--memory: expected more than {idle / 1e9:.2f} GB for each of {self.n_workers} workers, which is what one "
+            f"takes before it reads anything, got {limit / 1e9:.2f} GB for each. No unit could be done. Give "
+            f"--memory {4 * self.n_workers * idle / 1e9:.1f} or more, or take fewer workers."
+        )
+
     def _watch(self, child: _Child, queue: deque[tuple[Work, int]], failed: dict[str, str]) -> None:
         if child not in self._children:
             return
@@ -197,13 +229,19 @@ class Pool:
             short = status == OUT_OF_MEMORY
             self._died(child, "memory" if short else "crash", queue, failed)
         elif child.job is not None:
-            seen, now = heartbeat.read(child.beat[:]), time.monotonic()
-            if seen != child.seen:
-                child.seen, child.since = seen, now
-            if now - child.since > self._patience(child):
+            self._look(child)
+            if time.monotonic() - child.since > self._patience(child):
                 self._died(child, "hang", queue, failed)
-            elif _resident(child.process.pid) > self.limits.memory_bytes:
+            elif child.idle and child.size > self.limits.memory_bytes:
                 self._died(child, "memory", queue, failed)
+
+    def _look(self, child: _Child) -> None:
+        seen = heartbeat.read(child.beat[:])
+        if seen[1:] != child.seen[1:]:
+            child.size_before = child.size
+        if seen != child.seen:
+            child.seen, child.since = seen, time.monotonic()
+        child.size = resident(child.process.pid)
 
     def _patience(self, child: _Child) -> float:
         assert child.job is not None
@@ -228,11 +266,12 @@ class Pool:
         work, index = job
         self.on_event({"kind": "retry", "step": work.step, "unit": work.labels[index], "reason": reason})
         judged = work.quarantine.get(work.keys[index], {})
-        if work.may_quarantine and ordinal >= 0 and (split, ordinal) not in judged:
+        was_large = reason == "memory" and 2 * child.size_before > self.limits.memory_bytes
+        if work.may_quarantine and ordinal >= 0 and (split, ordinal) not in judged and not was_large:
             self._suspect(work, index, (split, ordinal), f"quarantined_{reason}")
             queue.appendleft((work, index))
         else:
-            self._again(work, index, _WHY[reason], queue, failed)
+            self._again(work, index, reason, queue, failed)
 
     def _suspect(self, work: Work, index: int, place: tuple[int, int], reason: str) -> None:
         suspect = (work.keys[index], *place)
@@ -251,22 +290,29 @@ class Pool:
             )
 
     def _again(
-        self, work: Work, index: int, why: str, queue: deque[tuple[Work, int]], failed: dict[str, str]
+        self, work: Work, index: int, reason: str, queue: deque[tuple[Work, int]], failed: dict[str, str]
     ) -> None:
         key = work.keys[index]
         self._tries[key] = self._tries.get(key, 0) + 1
-        if self._tries[key] >= MAX_TRIES:
-            failed[f"{work.step}: {work.labels[index]}"] = f"failed {MAX_TRIES} times: {why}"
-        else:
+        if self._tries[key] < MAX_TRIES:
             queue.appendleft((work, index))
+            return
+        failed[f"{work.step}: {work.labels[index]}"] = f"failed {MAX_TRIES} times: {_WHY[reason]}"
+        if reason == "memory":
+            self._withdraw(work.quarantine, key)
 
-    def _drain(self, queue: deque[tuple[Work, int]], failed: dict[str, str]) -> None:
+    def _withdraw(self, quarantine: dict[str, dict[tuple[int, int], str]], key: str) -> None:
+        # The unit lacks memory without these records too, so nothing says that they were at fault.
+        if _MEMORY in quarantine.get(key, {}).values():
+            quarantine[key] = {place: why for place, why in quarantine[key].items() if why != _MEMORY}
+            self.on_quarantine()
+
+    def _drain(self, failed: dict[str, str]) -> None:
         # Units at work may end; ten seconds later, or at a second interrupt, they are given up whole.
-        queue.clear()
         deadline, first = time.monotonic() + 10, self.stop()
         while any(c.job for c in self._children) and time.monotonic() < deadline and self.stop() == first:
             for key, _ in self._selector.select(POLL_SECONDS):
-                self._collect(key.data, queue, failed)
+                self._collect(key.data, failed)
             if all(c.process.poll() is not None for c in self._children if c.job):
                 return
 
@@ -285,17 +331,3 @@ def _environment() -> dict[str, str]:
     path = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
     other = {"TOKENIZERS_PARALLELISM": "false", "ARROW_DEFAULT_MEMORY_POOL": "system", "PYTHONPATH": path}
     return {**os.environ, **threads, **other}
-
-
-def _resident(pid: int) -> int:
-    # Without pages of mapped files: those of a gather's scratch are the system's to drop.
-    try:
-        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_bytes().split()
-        return (int(resident) - int(shared)) * _PAGE
-    except (FileNotFoundError, ProcessLookupError, ValueError):
-        return _resident_elsewhere(pid) if sys.platform == "darwin" else 0
-
-
-def _resident_elsewhere(pid: int) -> int:
-    out = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, check=False)
-    return int(out.stdout or 0) * 1024

@@ -6,7 +6,6 @@ import os
 
 import pytest
 
-import pipelines.pool
 from corpus_tools.explain import explain
 from corpus_tools.status import done_rows
 from corpus_tools.verify import verify_corpus
@@ -15,6 +14,7 @@ from manifests.corpus import CorpusManifest
 from manifests.errors import TaskError, UsageError
 from manifests.receipt import Receipt, Tally
 from pipelines.executor import build
+from pipelines.memory import resident
 from pipelines.plan import make_plan
 from pipelines.store import Receipts, write_quarantine
 
@@ -168,10 +168,10 @@ def test_a_store_may_be_called_corpora(tmp_path):
 def test_mapped_files_do_not_count_as_memory_of_a_child(tmp_path):
     path = tmp_path / "scratch"
     path.write_bytes(b"x" * (64 << 20))
-    before = pipelines.pool._resident(os.getpid())
+    before = resident(os.getpid())
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
         assert sum(view[at] for at in range(0, len(view), 4096)) > 0
-        assert pipelines.pool._resident(os.getpid()) - before < 32 << 20
+        assert resident(os.getpid()) - before < 32 << 20
 
 
 def test_a_list_that_changes_makes_its_step_new(tmp_path):
