@@ -230,6 +230,10 @@ class Edit(Stage):
     route: tuple[str, ...] | None = Field(default=None, alias="for")
     """Languages it applies to; documents of others pass untouched. Empty: all."""
 
+    def kernels(self) -> tuple[str, ...]:
+        """What cuts the spans; a stage adds its own."""
+        return ("edits.cut_spans",)
+
     def spans(self, batch: Batch) -> Spans:
         """The spans of every row."""
         raise TypeError(f"{type(self).__name__} does not say what it edits")

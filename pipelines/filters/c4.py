@@ -72,7 +72,7 @@ class C4Lines(Edit):
 
     def kernels(self) -> tuple[str, ...]:
         """One pass, and another over what is left."""
-        return ("c4.cut_lines", "edits.cut_spans")
+        return ("c4.cut_lines", *super().kernels())
 
     def spans(self, batch: Batch) -> Spans:
         """Lines, citations and the white space around lines; what joins two lines is one newline."""
