@@ -29,6 +29,7 @@ from datatrove.pipeline.readers.warc import process_record
 from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.lid import FT176LID
 from timed_extract import seconds_inside, time_extract
+from tldextract import TLDExtract
 from warcio.archiveiterator import ArchiveIterator
 
 # FineWeb hashes shingles with sha1; xxhash is datatrove's default, the faster one, and ours.
@@ -54,9 +55,12 @@ def main(folder):
 
 
 def run(warc, out, page_seconds):
+    addresses = URLFilter()
+    # Its snapshot of the suffixes, as ours; by default it tries the network first.
+    addresses.tldextractor = TLDExtract(cache_dir=None, suffix_list_urls=())
     steps = [
         WarcReader(str(warc.parent), glob_pattern=warc.name, default_metadata={"dump": "bench"}),
-        URLFilter(),
+        addresses,
         Trafilatura(favour_precision=True, timeout=page_seconds),
         LanguageFilter(languages=["en"], language_threshold=0.65),
         GopherRepetitionFilter(),

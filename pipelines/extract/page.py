@@ -134,18 +134,19 @@ class Tags:
     """What a look at a page's tags alone tells.
 
     n_open: an estimate, rather too high, of how deep elements are nested; skipped: elements left out of the text
-    that may be there (told by the first three letters of a name).
+    that may be there (told by the first three letters of a name); longest: bytes from a `<` to the next, at most.
     """
 
     n_open: int
     skipped: tuple[str, ...]
+    longest: int
 
 
-def is_crowded(page: str) -> bool:
+def is_crowded(page: str, tags: Tags) -> bool:
     """Whether a page has MAX_CROWD options, or a tag with MAX_CROWD attributes."""
     if page.count("<option") + page.count("<OPTION") > MAX_CROWD:
         return True
-    if len(page) < 4 * MAX_CROWD:
+    if tags.longest <= 2 * MAX_CROWD:
         return False
     long = (tag for tag in page.split("<") if len(tag) > 2 * MAX_CROWD)
     return any(len(_SPACE.findall(_QUOTED.sub("", tag.partition(">")[0]))) > MAX_CROWD for tag in long)
@@ -153,7 +154,7 @@ def is_crowded(page: str) -> bool:
 
 def tree_flaw(page: str, tags: Tags, *, max_depth: int) -> str | None:
     """Why a parser would take too long over a page: too_large (crowded) or too_deep; None where it would not."""
-    if is_crowded(page):
+    if is_crowded(page, tags):
         return "too_large"
     return "too_deep" if is_deeper_than(page, tags, max_depth=max_depth) else None
 
@@ -192,7 +193,8 @@ def scan_tags(markup: bytes) -> Tags:
     # From the lowest point before it, not from zero: tags closed too often must not hide what opens later.
     n_open = int((depth - np.minimum.accumulate(np.minimum(depth, 0))).max(initial=0))
     seen = int(np.bitwise_or.reduce(kinds, initial=0))
-    return Tags(n_open, tuple(name for bit, name in enumerate(_SKIPPED, 1) if seen >> bit & 1))
+    skipped = tuple(name for bit, name in enumerate(_SKIPPED, 1) if seen >> bit & 1)
+    return Tags(n_open, skipped, int(np.diff(at, append=len(markup)).max(initial=0)))
 
 
 def _tree_deeper_than(page: str, max_depth: int) -> bool:

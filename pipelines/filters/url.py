@@ -58,7 +58,7 @@ from pipelines.filters.suffixes import host_of, is_ipv4, registered, suffix_file
 from pipelines.kernels.urls import BANNED, SOFT, count_url_words, make_automaton
 from pipelines.stage import Rule, Verdicts, first_failing
 
-__all__ = ["DATATROVE_REASONS", "SHIPPED", "Url", "shipped_list"]
+__all__ = ["DATATROVE_REASONS", "SHIPPED", "Url", "load_lists", "shipped_list"]
 
 ListName = Literal["domains", "urls", "banned_words", "soft_words", "banned_subwords"]
 
@@ -171,7 +171,7 @@ class Url(Rule):
 
     def measure(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
         """Whether domain, host and address are listed: uint8[n_docs] each; counts of words: int64[n_docs] each."""
-        lists = _load(*(self._lists(name) for name in SHIPPED))
+        lists = load_lists(*(self._lists(name) for name in SHIPPED))
         column = batch.column("url").cast(pa.large_string())
         urls = column.to_pylist()
         spelt = pc.ascii_lower(column) if self.ignore_case else column
@@ -281,7 +281,7 @@ Stamped = tuple[tuple[ListFile, int], ...]
 
 
 @cache
-def _load(domains: Stamped, urls: Stamped, banned: Stamped, soft: Stamped, subwords: Stamped) -> _Lists:
+def load_lists(domains: Stamped, urls: Stamped, banned: Stamped, soft: Stamped, subwords: Stamped) -> _Lists:
     """The lists, once a process."""
     hard, mild = read_words(one for one, _ in banned), read_words(one for one, _ in soft)
     return _Lists(
