@@ -83,10 +83,6 @@ KNOWN = {
         "c4",
         "One. Two. Three. Four.\nRead the coo\u212aie policy now.",
     ),
-    "IS_ALPHA, which spaCy takes for a name of its own, is a word; there it is taken out": (
-        "gopher_repetition",
-        "Why? IS_ALPHA",
-    ),
 }
 
 

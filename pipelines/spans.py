@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from manifests.errors import TaskError
 from pipelines.batch import DOCUMENT, Batch
 from pipelines.kernels.edits import edited_texts
-from pipelines.stage import Edit
+from pipelines.stage import Edit, Spans
 
 __all__ = ["apply_spans"]
 
@@ -30,6 +31,7 @@ def apply_spans(
     if routed is None:
         routed = np.ones(len(batch), dtype=np.bool_)
     spans = edit.spans(batch.select(routed))
+    _refuse_disorder(name, spans, np.diff(batch.text()[1])[routed])
     edited = edited_texts(
         *batch.text(),
         np.flatnonzero(routed)[spans.row],
@@ -43,3 +45,23 @@ def apply_spans(
     edited_batch = batch.with_column(DOCUMENT.field("text"), texts)
     values = {"removed_bytes": edited.removed_bytes, "removed_words": edited.removed_words}
     return edited_batch.with_values(name, values), np.zeros(n, dtype=np.uint8)
+
+
+def _refuse_disorder(name: str, spans: Spans, lengths: npt.NDArray[np.int64]) -> None:
+    """The kernel writes where spans say and trusts them; an edit may be a user's own. lengths: int64[n_routed]."""
+    row, start, end = (np.asarray(column) for column in (spans.row, spans.start, spans.end))
+    known = (row >= 0) & (row < len(lengths))
+    inside = (
+        known & (start >= 0) & (start <= end) & (end <= lengths[np.where(known, row, 0)])
+        if len(row)
+        else known
+    )
+    follows = np.ones(len(row), dtype=np.bool_)
+    follows[1:] = (row[1:] > row[:-1]) | ((row[1:] == row[:-1]) & (start[1:] >= end[:-1]))
+    wrong = np.flatnonzero(~(inside & follows))
+    if len(wrong):
+        i = wrong[0]
+        raise TaskError(
+            f"{name}: expected spans in the order of rows, inside their texts and apart, got ({start[i]}, {end[i]}) of "
+            f"row {row[i]}. Text would be lost. Sort them by row and start, and merge those that overlap."
+        )

@@ -129,7 +129,7 @@ def load_newest(run: Path, *, say: Callable[[str], None]) -> Checkpoint | None:
     if steps:
         raise DamageError(
             f"{run}/checkpoints: expected a sound checkpoint among steps {steps}, found none. Starting over in "
-            "silence would lose the run. Restore one from a copy, or remove {run} to begin it anew."
+            f"silence would lose the run. Restore one from a copy, or remove {run} to begin it anew."
         )
     return None
 

@@ -37,7 +37,7 @@ from manifests.digest import digest_file, digest_value
 from manifests.errors import RecipeError
 from pipelines.batch import text_view
 from pipelines.kernels.hashing import xxh64_spans
-from pipelines.kernels.jit import cache_folder
+from pipelines.kernels.jit import cache_folder, source_digest
 from pipelines.kernels.urls import hash_lines
 
 __all__ = ["ListFile", "Names", "hash_names", "read_lines", "read_names", "read_words"]
@@ -85,7 +85,9 @@ def read_names(lists: Iterable[ListFile]) -> Names:
     lists = list(lists)
     if not lists:
         return Names(np.zeros(0, np.uint64))
-    name = digest_value(["quern.names/1", *([digest_file(one.path), one.member] for one in lists)])
+    name = digest_value(
+        ["quern.names/1", source_digest("urls"), *([digest_file(one.path), one.member] for one in lists)]
+    )
     path = f"lists/{name[:32]}.names"
     hashes = _kept(cache_folder() / path)
     if hashes is None:

@@ -26,6 +26,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import xxhash
+from pydantic import Field
 
 from pipelines.batch import Batch
 from pipelines.stage import Edit, Spans
@@ -35,9 +36,8 @@ __all__ = ["Pii"]
 _ATOM_CHARS = "A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _BYTE = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)"
-_LOCAL = re.compile(rf"\b[{_ATOM_CHARS}]+(?:\.[{_ATOM_CHARS}]+)*(?=@)")
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}|\[(?:{_BYTE}\.){{3}}(?:{_BYTE}|[A-Za-z0-9-]*[A-Za-z0-9]:)\]")
-_LOCAL_CHARS = frozenset(chr(c) for c in range(128) if re.match(f"[.{_ATOM_CHARS}]", chr(c)))
+_ATOM = frozenset(chr(c) for c in range(128) if re.match(f"[{_ATOM_CHARS}]", chr(c)))
 _IP = re.compile(rf"(?:{_BYTE}\.){{3}}{_BYTE}")
 _SPECIAL = tuple(
     IPv4Network(network)
@@ -47,6 +47,9 @@ _SPECIAL = tuple(
     )
 )  # fmt: skip
 _GLOBAL_IN_SPECIAL = (IPv4Address("192.0.0.9"), IPv4Address("192.0.0.10"))
+_NOBODYS = (
+    "22.214.171.124", "126.96.36.199", "188.8.131.52", "184.108.40.206", "220.127.116.11", "18.104.22.168",
+)  # fmt: skip
 _EMAIL_REASON, _IP_REASON = 0, 1
 
 
@@ -71,11 +74,11 @@ class Pii(Edit):
     """Whether IPv4 addresses are replaced."""
     public_ips_only: bool = True
     """Whether those of private and reserved networks stay."""
-    email_replacements: tuple[str, ...] = ("email@example.com", "firstname.lastname@example.org")
+    email_replacements: tuple[str, ...] = Field(
+        default=("email@example.com", "firstname.lastname@example.org"), min_length=1
+    )
     """What may stand for an e-mail address; the address chooses one."""
-    ip_replacements: tuple[str, ...] = (
-        "22.214.171.124", "126.96.36.199", "188.8.131.52", "184.108.40.206", "220.127.116.11", "18.104.22.168",
-    )  # fmt: skip
+    ip_replacements: tuple[str, ...] = Field(default=_NOBODYS, min_length=1)
     """What may stand for an IP address; these answered nobody when datatrove chose them."""
 
     def spans(self, batch: Batch) -> Spans:
@@ -129,19 +132,33 @@ class Pii(Edit):
 
 
 def _emails(text: str) -> Iterator[Found]:
-    """E-mail addresses, from each `@` outwards: a search from the left would take the square of a long word."""
+    """E-mail addresses, from each `@` outwards: a search from the left takes the square of a long run of atoms."""
     done = 0
     at = text.find("@")
     while at >= 0:
         domain = _DOMAIN.match(text, at + 1)
-        left = at
-        while domain and left > done and text[left - 1] in _LOCAL_CHARS:
-            left -= 1
-        local = _LOCAL.search(text, left, at + 1) if domain else None
-        if domain and local:
-            yield Found(local.start(), domain.end(), _EMAIL_REASON)
+        start = _local_start(text, done, at) if domain else at
+        if domain and start < at:
+            yield Found(start, domain.end(), _EMAIL_REASON)
             done = domain.end()
         at = text.find("@", at + 1)
+
+
+def _local_start(text: str, left: int, at: int) -> int:
+    """Where the longest local part that ends at `at` begins, not before `left`; `at` for none.
+
+    It is atoms with single dots between, and begins where a run of letters, digits and `_` begins or ends.
+    """
+    start, i = at, at - 1
+    while i >= left and (text[i] in _ATOM or (text[i] == "." and i + 1 < at and text[i + 1] in _ATOM)):
+        if text[i] != "." and (i > 0 and _in_word(text[i - 1])) != _in_word(text[i]):
+            start = i
+        i -= 1
+    return start
+
+
+def _in_word(char: str) -> bool:
+    return char.isalnum() or char == "_"
 
 
 def _is_address(text: str, *, public_only: bool) -> bool:
@@ -156,9 +173,10 @@ def _suspects(
     data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], *, emails: bool, ips: bool
 ) -> list[int]:
     """Rows with an `@`, or with three dots, each after a digit, within eight bytes."""
+    data = data[offsets[0] : offsets[-1]]  # a slice of a part comes with all of its bytes
     places = np.flatnonzero(data == ord("@")) if emails else np.empty(0, np.int64)
     if ips:
         dots = np.flatnonzero((data[1:] == ord(".")) & (data[:-1] >= ord("0")) & (data[:-1] <= ord("9"))) + 1
         near = dots[2:] - dots[:-2] <= 8
         places = np.concatenate([places, dots[:-2][near]])
-    return list(map(int, np.unique(np.searchsorted(offsets, places, side="right") - 1)))
+    return list(map(int, np.unique(np.searchsorted(offsets - offsets[0], places, side="right") - 1)))

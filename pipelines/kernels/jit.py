@@ -46,7 +46,17 @@ _IMPORT = re.compile(rb"^from pipelines\.kernels(?:\.(\w+) import|  *import ([\w
 P = ParamSpec("P")
 R = TypeVar("R")
 
-__all__ = ["BYTES", "OFFSETS", "Kernel", "cache_folder", "compile_kernels", "inline", "kernel", "pointer"]
+__all__ = [
+    "BYTES",
+    "OFFSETS",
+    "Kernel",
+    "cache_folder",
+    "compile_kernels",
+    "inline",
+    "kernel",
+    "pointer",
+    "source_digest",
+]
 
 # numba's names of the two arguments every kernel has; Arrow's buffers cannot be written to.
 BYTES = "Array(uint8, 1, 'C', readonly=True)"
@@ -65,31 +75,45 @@ def _folder_name() -> str:
     return f"quern-{_package_version()}-numba-{importlib.metadata.version('numba')}-{cpu}"
 
 
-@cache
 def _source(module: str) -> bytes:
     return (Path(__file__).parent / f"{module}.py").read_bytes()
+
+
+# As they are imported: a checkout may change below a process that runs for hours.
+_SOURCES = {path.stem: path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))}
 
 
 @cache
 def imported_kernels(module: str) -> frozenset[str]:
     """The kernel modules that one imports itself, this one too; by its text, for no import is hidden in a function."""
-    lines = _IMPORT.findall(_source(module))
+    lines = _IMPORT.findall(_SOURCES[module])
     names = (name for one, several in lines for name in ([one] if one else several.split(b",")))
     return frozenset(name.strip().decode() for name in names)
 
 
 @cache
-def _source_digest(module: str) -> str:
-    """Of the source of a kernel module and of all that it reaches."""
+def _reached(module: str) -> tuple[str, ...]:
+    """A kernel module and all that it imports, and they import."""
     reached: set[str] = set()
     todo = {module}
     while todo:
         reached |= todo
         todo = {name for found in todo for name in imported_kernels(found)} - reached
+    return tuple(sorted(reached))
+
+
+@cache
+def source_digest(module: str) -> str:
+    """Of the source of a kernel module and of all that it reaches."""
     digest = hashlib.sha256()
-    for name in sorted(reached):
-        digest.update(name.encode() + b"\0" + _source(name) + b"\0")
+    for name in _reached(module):
+        digest.update(name.encode() + b"\0" + _SOURCES[name] + b"\0")
     return digest.hexdigest()[:16]
+
+
+def _is_as_imported(module: str) -> bool:
+    """Whether what a module reaches is on disk what this process began with."""
+    return all(_source(name) == _SOURCES[name] for name in _reached(module))
 
 
 def _is_ours_to_write(folder: Path) -> bool:
@@ -146,11 +170,10 @@ def _without_extensions() -> Iterator[None]:
 
 
 @contextmanager
-def _cache_of(function: Callable[..., Any]) -> Iterator[None]:
-    """Has numba keep a kernel in its module's own folder."""
+def _cache_of(module: str) -> Iterator[None]:
+    """Has numba keep a module's kernels in a folder of their own."""
     before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
-    module = function.__module__.rpartition(".")[2]
-    numba.config.CACHE_DIR = str(Path(before) / f"{module}-{_source_digest(module)}")  # type: ignore[attr-defined]
+    numba.config.CACHE_DIR = str(Path(before) / f"{module}-{source_digest(module)}")  # type: ignore[attr-defined]
     try:
         yield
     finally:
@@ -168,8 +191,10 @@ class Kernel(Generic[P, R]):
     def compile(self) -> Callable[..., Any]:
         """The compiled function; compiles or loads it if this process has not yet."""
         if self._compiled is None:
-            with _without_extensions(), _cache_of(self.function):
-                self._compiled = numba.njit(self.signature, nogil=True, cache=True)(self.function)
+            module = self.function.__module__.rpartition(".")[2]
+            with _without_extensions(), _cache_of(module):
+                keeps = _is_as_imported(module)
+                self._compiled = numba.njit(self.signature, nogil=True, cache=keeps)(self.function)
         return self._compiled
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:

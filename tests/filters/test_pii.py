@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
+from dataclasses import replace
 
 import pytest
 from datatrove.pipeline.formatters.pii import PIIFormatter
@@ -59,12 +60,25 @@ def test_networks_are_public_or_not_as_the_library_says(address: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["a" * 200_000 + "@x.org", "a-" * 100_000 + "@x", "@" * 200_000, "@" + "a-" * 100_000, "a@" * 100_000,
-     "1." * 100_000, ("a." * 50 + "@b.c") * 1_000],
+     "1." * 100_000, ("a." * 50 + "@b.c") * 1_000,
+     "a!" * 50_000 + ".@b.co", "a." * 50_000 + ".@b.co"],
 )  # fmt: skip
 def test_no_text_takes_more_than_linear_time(text: str) -> None:
     start = time.process_time()
     edited(Pii(), [text])
     assert time.process_time() - start < 3
+
+
+def test_a_slice_of_a_part_is_searched_within_its_own_rows() -> None:
+    docs = ["to jo@river.org", "to nobody", "8.8.8.8", "and me@hill.org"]
+    whole = batch_of(docs)
+    part = replace(
+        whole, rows=whole.rows.slice(1, 2), ordinals=whole.ordinals[1:3], verdicts=whole.verdicts[1:3]
+    )
+    assert Pii().spans(part).row.tolist() == [1]
+    texts = apply_spans("pii", Pii(), part)[0].column("text").to_pylist()
+    assert texts[0] == "to nobody"
+    assert texts[1] in Pii().ip_replacements
 
 
 def test_what_was_replaced_is_counted_and_no_documents_are_none() -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from manifests.errors import TaskError
+from pipelines.batch import Batch
 from pipelines.kernels.edits import edited_texts
+from pipelines.spans import apply_spans
+from pipelines.stage import Edit, Spans
+from tests.filters.batches import batch_of
 from tests.kernels.texts import as_arrays, documents
 
 REPLACEMENTS = (b"\n", b"", "\u00ab\u2026\u00bb".encode())
@@ -59,3 +67,34 @@ def test_words_of_two_spans_are_counted_apart_and_no_span_leaves_the_text() -> N
         (b"\nd", 4, 3),
         (b"x", 0, 0),
     ]
+
+
+class Cut(Edit):
+    """An edit as a user might write one: whatever spans it is given."""
+
+    name: ClassVar[str] = "cut"
+    version: ClassVar[int] = 1
+    reasons: ClassVar[tuple[str, ...]] = ("cut",)
+    places: tuple[tuple[int, int, int], ...] = ()
+
+    def spans(self, batch: Batch) -> Spans:
+        table = np.array(self.places, np.int64).reshape(-1, 3)
+        none = np.full(len(table), -1, np.int32)
+        return Spans(table[:, 0], table[:, 1], table[:, 2], none, np.zeros(len(table), np.uint8))
+
+
+@pytest.mark.parametrize(
+    "places",
+    [((0, 6, 11), (0, 0, 5)), ((1, 0, 1), (0, 0, 1)), ((0, 0, 5), (0, 4, 6)), ((0, 0, 12),), ((2, 0, 1),),
+     ((0, -1, 2),), ((0, 3, 2),)],
+)  # fmt: skip
+def test_spans_out_of_order_or_out_of_their_text_are_refused_before_they_write(
+    places: tuple[tuple[int, int, int], ...],
+) -> None:
+    batch = batch_of(["hello world", "bye bye now"])
+    assert apply_spans("cut", Cut(places=((0, 0, 6), (1, 3, 7))), batch)[0].column("text").to_pylist() == [
+        "world",
+        "bye now",
+    ]
+    with pytest.raises(TaskError, match="cut: expected spans in the order of rows"):
+        apply_spans("cut", Cut(places=places), batch)

@@ -64,31 +64,41 @@ print(numba.config.CACHE_DIR)
 
 
 def test_a_modules_digest_changes_with_any_source_it_reaches_and_with_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sources = {
         "rule": b"from pipelines.kernels import table, other_table\nfrom pipelines.kernels.words import cut\n",
         "words": b"from pipelines.kernels.letters import is_letter\n",
         "letters": b"", "table": b"", "other_table": b"", "apart": b"from pipelines.kernels.rule import x\n",
     }  # fmt: skip
+    functions = (jit.imported_kernels, jit._reached, jit.source_digest)
+    monkeypatch.setattr(jit, "_SOURCES", sources)
 
     def digest() -> str:
-        for function in (jit._source, jit.imported_kernels, jit._source_digest):
+        for function in functions:
             function.cache_clear()
-        for name, source in sources.items():
-            (tmp_path / f"{name}.py").write_bytes(source)
-        return jit._source_digest("rule")
+        return jit.source_digest("rule")
 
-    monkeypatch.setattr(jit, "__file__", str(tmp_path / "jit.py"))
     digests = [digest()]
     for name in ("apart", "letters", "table", "other_table", "words", "rule"):
         sources[name] += b"# changed\n"
         digests.append(digest())
-    monkeypatch.undo()
-    for function in (jit._source, jit.imported_kernels, jit._source_digest):
+    for function in functions:
         function.cache_clear()
     assert digests[0] == digests[1]
     assert len(set(digests)) == 6
+
+
+def test_code_whose_source_changed_below_a_process_is_not_kept(tmp_path: Path) -> None:
+    code = """
+import numpy as np
+from pipelines.kernels import jit
+from pipelines.kernels.words import count_words
+jit._source = lambda module: b"changed since"
+assert count_words(np.frombuffer(b"two words", np.uint8), np.array([0, 9], np.int64)).tolist() == [2]
+"""
+    run(code, XDG_CACHE_HOME=str(tmp_path))
+    assert not list(tmp_path.rglob("*.nbi"))
 
 
 def _imports(source: Path) -> set[str]:
