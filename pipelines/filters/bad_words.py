@@ -11,8 +11,9 @@
 The list is a file of yours, one word or phrase a line, in lower case: C4's are LDNOOBW's lists
 (https://github.com/LDNOOBW/List-of-Dirty-Naughty-Obscene-and-Otherwise-Bad-Words), one a language, at
 commit 25e679f for English and 5faf2ba for others; this package ships none. Its digest is in the step's key, and with
-`sha256` another file is refused. For several languages write the step once for each, with its own `for`. datatrove
-leaves "sm", "グロ", "女の子" and "性" out of every list; write them into `allowed` to do so.
+`sha256` another file is refused. So is one with words in upper case, which datatrove takes and never finds, unless
+they are in `allowed`. For several languages write the step once for each, with its own `for`. datatrove leaves "sm",
+"グロ", "女の子" and "性" out of every list; write them into `allowed` to do so.
 
 Its `keep_fraction` draws by the order of documents, so it has no counterpart. Lower case is by single characters
 (`kernels/bad_words.py` names the two that differ).
@@ -39,6 +40,7 @@ from manifests.errors import DigestError, RecipeError
 from pipelines.batch import Batch, Values
 from pipelines.filters.limits import Limit, described, failing, reasons
 from pipelines.kernels.bad_words import Automaton, listed_words, make_automaton
+from pipelines.kernels.unicode import lower_deltas
 from pipelines.stage import Rule, Verdicts, first_failing
 
 __all__ = ["C4BadWords"]
@@ -50,7 +52,7 @@ class C4BadWords(Rule):
     """Drops documents with words of a list."""
 
     name: ClassVar[str] = "c4_bad_words"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reasons: ClassVar[tuple[str, ...]] = reasons(LIMITS)
     path_fields: ClassVar[tuple[str, ...]] = ("file",)
     measuring: ClassVar[tuple[str, ...]] = ("file", "sha256", "by_themselves", "allowed")
@@ -71,12 +73,13 @@ class C4BadWords(Rule):
     def side_inputs(self, folder: Path) -> dict[str, str]:
         """The list's digest.
 
-        Raises: RecipeError if there is no such file; DigestError if it is not the one that was named.
+        Raises: RecipeError if there is no such file, it is not UTF-8 or has words in upper case; DigestError if it is
+        not the one that was named.
         """
         path = folder / self.file
         if not path.is_file():
             raise RecipeError(f'expected a list of words, found nothing at "{self.file}"; correct the path')
-        _checked(path, self.sha256)
+        _refuse_upper_case(_listed(path, self.sha256, self.allowed), self.file)
         return {self.file: digest_file(path)}
 
     def kernels(self) -> tuple[str, ...]:
@@ -110,9 +113,35 @@ def _checked(path: Path, sha256: str | None) -> bytes:
     return content
 
 
+def _listed(path: Path, sha256: str | None, allowed: tuple[str, ...]) -> set[str]:
+    """The words of the list that count.
+
+    Raises: DigestError; RecipeError if the list is not UTF-8.
+    """
+    try:
+        # Editors on Windows begin a file with a byte order mark, which would be part of the first word.
+        text = _checked(path, sha256).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            f'expected UTF-8 in the list of words "{path.name}", got other bytes at byte {error.start}; its words '
+            "would never be found: convert it"
+        ) from error
+    return {line.strip() for line in text.splitlines() if line.strip()} - set(allowed)
+
+
+def _refuse_upper_case(words: set[str], file: str) -> None:
+    deltas = lower_deltas()
+    upper = sorted(word for word in words if any(deltas[ord(char)] for char in word))
+    if upper:
+        named = ", ".join(f'"{word}"' for word in upper[:3]) + (" ..." if len(upper) > 3 else "")
+        raise RecipeError(
+            f'expected words in lower case in "{file}", got {len(upper)} with upper case ({named}); texts are compared '
+            "in lower case, so they would never be found: write them in lower case, or name them in `allowed`"
+        )
+
+
 @cache
 def _load(path: Path, changed: int, sha256: str | None, allowed: tuple[str, ...]) -> Automaton:
     """The list, once a process and state of the file."""
     del changed
-    lines = (line.strip() for line in _checked(path, sha256).decode("utf-8", "replace").splitlines())
-    return make_automaton({line for line in lines if line} - set(allowed))
+    return make_automaton(_listed(path, sha256, allowed))

@@ -4,6 +4,7 @@
     1342-h.htm                                       one book
     1342-0.zip    1342-0.txt                         one book
     44157-h.zip   44157-h/44157-h.htm, images/...    one book: the page, or every page where none is `*-h.htm`
+                  44157-h/toc.htm                    a row `not_the_book`, as each text or page that is passed over
     audio.zip     1.mp3, readme.pdf                  none: one row, `no_book`
 
 Of a zip with texts and pages the texts are the books, unless the archive is named like a page (a readme lies beside
@@ -52,6 +53,9 @@ _DAMAGE = (
 )  # fmt: skip
 
 
+Members = list[zipfile.ZipInfo]
+
+
 class Limits(NamedTuple):
     """Bytes of a book; inflated bytes of a zip's books; and these over their packed bytes, above the first MiB."""
 
@@ -77,8 +81,8 @@ class BookFile(NamedTuple):
 def book_files(file: SourceFile, limits: Limits) -> Iterator[BookFile]:
     """The books in a file, at least one row.
 
-    Reasons: too_large, and of a zip damaged, no_book, unknown_packing, overlapping, archive_too_large and
-    too_compressed.
+    Reasons: too_large, and of a zip damaged, no_book, not_the_book, unknown_packing, overlapping, archive_too_large
+    and too_compressed.
     """
     with open_input(file) as stream:
         zipped = stream.read(4) == b"PK\x03\x04"
@@ -99,7 +103,7 @@ def _zipped(stream: BinaryIO, name: str, limits: Limits) -> Iterator[BookFile]:
         yield BookFile("", b"", "damaged")
         return
     with archive:
-        members = _books_of(name, archive.infolist())
+        members, others = _books_of(name, archive.infolist())
         if not members:
             yield BookFile("", b"", "no_book")
         flaws = _flaws(archive.infolist(), members, limits)
@@ -107,10 +111,12 @@ def _zipped(stream: BinaryIO, name: str, limits: Limits) -> Iterator[BookFile]:
         for member, label, flaw in zip(members, _told_apart(members), flaws, strict=True):
             data, reason = (b"", flaw) if flaw else _inflated(archive, member)
             yield BookFile(label, data, reason, member.filename, header_number(data) in shared)
+        for member, label in zip(others, _numbered(others), strict=True):
+            yield BookFile(label, b"", "not_the_book", member.filename)
 
 
-def _books_of(archive: str, members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
-    """The members that are books, in the order of their names."""
+def _books_of(archive: str, members: Members) -> tuple[Members, Members]:
+    """(the members that are books, the other texts and pages), in the order of their names."""
     found: dict[str, list[zipfile.ZipInfo]] = {}
     for member in sorted(members, key=lambda m: m.filename):
         path = PurePosixPath(member.filename)
@@ -118,9 +124,13 @@ def _books_of(archive: str, members: list[zipfile.ZipInfo]) -> list[zipfile.ZipI
             found.setdefault(path.suffix.lower(), []).append(member)
     texts, pages = found.get(".txt", []), found.get(".htm", []) + found.get(".html", [])
     if texts and not _are_pages_the_book(archive, texts, pages):
-        return texts
-    main = [page for page in pages if PurePosixPath(page.filename).stem.endswith("-h")]
-    return main or pages
+        return texts, pages
+    main = [page for page in pages if _is_main(page)]
+    return main or pages, texts + [page for page in pages if main and not _is_main(page)]
+
+
+def _is_main(page: zipfile.ZipInfo) -> bool:
+    return PurePosixPath(page.filename).stem.endswith("-h")
 
 
 def _are_pages_the_book(
@@ -196,9 +206,12 @@ def _shared_numbers(
 
 
 def _told_apart(members: Sequence[zipfile.ZipInfo]) -> list[str]:
-    """A name for each member, "" for one alone. Of those of one name the second is `name#2`, the third `name#3`."""
-    if len(members) == 1:
-        return [""]
+    """A name for each book, "" for one alone."""
+    return [""] if len(members) == 1 else _numbered(members)
+
+
+def _numbered(members: Sequence[zipfile.ZipInfo]) -> list[str]:
+    """A name for each member: of those of one name the second is `name#2`, the third `name#3`."""
     seen: Counter[str] = Counter()
     names = []
     for member in members:

@@ -6,8 +6,10 @@ r"""How a record begins: the header blocks of WARC and ARC, told apart, found ag
 
 An ARC line becomes the fields a WARC record would have, so that what reads records need not know of ARC:
 `filedesc:` is the `warcinfo`, http and https are a `response`, every other scheme a `resource` of the line's type.
-An address may hold spaces, so a line is read from its IP address and date on. A date of 14 digits is written as
-WARC writes it; of any other there is none.
+An address may hold spaces, so a line is read from its IP address and date on; where another word stands in place of
+one of these, the address ends at its first space. A date of 14 digits is written as WARC writes it; of any other
+there is none. Where a record ended, any line from `scheme:` to a number is a record line, so that an odd one costs
+itself and not the record before it; of lines above 16 KiB this is not seen.
 
 Source: https://archive.org/web/researcher/ArcFileFormat.php; ISO 28500 (WARC).
 """
@@ -25,13 +27,15 @@ __all__ = ["ARC", "FORMS", "WARC", "Form", "parse_headers"]
 class Form:
     """One way of writing records.
 
-    n_begin: bytes that `begins` needs to see; following: matches where the next record begins, from the line end
-    before it; head_end: matches the end of a header block; cut: matches all of what is left where a stream ends
-    before it can be told to begin a record.
+    n_begin: bytes that `begins` and `follows` need to see; begins: whether a record stands here, wherever that is;
+    follows: the same, less strict, where a record ended; following: matches where the next record begins, from the
+    line end before it; head_end: matches the end of a header block; cut: matches all of what is left where a stream
+    ends before it can be told to begin a record; headers: the fields of a header block, none of an odd line.
     """
 
     n_begin: int
     begins: Callable[[bytes], bool]
+    follows: Callable[[bytes], bool]
     following: re.Pattern[bytes]
     head_end: re.Pattern[bytes]
     cut: re.Pattern[bytes]
@@ -63,23 +67,35 @@ def parse_headers(head: bytes) -> dict[str, str]:
 # their record is then one row, and not the end of the one before.
 _LINE = re.compile(
     rb"(?:([A-Za-z][A-Za-z0-9+.-]{0,30}:[^\r\n]{0,8000}?) (?:[0-9A-Fa-f.:]{3,45}|-) (\d{8,20}|-)"
-    rb"((?: [^\s]{0,1000}){0,16})|(filedesc:)[^\r\n]{0,8000}) (-?\w{1,20})[ \t]*\r?\n"
+    rb"((?: [^ \r\n]{0,1000}){0,16})|(filedesc:)[^\r\n]{0,8000}) (-?\w{1,20})[ \t]*\r?\n"
 )
 _ARC_OVERLAP = 16 << 10
+# Any words for IP address and date, the groups as above. Pages hold such lines ("margin: 0 0 0 5"), so none is
+# looked for in bytes that are no record.
+_LOOSE = re.compile(
+    rb"([A-Za-z][A-Za-z0-9+.-]{0,30}:[^ \r\n]{0,16000}) [^ \r\n]{1,200} ([^ \r\n]{1,200})"
+    rb"((?: [^ \r\n]{0,1000}){1,16})() (\d{1,20})[ \t]*\r?\n"
+)
+_ODD = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\r\n]{0,16200} -?\d{1,20}[ \t]*\r?\n")
 
 
 def _arc_begins(data: bytes) -> bool:
     return _LINE.match(data.lstrip(b"\r\n")) is not None
 
 
+def _arc_follows(data: bytes) -> bool:
+    return _arc_begins(data) or _ODD.match(data.lstrip(b"\r\n")) is not None
+
+
 def _arc_headers(head: bytes) -> dict[str, str]:
-    """The fields of a record line.
+    """The fields of a record line; none of an odd one.
 
     >>> _arc_headers(b"dns:a.org 192.0.2.1 20080430204826 text/dns 56\\n")["warc-date"]
     '2008-04-30T20:48:26Z'
     """
-    line = _LINE.match(head)
-    assert line is not None  # begins() saw it
+    line = _LINE.match(head) or _LOOSE.match(head)
+    if line is None:
+        return {}
     url, digits, media, filedesc, length = (
         (group or b"").decode("utf-8", "replace") for group in line.groups()
     )
@@ -91,15 +107,20 @@ def _arc_headers(head: bytes) -> dict[str, str]:
 
 
 def _date(digits: str) -> str:
-    if len(digits) != 14:
+    if len(digits) != 14 or not (digits.isascii() and digits.isdigit()):
         return ""
     year, *rest = digits[:4], *(digits[i : i + 2] for i in range(4, 14, 2))
     return f"{year}-{rest[0]}-{rest[1]}T{rest[2]}:{rest[3]}:{rest[4]}Z"
 
 
+def _warc_begins(data: bytes) -> bool:
+    return data[:5].upper() == b"WARC/"
+
+
 WARC = Form(
     n_begin=16,
-    begins=lambda data: data[:5].upper() == b"WARC/",
+    begins=_warc_begins,
+    follows=_warc_begins,
     following=re.compile(rb"\n\r?\n(?=[Ww][Aa][Rr][Cc]/[01]\.)"),
     # Real files end header lines with \r\n, \n and even \r\r\n.
     head_end=re.compile(rb"\n\r*\n"),
@@ -109,6 +130,7 @@ WARC = Form(
 ARC = Form(
     n_begin=_ARC_OVERLAP,
     begins=_arc_begins,
+    follows=_arc_follows,
     following=re.compile(rb"\n(?=" + _LINE.pattern + rb")"),
     head_end=re.compile(rb"\n"),
     cut=re.compile(rb"(?:https?|ftp|dns|filedesc):[^\r\n]{0,8000}"),

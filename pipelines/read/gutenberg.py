@@ -82,7 +82,7 @@ class Gutenberg(Read):
     """Project Gutenberg's books without their header, licence and notes on production."""
 
     name: ClassVar[str] = "gutenberg"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("text", "title", "ref")
     libraries: ClassVar[tuple[str, ...]] = ("resiliparse",)
@@ -99,6 +99,7 @@ class Gutenberg(Read):
         "overlapping",
         "archive_too_large",
         "too_compressed",
+        "not_the_book",
     )
 
     max_bytes: int = 64 << 20

@@ -16,6 +16,8 @@ Price: slow, one call of Python a row: 20 us and 10 ns a byte, and the function'
 
 from __future__ import annotations
 
+import functools
+import inspect
 import traceback
 import types
 from collections.abc import Callable, Iterator
@@ -108,12 +110,27 @@ def calling(function: Callable[..., Any], what: str) -> Iterator[None]:
     except MemoryError:
         raise  # the pool's to judge
     except Exception as error:
-        code = function.__code__
-        lines = [
-            f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == code.co_filename
-        ]
+        name, line = _place(function, error)
         raise TaskError(
-            f"{Path(code.co_filename).name}:{code.co_name} raised {type(error).__name__}: {error} "
-            f"(line {lines[-1] if lines else code.co_firstlineno}, {what}). The unit was not built. Correct the "
+            f"{name} raised {type(error).__name__}: {error} ({line}{what}). The unit was not built. Correct the "
             "function, or let it yield a row without text for what it cannot read."
         ) from error
+
+
+def _place(function: Callable[..., Any], error: Exception) -> tuple[str, str]:
+    """("own.py:lines", "line 3, "); ("len", "") for what is not written in Python."""
+    code = _code(function)
+    if code is None:
+        return getattr(function, "__name__", type(function).__name__), ""
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == code.co_filename]
+    name = f"{Path(code.co_filename).name}:{code.co_name}"
+    return name, f"line {lines[-1] if lines else code.co_firstlineno}, "
+
+
+def _code(function: Callable[..., Any]) -> types.CodeType | None:
+    """The code behind decorators, a partial or a callable object; None where it is not Python's."""
+    function = inspect.unwrap(function)
+    while isinstance(function, functools.partial):
+        function = inspect.unwrap(function.func)
+    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
+    return code if isinstance(code, types.CodeType) else None

@@ -224,7 +224,7 @@ def _frames(source: Stored | Inflated, max_bytes: int) -> Iterator[_Frame]:
 
 def _frame_at(source: Stored | Inflated, pos: int, max_bytes: int) -> _Frame:
     first = source.read(pos, source.form.n_begin)
-    if source.form.begins(first):
+    if source.form.follows(first):
         return _frame(source, pos, max_bytes)
     if source.form.cut.fullmatch(first):
         return _Frame(pos, pos, pos, pos + len(first), "truncated", _NONE)
@@ -260,7 +260,7 @@ def _unsound(source: Stored | Inflated, stop: int, after: int) -> str | None:
         if source.mark(after) is not None:
             return None
     following = source.read(after, source.form.n_begin)
-    sound = not following or source.form.begins(following) or source.form.cut.fullmatch(following)
+    sound = not following or source.form.follows(following) or source.form.cut.fullmatch(following)
     return None if sound else "bad_length"
 
 

@@ -108,6 +108,22 @@ def test_a_list_is_in_the_key_and_refused_if_it_is_missing_or_another(word_list:
         C4BadWords(file="gone.txt").side_inputs(word_list.parent)
 
 
+def test_a_byte_order_mark_is_in_no_word(word_list: Path) -> None:
+    word_list.write_text("dick\nass\n", encoding="utf-8-sig")
+    rule = C4BadWords(file=word_list.name, root=word_list.parent)
+    assert reasons_of(rule, ["dick", "ass"]) == ["bad_words", "bad_words"]
+
+
+def test_a_list_whose_words_could_never_be_found_is_refused_when_it_is_planned(word_list: Path) -> None:
+    word_list.write_text("dick\nBDSM\nHÄRTE\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r'2 with upper case \("BDSM", "HÄRTE"\)'):
+        C4BadWords(file=word_list.name).side_inputs(word_list.parent)
+    assert C4BadWords(file=word_list.name, allowed=("BDSM", "HÄRTE")).side_inputs(word_list.parent)
+    word_list.write_text("härte\n", encoding="latin-1")
+    with pytest.raises(RecipeError, match=r"expected UTF-8 .* at byte 1"):
+        C4BadWords(file=word_list.name).side_inputs(word_list.parent)
+
+
 def test_three_paragraphs_of_two_hundred_characters_are_enough_and_one_character_less_is_not() -> None:
     long, short = "é" * 200, "é" * 199
     docs = [

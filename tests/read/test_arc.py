@@ -213,6 +213,51 @@ def test_a_too_large_record_of_an_arc_costs_only_itself(tmp_path: Path) -> None:
         assert found[3]["reason"] == "too_large"
 
 
+LONG = "http://example.org/" + "x" * 9000
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("odd", "url", "date"),
+    [
+        ("http://example.org/1 192.0.2.7 20080430204826 text/html;\tcharset=a %d\n", None, DATE),
+        ("http://example.org/1 192.0.2.7 20080430204826 text/html;\x0bcharset=a %d\n", None, DATE),
+        (LONG + " 192.0.2.7 20080430204826 text/html %d\n", LONG, DATE),
+        ("http://example.org/1 192.0.2.7 2008 text/html %d\n", None, ""),
+        ("http://example.org/1 unknown 20080430204826 text/html %d\n", None, DATE),
+        ("http://example.org/1 unknown yesterday_noon text/html %d\n", None, ""),
+    ],
+)
+def test_an_unusual_record_line_is_read_and_costs_no_record(
+    tmp_path: Path, form: str, odd: str, url: str | None, date: str
+) -> None:
+    block = http(PAGE % 1)
+    records = [*crawl(1), (odd % len(block)).encode() + block + b"\n", page(2)]
+    found = rows(Warc(), source(tmp_path / "a.arc", FORMS[form](records)))
+    wanted = numbered(0, 1, 2)
+    assert urls(found) == [wanted[0], url or wanted[1], wanted[2]]
+    assert (found[3]["payload"], found[3]["date"]) == (PAGE % 1, "2008-04-30T20:48:26Z" if date else None)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "odd", ["http://example.org/1 20080430204826 %d\n", "http://example.org/1 a b" + " c" * 40 + " %d\n"]
+)
+def test_a_record_line_that_says_too_little_is_a_row_of_its_own(tmp_path: Path, form: str, odd: str) -> None:
+    block = http(PAGE % 1)
+    records = [*crawl(1), (odd % len(block)).encode() + block + b"\n", page(2)]
+    found = rows(Warc(), source(tmp_path / "a.arc", FORMS[form](records)))
+    assert [row["reason"] for row in found] == ["warcinfo", "not_html", "", "bad_header", ""]
+    assert urls(found) == numbered(0, 2)
+
+
+def test_what_only_resembles_a_record_line_is_none_in_bytes_that_are_passed_over(tmp_path: Path) -> None:
+    style = http(b"<style>p {\nmargin: 0 0 0 5\n}</style>")
+    data = b"".join([head(), arc("page", style, n=1, length=3), page(2)])
+    found = rows(Warc(), source(tmp_path / "a.arc", data))
+    assert [row["reason"] for row in found] == ["warcinfo", "bad_length", ""]
+
+
 def test_an_arc_has_no_extracted_text(tmp_path: Path) -> None:
     found = rows(Wet(), source(tmp_path / "a.arc", b"".join(crawl(2))))
     assert [row["reason"] for row in found] == ["warcinfo", *["other_record"] * 3]

@@ -24,8 +24,9 @@ def test_a_zip_is_the_book_in_it(tmp_path: Path) -> None:
     assert row["reason"] == ""
     page = PAGE.format(header="", footer="").encode()
     parts = {"1-h/": b"", "1-h/images/a.png": b"\x89PNG", "1-h/toc.htm": b"<html>toc", "1-h/1-h.htm": page}
-    row = read(tmp_path / "1-h.zip", zipped(parts))
+    row, toc = rows(Gutenberg(), source(tmp_path / "1-h.zip", zipped(parts)))
     assert (row["text"].splitlines()[0], row["ref"]) == ("LONG NIGHTS", "1")
+    assert (toc["reason"], toc["origin"][0]["record_id"]) == ("not_the_book", "1-h/toc.htm")
 
 
 def test_every_book_in_a_zip_is_a_row_and_a_bad_one_costs_no_other(tmp_path: Path) -> None:
@@ -41,6 +42,20 @@ def test_every_book_in_a_zip_is_a_row_and_a_bad_one_costs_no_other(tmp_path: Pat
 
 def test_a_zip_without_a_book_is_one_row(tmp_path: Path) -> None:
     assert read(tmp_path / "a.zip", zipped({"1.mp3": b"ID3", "readme.pdf": b"%PDF"}))["reason"] == "no_book"
+
+
+def test_texts_and_pages_that_are_passed_over_are_rows(tmp_path: Path) -> None:
+    page = b"<html><p>" + BOOK.encode()
+    two = zipped({"chapter1-h.htm": page, "chapter2.htm": page, "a.png": b"\x89PNG"})
+    assert read_all(tmp_path, "x.zip", two) == [(None, None, ""), ("chapter2.htm", None, "not_the_book")]
+    large = zipped({"vol1.txt": b"v" * 100, "vol2.html": b"<html><p>" + b"x " * 5000, "vol3.txt": b"w" * 100})
+    assert read_all(tmp_path, "y.zip", large) == [
+        (None, None, ""),
+        ("vol1.txt", None, "not_the_book"),
+        ("vol3.txt", None, "not_the_book"),
+    ]
+    both = zipped({"1342-0.txt": BOOK.encode(), "1342-h/1342-h.htm": page})
+    assert [row[2] for row in read_all(tmp_path, "1342-0.zip", both)] == ["", "not_the_book"]
 
 
 def test_a_skipped_book_keeps_its_place(tmp_path: Path) -> None:
@@ -129,12 +144,18 @@ def test_a_readme_beside_the_page_is_not_the_book(tmp_path: Path) -> None:
     page = PAGE.format(header="", footer="").encode()
     for archive, name in (("44157-h.zip", "44157-h/44157-h.htm"), ("alice.zip", "alice.html")):
         data = zipped({"readme.txt": b"See the page.", name: page})
-        (row,) = rows(Gutenberg(), source(tmp_path / archive, data))
+        row, readme = rows(Gutenberg(), source(tmp_path / archive, data))
         assert row["text"].startswith("LONG NIGHTS")
+        assert (readme["reason"], readme["text"]) == ("not_the_book", None)
     chapters = {"readme.txt": b"See the pages.", "a.htm": page, "b.htm": page}
-    assert [name for name, _, _ in read_all(tmp_path, "x.zip", zipped(chapters))] == ["a.htm", "b.htm"]
+    found = read_all(tmp_path, "x.zip", zipped(chapters))
+    assert [(name, reason) for name, _, reason in found] == [
+        ("a.htm", ""),
+        ("b.htm", ""),
+        ("readme.txt", "not_the_book"),
+    ]
     both = {"1342.txt": b"The text.", "1342-h.htm": page * 20}
-    (row,) = rows(Gutenberg(), source(tmp_path / "1342.zip", zipped(both)))
+    row, _ = rows(Gutenberg(), source(tmp_path / "1342.zip", zipped(both)))
     assert row["text"] == "The text.\n"
 
 

@@ -124,6 +124,33 @@ def test_a_raised_error_names_the_file_the_line_and_the_row(tmp_path: Path) -> N
         build(make_plan(recipe, tmp_path / "out", allow_code=True), workers=1)
 
 
+@pytest.mark.parametrize(
+    ("made", "named"),
+    [
+        ("lines = functools.partial(rows, 1)", r"own\.py:rows raised ValueError: boom \(line 4, at row 0"),
+        (
+            "class Rows:\n    def __call__(self, path):\n        raise ValueError('boom')\nlines = Rows()",
+            r"own\.py:__call__ raised ValueError: boom \(line 7, reading",
+        ),
+        (
+            "lines = functools.cache(lambda path: rows(1, path))",
+            r"raised ValueError: boom \(line 4, at row 0",
+        ),
+        (
+            "lines = operator.attrgetter('nothing')",
+            r"attrgetter raised AttributeError: .*nothing.* \(reading",
+        ),
+    ],
+)
+def test_what_is_called_like_a_function_has_its_own_error_told(tmp_path: Path, made: str, named: str) -> None:
+    own = f"import functools\nimport operator\ndef rows(n, path):\n    raise ValueError('boom')\n    yield\n{made}\n"
+    if "class" in made:
+        own = f"import functools\n\n\n\n{made}\n"
+    found = user_reader("own.py:lines", recipe_with(tmp_path, own).parent)()
+    with pytest.raises(TaskError, match=named):
+        rows(found, source(tmp_path / "b.txt", b"x"))
+
+
 def test_an_edited_reader_is_run_again_and_an_equal_one_is_not(tmp_path: Path) -> None:
     def keys(reader: str) -> list[str]:
         plan = make_plan(recipe_with(tmp_path, reader), tmp_path / "out", allow_code=True)

@@ -40,8 +40,8 @@ BEYOND_WARCIO = {
     "jwat/invalid-warcfile-lonely-request-response-resource-conversion.warc": {"bad_header": 4},
     # a record followed by its own text again
     "warcio/example-wrong-chunks.warc.gz": {"": 1, "request": 1},
-    # ARC: one member for all records, whose lengths are wrong; line ends rewritten; a line cut off at the end
-    "aut/badexample.arc.gz": {"warcinfo": 1, "not_html": 1, "bad_length": 3},
+    # ARC: one member for all records, the lengths of pages wrong; line ends rewritten; a date that is "null"
+    "aut/badexample.arc.gz": {"warcinfo": 1, "not_html": 2, "bad_length": 3},
     "warcio/example-space-in-url.arc": {"warcinfo": 1, "truncated": 1},
     "jwat/invalid-arcfile-record-then-garbage.arc": {"": 1, "truncated": 1},
     # LZ4
