@@ -6,7 +6,8 @@
 
 A split is what `data/NAME-00000-of-00010` says; else the word in the nearest of file and folders that is a split's
 (train, training; validation, valid, dev, val; test, testing, eval, evaluation); else `train`. Data files are Parquet
-and JSON Lines, packed or not. Nothing is opened but the README; a script that loads a dataset is not run.
+and JSON Lines, packed or not; the hub's own JSON (dataset_infos.json, config.json, ...) is none. Nothing is opened
+but the README; a script that loads a dataset is not run.
 
 Source: https://huggingface.co/docs/hub/datasets-file-names-and-splits and datasets-manual-configuration.
 """
@@ -27,6 +28,18 @@ __all__ = ["ALL", "dataset_files"]
 
 ALL = "all"
 _DATA = re.compile(r"\.(parquet|(?:jsonl|ndjson|json)(?:\.(?:gz|bz2|xz|zst))?)$", re.IGNORECASE)
+# What the hub and its `datasets` write beside the data; a README that means one names it.
+_BESIDE = frozenset(
+    {
+        "README.md",
+        "LICENSE",
+        "config.json",
+        "dataset_dict.json",
+        "dataset_info.json",
+        "dataset_infos.json",
+        "state.json",
+    }
+)
 _SHARD = re.compile(r"(?:.*/)?data/([\w.]+)-[0-9]{5}-of-[0-9]{5}[^/]*")
 _WORDS = {
     "train": "train|training",
@@ -64,7 +77,7 @@ def dataset_files(folder: Path, *, config: str | None, split: str) -> list[str]:
 def _configs(folder: Path) -> list[Mapping[str, Any]]:
     """The `configs` of the README's head; empty where it has none."""
     readme = folder / "README.md"
-    head = _HEAD.match(readme.read_text(encoding="utf-8").replace("\r\n", "\n")) if readme.is_file() else None
+    head = _HEAD.match(_text(readme)) if readme.is_file() else None
     if head is None:
         return []
     try:
@@ -78,13 +91,23 @@ def _configs(folder: Path) -> list[Mapping[str, Any]]:
     return [c for c in known if "data_files" in c or "data_dir" in c]
 
 
+def _text(readme: Path) -> str:
+    try:
+        return readme.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            f"{readme}: expected UTF-8, got {error}. Which files are the dataset's is not known; save it as UTF-8, or "
+            "name them by patterns"
+        ) from None
+
+
 def _written_splits(
     folder: Path, configs: list[Mapping[str, Any]], config: str | None
 ) -> dict[str, list[str]]:
     chosen = _chosen(configs, config)
     if "data_files" not in chosen:
-        return _splits_by_name(_data_below(folder, str(chosen["data_dir"])))
-    base = folder / str(chosen.get("data_dir", ""))
+        return _splits_by_name(_data_below(folder, _inside(str(chosen["data_dir"]))))
+    base = folder / _inside(str(chosen.get("data_dir", "")))
     splits: dict[str, list[str]] = {}
     for name, pattern in _patterns(chosen["data_files"]):
         splits.setdefault(name, []).extend(_matching(folder, base, pattern))
@@ -111,16 +134,29 @@ def _patterns(data_files: Any) -> Iterator[tuple[str, str]]:
             yield str(split or "train"), str(path)
 
 
+def _inside(path: str) -> str:
+    """A path or pattern of the README, found to stay in the dataset's folder."""
+    if "://" in path or ".." in PurePosixPath(path).parts or path.startswith("/"):
+        raise RecipeError(f'expected data files inside the dataset\'s folder, got "{path}" in its README')
+    return path
+
+
 def _matching(folder: Path, base: Path, pattern: str) -> list[str]:
-    if "://" in pattern or ".." in PurePosixPath(pattern).parts or pattern.startswith("/"):
-        raise RecipeError(f'expected data files inside the dataset\'s folder, got "{pattern}" in its README')
-    if (base / pattern).is_dir():
-        return _data_below(folder, (base / pattern).relative_to(folder).as_posix())
+    if (base / _inside(pattern)).is_dir():
+        pattern = glob.escape(pattern.rstrip("/")) + "/**/*"
     names = glob.glob(pattern, root_dir=base, recursive=True)
     files = [(base / name).relative_to(folder).as_posix() for name in names if (base / name).is_file()]
     if not files:
         raise RecipeError(f'expected data files like "{pattern}", as the dataset\'s README says, found none')
-    return [file for file in files if _DATA.search(file)]
+    beside = _BESIDE - {PurePosixPath(pattern).name}
+    wanted = [file for file in files if PurePosixPath(file).name not in beside]
+    for file in wanted:
+        if not _DATA.search(file):
+            raise RecipeError(
+                f'expected Parquet or JSON Lines, got "{file}", which the dataset\'s README names as data. It would be '
+                "missing without a word; name the files you want by patterns"
+            )
+    return wanted
 
 
 def _named_splits(folder: Path, config: str | None) -> dict[str, list[str]]:
@@ -139,8 +175,8 @@ def _named_splits(folder: Path, config: str | None) -> dict[str, list[str]]:
 
 def _data_below(folder: Path, inside: str) -> list[str]:
     names = glob.glob("**/*", root_dir=folder / inside, recursive=True)
-    found = (PurePosixPath(inside, name).as_posix() for name in names if _DATA.search(name))
-    return [path for path in found if (folder / path).is_file()]
+    found = (PurePosixPath(inside, name) for name in names if _DATA.search(name))
+    return [path.as_posix() for path in found if path.name not in _BESIDE and (folder / path).is_file()]
 
 
 def _splits_by_name(paths: list[str]) -> dict[str, list[str]]:

@@ -158,8 +158,9 @@ def _address(pattern: str, root: Root | None) -> str:
     if not is_remote(pattern):
         assert isinstance(root, str)
         if pattern.startswith("/"):
-            raise RecipeError(f"expected a path below root, got {pattern}; root is {root}")
+            raise RecipeError(f"expected a path below root, got {redacted(pattern)}; root is {root}")
         return place_of(root, pattern)
+    check_address(pattern)  # before it is repeated
     if root is not None and not pattern.startswith(place_of(root, "")):
         raise RecipeError(f"expected a path below root, got {pattern}; root is {root}")
     return pattern

@@ -36,11 +36,12 @@ ONLY_IN = {
 UNSAFE_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 UNSAFE_CALLS = {"torch.load", "torch.save", "pandas.read_pickle"}
 # A watched child answers its parent whatever happened; its answer is the report. A user's own function may raise
-# anything, which goes on as one error that names it.
+# anything, and so may the client of a store, which is anybody's package: both go on as one error that names the input.
 MAY_CATCH_ALL = {
     ("pipelines/run.py", "run_task"),
     ("pipelines/child.py", "_answer"),
     ("pipelines/read/own.py", "calling"),
+    ("pipelines/remote/stores.py", "_of_client"),
 }
 
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 from manifests.errors import InputError
 from pipelines.places import redacted
 
-__all__ = ["WAITS", "BusyError", "tried"]
+__all__ = ["WAITS", "BusyError", "may_pass", "said", "tried"]
 
 WAITS = [0.2, 1.0, 3.0, 10.0, 30.0]
 """Seconds between two tries."""
@@ -36,7 +36,10 @@ _PASSING = (
     ("aiohttp", "ClientError"),
     ("botocore.exceptions", "BotoCoreError"),
     ("azure.core.exceptions", "AzureError"),
+    ("gcsfs.retry", "HttpError"),
     ("google.auth.exceptions", "GoogleAuthError"),
+    ("httpx", "TransportError"),
+    ("httpx2", "TransportError"),
 )
 T = TypeVar("T")
 
@@ -57,13 +60,13 @@ def tried(address: str, call: Callable[[], T]) -> T:
     for wait in WAITS:
         try:
             return _once(address, call)
-        except _loaded(_PASSING) as error:
+        except may_pass() as error:
             time.sleep(min(_LONGEST, max(wait, getattr(error, "seconds", 0.0))))
     try:
         return _once(address, call)
-    except _loaded(_PASSING) as error:
+    except may_pass() as error:
         raise InputError(
-            f"{address}: could not be read, tried {len(WAITS) + 1} times: {_said(error)}. "
+            f"{address}: could not be read, tried {len(WAITS) + 1} times: {said(error)}. "
             "Nothing was made of it. Run the same command once the server answers: it goes on from here."
         ) from None
 
@@ -73,13 +76,19 @@ def _once(address: str, call: Callable[[], T]) -> T:
         return call()
     except _loaded(_FINAL) as error:
         # The cause is not chained: what clients raise may repeat a signed address.
-        raise InputError(f"{address}: expected a file that can be read, got {_said(error)}") from None
+        raise InputError(f"{address}: expected a file that can be read, got {said(error)}") from None
 
 
-def _said(error: BaseException) -> str:
+def may_pass() -> tuple[type[BaseException], ...]:
+    """The errors worth another try, those of clients that are not loaded left out."""
+    return _loaded(_PASSING)
+
+
+def said(error: BaseException) -> str:
+    """An error as a message repeats it: its kind and text, without what may be secret."""
     return redacted(f"{type(error).__name__}: {error}")
 
 
 def _loaded(names: Sequence[tuple[str, str]]) -> tuple[type[BaseException], ...]:
     found = ((sys.modules.get(module), name) for module, name in names)
-    return tuple(getattr(module, name) for module, name in found if module is not None)
+    return tuple(getattr(module, name) for module, name in found if hasattr(module, name))

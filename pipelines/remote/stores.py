@@ -13,18 +13,18 @@ is compared when a file is opened; a file that changes while it is read is not n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
 from fsspec.registry import known_implementations
 
-from manifests.errors import RecipeError
-from pipelines.places import Found
-from pipelines.remote.retry import tried
+from manifests.errors import InputError, RecipeError
+from pipelines.places import Found, redacted
+from pipelines.remote.retry import may_pass, said, tried
 from pipelines.remote.web import changed
 
 __all__ = ["StoredFile", "list_below", "look_up", "matches"]
@@ -38,19 +38,20 @@ _IDENTITIES = (
     ("blob", ("blob_id", "sha")),
     ("modified", ("LastModified", "last_modified", "updated", "mtime", "modified", "created")),
 )
+T = TypeVar("T")
 
 
 def look_up(address: str) -> Found:
-    """Size and identity of a file; OSError may pass.
+    """Size and identity of a file; OSError and what else `may_pass` names may pass.
 
-    Raises: FileNotFoundError, RecipeError where nothing can read such addresses.
+    Raises: FileNotFoundError, InputError, RecipeError where nothing can read such addresses.
     """
-    return _asked(*_files_of(address))
+    return _asked(address, *_files_of(address))
 
 
-def _asked(files: Any, path: str) -> Found:
+def _asked(address: str, files: Any, path: str) -> Found:
     files.invalidate_cache()
-    info = files.info(path)
+    info = _of_client(address, partial(files.info, path))
     if info.get("type") == "directory":
         raise IsADirectoryError(f"{path} is a folder")
     return _found(info)
@@ -61,11 +62,12 @@ def list_below(address: str, pattern: str) -> list[tuple[str, Found]]:
 
     Raises: InputError, RecipeError where nothing can read such addresses.
     """
-    files, path = _files_of(address)
+    files, path = tried(address, partial(_files_of, address))
     files.invalidate_cache()
     wanted = pattern.split("/")
     depth = None if "**" in wanted else len(wanted)
-    found = tried(address, partial(_find, files, path, depth))
+    find = partial(_find, files, path, depth)
+    found = tried(address, partial(_of_client, address, find))
     prefix = path.rstrip("/") + "/" if path.strip("/") else path
     below = {name.removeprefix(prefix).lstrip("/"): info for name, info in found.items()}
     return [(name, _found(info)) for name, info in sorted(below.items()) if matches(name.split("/"), wanted)]
@@ -105,17 +107,18 @@ class StoredFile:
         self._expected = expected
         self._seen = False
         # Here, and not where the bytes are fetched: fsspec makes a client for every thread that asks for one.
-        self._files, self._path = _files_of(address)
+        self._files, self._path = tried(address, partial(_files_of, address))
 
     def fetch(self, start: int, end: int) -> bytes:
-        """The bytes [start, end); OSError and the client's own errors may pass.
+        """The bytes [start, end); OSError and what else `may_pass` names may pass.
 
-        Raises: InputError if it is another file by now.
+        Raises: InputError if it is another file by now, or the client cannot read it.
         """
-        if not self._seen and (found := _asked(self._files, self._path)) != self._expected:
+        if not self._seen and (found := _asked(self._address, self._files, self._path)) != self._expected:
             raise changed(self._address, self._expected, found)
         self._seen = True
-        data: bytes = self._files.cat_file(self._path, start=start, end=end)
+        read = partial(self._files.cat_file, self._path, start=start, end=end)
+        data: bytes = _of_client(self._address, read)
         if len(data) != end - start:
             raise ConnectionError(f"asked for {end - start} bytes from {start} on, got {len(data)}")
         return data
@@ -125,15 +128,36 @@ class StoredFile:
 
 
 def _files_of(address: str) -> tuple[Any, str]:
-    """(file system, path in it); fsspec keeps one file system for equal addresses."""
-    protocol = address.partition("://")[0]
+    """(file system, path in it); fsspec keeps one file system for equal addresses. Some connect here already."""
+    return _of_client(address, partial(_made, address))
+
+
+def _made(address: str) -> tuple[Any, str]:
     try:
         files, path = fsspec.core.url_to_fs(address)
     except ImportError as error:
-        raise RecipeError(_missing(protocol, error)) from None
+        raise RecipeError(_missing(address.partition("://")[0], error)) from None
     except ValueError as error:
-        raise RecipeError(f"expected an address of a known protocol, got {address}: {error}") from None
+        raise RecipeError(
+            f"expected an address of a known protocol, got {address}: {redacted(str(error))}"
+        ) from None
     return files, path
+
+
+def _of_client(address: str, call: Callable[[], T]) -> T:
+    """What `call` into a store's client returns; its errors that may pass go on as they are.
+
+    Raises: InputError for every other one, as the errors of clients have no common class.
+    """
+    try:
+        return call()
+    except may_pass():
+        raise
+    except (RecipeError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - clients are anybody's packages
+        # The cause is not chained: what clients raise may repeat a signed address.
+        raise InputError(f"{address}: expected a file its client can read, got {said(error)}") from None
 
 
 def _missing(protocol: str, error: ImportError) -> str:

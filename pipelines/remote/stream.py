@@ -32,7 +32,9 @@ _N_KEPT = 3
 
 
 class _File(Protocol):
-    def fetch(self, start: int, end: int) -> bytes: ...
+    def fetch(self, start: int, end: int) -> bytes:
+        """The bytes [start, end); fewer, and at least one, where no more came."""
+        ...
 
     def close(self) -> None: ...
 
@@ -121,7 +123,7 @@ class _Windows(io.RawIOBase):
                 return start, data
         last, data = self._kept[-1] if self._kept else (0, b"")
         goes_on = bool(data) and self._at == last + len(data)
-        n_bytes = min(LARGEST, 2 * len(data)) if goes_on else SMALLEST
+        n_bytes = min(LARGEST, max(SMALLEST, 2 * len(data))) if goes_on else SMALLEST
         window = self._at, self._wait(self._asked(self._at, n_bytes))
         self._kept.append(window)
         if goes_on and n_bytes == LARGEST:

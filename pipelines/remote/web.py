@@ -7,7 +7,8 @@
 
 An answer of another size or identity than the planned one is an error: the file has changed. Price: one request
 for every jump, not for every block; from a server without ranges every jump backwards reads the file from its
-start. What a server packs on the way (Content-Encoding) is asked not to be and never unpacked.
+start. What came before a connection dropped is kept, so a link is read through however often it drops. What a
+server packs on the way (Content-Encoding) is asked not to be and never unpacked.
 
 Of the standard library alone, so that a crawl can be read from its web server without a further package.
 Source: RFC 9110, sections 8.8 (validators) and 14 (ranges).
@@ -15,6 +16,7 @@ Source: RFC 9110, sections 8.8 (validators) and 14 (ranges).
 
 from __future__ import annotations
 
+import io
 import re
 import socket
 import ssl
@@ -59,7 +61,9 @@ class WebFile:
         self._near: float = _NEAR
 
     def fetch(self, start: int, end: int) -> bytes:
-        """The bytes [start, end); OSError and HTTPException may pass.
+        """The bytes [start, end), or those of them that came before the connection dropped, at least one.
+
+        OSError and HTTPException, raised where none came, may pass.
 
         Raises: InputError if it is not there, not readable or another file by now.
         """
@@ -67,10 +71,10 @@ class WebFile:
             if self._answer is None or not 0 <= start - self._at <= self._near:
                 self._open(start)
             self._skip(start - self._at)
-            return self._read(end - start)
         except (OSError, HTTPException):
             self.close()
             raise
+        return self._read(end - start)
 
     def close(self) -> None:
         """Give up the connection; `fetch` makes another."""
@@ -91,14 +95,26 @@ class WebFile:
 
     def _skip(self, n_bytes: int) -> None:
         while n_bytes > 0:
-            n_bytes -= len(self._read(min(n_bytes, _PIECE)))
+            n_bytes -= len(self._piece(n_bytes))
 
     def _read(self, n_bytes: int) -> bytes:
+        came = io.BytesIO()  # whose bytes are handed on, not copied
+        try:
+            while came.tell() < n_bytes:
+                came.write(self._piece(n_bytes - came.tell()))
+        except (OSError, HTTPException):
+            self.close()
+            if not came.tell():
+                raise
+        return came.getvalue()
+
+    def _piece(self, n_bytes: int) -> bytes:
+        # read1, for read loses what it had when the connection is reset.
         assert self._answer is not None
-        data = self._answer.read(n_bytes)
-        if len(data) < n_bytes:
-            raise ConnectionError(f"the connection ended at byte {self._at + len(data)}")
-        self._at += n_bytes
+        data = self._answer.read1(min(n_bytes, _PIECE))
+        if not data:
+            raise ConnectionError(f"the connection ended at byte {self._at}")
+        self._at += len(data)
         return data
 
 

@@ -4,6 +4,7 @@ import pytest
 from fsspec.registry import known_implementations
 
 from manifests.errors import RecipeError
+from pipelines.inputs import find_files
 from pipelines.places import check_address
 from pipelines.remote.stream import look_up
 
@@ -30,6 +31,22 @@ def test_an_address_with_a_secret_is_refused_and_the_secret_not_repeated(address
 )
 def test_an_at_sign_or_a_wildcard_is_no_secret(address):
     assert check_address(address) == address
+
+
+@pytest.mark.parametrize(
+    ("pattern", "root"),
+    [
+        ("https://me:hunter2@host/b/x.gz?sig=hunter2", "https://host/a"),
+        ("https://host/b/x.gz?sig=hunter2", "crawl"),
+        ("/x?sig=hunter2", "https://host/a"),
+        ("@list.txt", "https://host/a"),
+    ],
+)
+def test_an_address_outside_the_root_is_refused_and_its_secret_not_repeated(pattern, root, tmp_path):
+    (tmp_path / "list.txt").write_text("https://me:hunter2@other/b.gz?sig=hunter2\n")
+    with pytest.raises(RecipeError) as caught:
+        find_files(pattern, root=root, folder=tmp_path)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_chained_protocols_are_refused():

@@ -122,6 +122,44 @@ def test_what_is_not_there_is_refused_with_what_is(
         split_of(dataset(tmp_path, files, readme), split, config)
 
 
+CHOSEN = "---\nconfigs:\n- config_name: default\n  {}\n---\n"
+
+
+def test_what_the_hub_writes_beside_the_data_is_no_data_unless_it_is_named(tmp_path: Path) -> None:
+    beside = ("dataset_infos.json", "dataset_info.json", "config.json", "dataset_dict.json", "de/state.json")
+    folder = dataset(tmp_path, ("a.jsonl", *beside))
+    assert split_of(folder) == ["a.jsonl"]
+    dataset(tmp_path, (), CHOSEN.format('data_files: "**"'))
+    assert split_of(folder) == ["a.jsonl"]
+    dataset(tmp_path, (), CHOSEN.format("data_files: [a.jsonl, config.json]"))
+    assert split_of(folder) == ["a.jsonl", "config.json"]
+
+
+@pytest.mark.parametrize("wanted", ["[a.jsonl, web/b.csv]", '"**"', "[a.jsonl, web]"])
+def test_a_file_the_readme_names_and_nobody_reads_is_refused(tmp_path: Path, wanted: str) -> None:
+    folder = dataset(tmp_path, ("a.jsonl", "web/b.csv"), CHOSEN.format(f"data_files: {wanted}"))
+    with pytest.raises(RecipeError, match=r'expected Parquet or JSON Lines, got "web/b\.csv"'):
+        split_of(folder)
+
+
+@pytest.mark.parametrize("outside", ["/etc", "../..", "hf://x"])
+@pytest.mark.parametrize("files", ["", '\n  data_files: "*"'])
+def test_a_data_dir_outside_the_dataset_is_refused(tmp_path: Path, outside: str, files: str) -> None:
+    folder = dataset(tmp_path / "a" / "b", ("a.jsonl",), CHOSEN.format(f"data_dir: {outside}{files}"))
+    (tmp_path / "b.jsonl").touch()
+    with pytest.raises(RecipeError, match="inside the dataset's folder"):
+        split_of(folder)
+
+
+def test_a_readme_is_read_with_a_byte_order_mark_and_refused_in_latin_1(tmp_path: Path) -> None:
+    folder = dataset(tmp_path, ("a.jsonl", "b.jsonl"))
+    (folder / "README.md").write_bytes(b"\xef\xbb\xbf" + CHOSEN.format("data_files: a.jsonl").encode())
+    assert split_of(folder) == ["a.jsonl"]
+    (folder / "README.md").write_bytes("---\nlicense: für alle\n---\n".encode("latin-1"))
+    with pytest.raises(RecipeError, match=r"README\.md: expected UTF-8"):
+        split_of(folder)
+
+
 def test_a_recipe_names_a_dataset_and_reads_its_files(tmp_path: Path) -> None:
     folder = dataset(tmp_path / "wiki", BY_NAME)
     for name in BY_NAME:

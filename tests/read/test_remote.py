@@ -6,7 +6,10 @@ import http.client
 import io
 import json
 import random
+import sys
+import types
 import zipfile
+from functools import partial
 
 import fsspec
 import pyarrow as pa
@@ -222,6 +225,14 @@ def test_trouble_that_does_not_pass_ends_with_the_address():
         look_up(f"{gone}/a")
 
 
+def test_a_link_that_drops_within_every_window_is_read_through():
+    with serving(files={"/a": DATA}) as server, remote(f"{server.url}/a") as stream:
+        server.troubles = [("cut", 200_000)] * 40
+        assert stream.read() == DATA
+        starts = [int(wanted[6:-1]) for _, wanted in server.asked[1:]]
+        assert starts == list(range(0, len(DATA), 200_000))
+
+
 def failing(*errors):
     left = list(errors)
 
@@ -237,6 +248,55 @@ def test_errors_of_clients_that_are_no_oserror_may_pass_too_and_bugs_of_ours_do_
     assert tried("s3://bucket/a", failing(http.client.IncompleteRead(b""), TimeoutError())) == "bytes"
     with pytest.raises(ZeroDivisionError):
         tried("s3://bucket/a", failing(ZeroDivisionError()))
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("httpx", "TransportError"), ("httpx2", "TransportError"), ("gcsfs.retry", "HttpError")],
+)
+def test_a_client_s_own_connection_errors_may_pass(module, name, monkeypatch):
+    loaded = types.ModuleType(module)
+    setattr(loaded, name, type(name, (Exception,), {}))
+    monkeypatch.setitem(sys.modules, module, loaded)
+    assert tried("hf://datasets/org/name/a", failing(getattr(loaded, name)("refused"))) == "bytes"
+
+
+def test_a_hub_that_is_not_reached_is_an_error_with_the_address(monkeypatch):
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    fsspec.get_filesystem_class("hf").clear_instance_cache()
+    with pytest.raises(InputError, match=r"name/a\.gz: could not be read, tried 3 times: ConnectError"):
+        look_up("hf://datasets/org/name/a.gz")
+
+
+class Odd(fsspec.AbstractFileSystem):
+    """A store whose client has errors of its own, from the call named by the address on."""
+
+    protocol = "odd"
+    cachable = False
+
+    def info(self, path):
+        self._fail(path, "info")
+        return {"name": path, "size": 3, "type": "file"}
+
+    def find(self, path, **_):
+        self._fail(path, "find")
+
+    def cat_file(self, path, **_):
+        self._fail(path, "cat")
+
+    def _fail(self, path, call):
+        if call in path:
+            raise LookupError("none at https://me:hunter2@host/a?sig=hunter2")
+
+
+@pytest.mark.parametrize("call", ["info", "find", "cat"])
+def test_whatever_a_store_s_client_raises_is_an_error_with_the_address_and_no_secret(call):
+    fsspec.register_implementation("odd", Odd, clobber=True)
+    expected = rf"odd://{call}: expected .* LookupError: none at https://host/a\?\.\.\.$"
+    asked = partial(list_below, pattern="*") if call == "find" else lambda address: remote(address).read()
+    with pytest.raises(InputError, match=expected):
+        asked(f"odd://{call}")
 
 
 def test_a_server_that_says_how_long_to_wait_is_heard_up_to_a_minute(monkeypatch):
