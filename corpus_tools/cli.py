@@ -21,6 +21,7 @@ import click
 __all__ = ["main"]
 
 _FOLDER = click.Path(path_type=Path)
+_COUNT, _NOT_NEGATIVE = click.IntRange(min=1), click.FloatRange(min=0)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -93,6 +94,10 @@ def _json(function: Callable[..., Any]) -> Callable[..., Any]:
 def _set(function: Callable[..., Any]) -> Callable[..., Any]:
     text = "Set a key of the file, as if it stood there; may be given again."
     return click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=text)(function)
+
+
+def _number(*names: str, kind: Any, default: float, text: str) -> Callable[..., Any]:
+    return click.option(*names, type=kind, default=default, show_default=True, help=text)
 
 
 def _allow_code(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -193,9 +198,7 @@ def _plan(recipe: Path, out: Path | None, *, probe: float | None, as_json: bool,
 @click.argument("recipe", type=_FILE)
 @click.option("--out", type=_FOLDER, help="The corpus folder; corpora/NAME by default.")
 @click.option("--sample", metavar="SHARE", help="Take this share of the units through the whole path.")
-@click.option(
-    "--workers", type=click.IntRange(min=1), help="Child processes; by default what cores and memory allow."
-)
+@click.option("--workers", type=_COUNT, help="Child processes; by default what cores and memory allow.")
 @click.option(
     "--memory",
     type=click.FloatRange(min=0, min_open=True),
@@ -284,14 +287,7 @@ def _audit(folder: Path, *, as_json: bool) -> None:
 @main.command("explain", epilog=_example("quern explain corpora/web https://example.org/page"))
 @click.argument("folder", type=_FOLDER, metavar="DIR")
 @click.argument("document", metavar="DOC")
-@click.option(
-    "--max",
-    "at_most",
-    type=click.IntRange(min=1),
-    default=10,
-    show_default=True,
-    help="Documents shown when several match.",
-)
+@_number("--max", "at_most", kind=_COUNT, default=10, text="Documents shown when several match.")
 @_json
 def _explain(folder: Path, document: str, *, at_most: int, as_json: bool) -> None:
     """One document's life. DOC is an id (or 8 digits of it), a URL, a ref, or the start of a path."""
@@ -371,28 +367,9 @@ def _train(
 @main.command("sample", epilog=_example('quern sample runs/book "It is a truth universally acknowledged"'))
 @click.argument("run", type=_FOLDER)
 @click.argument("prompts", nargs=-1, metavar="[PROMPT]...")
-@click.option(
-    "--tokens",
-    "n_tokens",
-    type=click.IntRange(min=1),
-    default=200,
-    show_default=True,
-    help="Tokens to write at most.",
-)
-@click.option(
-    "--temperature",
-    type=click.FloatRange(min=0),
-    default=0.8,
-    show_default=True,
-    help="0 takes the likeliest token each time.",
-)
-@click.option(
-    "--top-k",
-    type=click.IntRange(min=1),
-    default=50,
-    show_default=True,
-    help="Choose among this many tokens.",
-)
+@_number("--tokens", "n_tokens", kind=_COUNT, default=200, text="Tokens to write at most.")
+@_number("--temperature", kind=_NOT_NEGATIVE, default=0.8, text="0 takes the likeliest token each time.")
+@_number("--top-k", kind=_COUNT, default=50, text="Choose among this many tokens.")
 @click.option("--seed", default=1, show_default=True, help="The same seed writes the same text.")
 @_json
 def _sample(run: Path, prompts: tuple[str, ...], *, as_json: bool, **options: Any) -> None:
