@@ -106,7 +106,7 @@ def suffix_rules() -> Rules:
     tree: Rules = {}
     for match in _RULE.finditer(text.partition("// ===BEGIN PRIVATE DOMAINS===")[0]):
         suffix = match["suffix"]
-        for labels in {suffix, _ace(suffix)}:
+        for labels in {suffix} if suffix.isascii() else {suffix, _ace(suffix)}:
             node = tree
             for label in reversed(labels.split(".")):
                 node = node.setdefault(label, {})
