@@ -2,14 +2,10 @@
 
 import bz2
 import gzip
-import http.client
 import io
 import json
 import random
-import sys
-import types
 import zipfile
-from functools import partial
 
 import fsspec
 import pyarrow as pa
@@ -31,7 +27,6 @@ from pipelines.read.own import reader_of
 from pipelines.read.parquet import Parquet
 from pipelines.read.warc import Warc
 from pipelines.read.wet import Wet
-from pipelines.remote.retry import BusyError, tried
 from pipelines.remote.stores import list_below
 from pipelines.remote.stream import look_up, open_remote
 from pipelines.stage import SourceFile
@@ -231,85 +226,6 @@ def test_a_link_that_drops_within_every_window_is_read_through():
         assert stream.read() == DATA
         starts = [int(wanted[6:-1]) for _, wanted in server.asked[1:]]
         assert starts == list(range(0, len(DATA), 200_000))
-
-
-def failing(*errors):
-    left = list(errors)
-
-    def call():
-        if left:
-            raise left.pop(0)
-        return "bytes"
-
-    return call
-
-
-def test_errors_of_clients_that_are_no_oserror_may_pass_too_and_bugs_of_ours_do_not():
-    assert tried("s3://bucket/a", failing(http.client.IncompleteRead(b""), TimeoutError())) == "bytes"
-    with pytest.raises(ZeroDivisionError):
-        tried("s3://bucket/a", failing(ZeroDivisionError()))
-
-
-@pytest.mark.parametrize(
-    ("module", "name"),
-    [("httpx", "TransportError"), ("httpx2", "TransportError"), ("gcsfs.retry", "HttpError")],
-)
-def test_a_client_s_own_connection_errors_may_pass(module, name, monkeypatch):
-    loaded = types.ModuleType(module)
-    setattr(loaded, name, type(name, (Exception,), {}))
-    monkeypatch.setitem(sys.modules, module, loaded)
-    assert tried("hf://datasets/org/name/a", failing(getattr(loaded, name)("refused"))) == "bytes"
-
-
-def test_a_hub_that_is_not_reached_is_an_error_with_the_address(monkeypatch):
-    constants = pytest.importorskip("huggingface_hub.constants")
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    fsspec.get_filesystem_class("hf").clear_instance_cache()
-    with pytest.raises(InputError, match=r"name/a\.gz: could not be read, tried 3 times: ConnectError"):
-        look_up("hf://datasets/org/name/a.gz")
-
-
-class Odd(fsspec.AbstractFileSystem):
-    """A store whose client has errors of its own, from the call named by the address on."""
-
-    protocol = "odd"
-    cachable = False
-
-    def info(self, path):
-        self._fail(path, "info")
-        return {"name": path, "size": 3, "type": "file"}
-
-    def find(self, path, **_):
-        self._fail(path, "find")
-
-    def cat_file(self, path, **_):
-        self._fail(path, "cat")
-
-    def _fail(self, path, call):
-        if call in path:
-            raise LookupError("none at https://me:hunter2@host/a?sig=hunter2")
-
-
-@pytest.mark.parametrize("call", ["info", "find", "cat"])
-def test_whatever_a_store_s_client_raises_is_an_error_with_the_address_and_no_secret(call):
-    fsspec.register_implementation("odd", Odd, clobber=True)
-    expected = rf"odd://{call}: expected .* LookupError: none at https://host/a\?\.\.\.$"
-    asked = partial(list_below, pattern="*") if call == "find" else lambda address: remote(address).read()
-    with pytest.raises(InputError, match=expected):
-        asked(f"odd://{call}")
-
-
-def test_a_server_that_says_how_long_to_wait_is_heard_up_to_a_minute(monkeypatch):
-    slept = []
-    monkeypatch.setattr(pipelines.remote.retry.time, "sleep", slept.append)
-    assert tried("https://host/a", failing(BusyError("busy", 7.0), BusyError("busy", 3_600.0))) == "bytes"
-    assert slept == [7.0, 60.0]
-
-
-def test_what_a_client_says_is_repeated_without_signatures():
-    error = PermissionError("403 for https://key@cdn.host/a?X-Amz-Signature=hunter2&X-Amz-Date=1")
-    with pytest.raises(InputError, match=r"403 for https://cdn\.host/a\?\.\.\.$"):
-        tried("hf://datasets/org/name/a", failing(error))
 
 
 def test_waiting_for_a_server_is_no_record_s_fault(monkeypatch):
