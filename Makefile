@@ -18,8 +18,9 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 demo: .venv/.installed
 	$(BIN)/quern demo
 
+# A file's tests share fixtures, so they stay in one process; there is one for each core.
 test: .venv/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 slow: .venv/.installed
 	$(BIN)/python -m pytest -m "slow and not gpu"

@@ -8,9 +8,10 @@
 Ours is FineWeb's recipe through `make_plan` and `build`, with spaCy's words; datatrove's the steps of its FineWeb
 example, in its own environment. Each runs in a fresh process bound to one core and one thread, in turn, `--runs`
 times; medians count. Both run in the process they were started in (`workers=0`; datatrove's local executor with one
-worker), which has built 8 pages before the clock starts: imports, kernels and spaCy are loaded, on both sides. Within
-the clock both load the language model and write what they keep; ours also hashes its input, writes what it drops,
-and matches, clusters and judges its signatures, for `build` does; datatrove also forks its extractor.
+worker), which has built 8 pages before the clock starts: imports, kernels and spaCy are loaded, on both sides. Ours
+starts with the environment that a build gives its workers. Within the clock both load the language model and write
+what they keep; ours also hashes its input, writes what it drops, and matches, clusters and judges its signatures, for
+`build` does; datatrove also forks its extractor.
 
 There are fewer real pages than `--pages`, so each is packed once and then again under another address: the same work
 for both. `build_web_distinct` is the ratio on the pages packed once, to show that repeating them does not help ours,
@@ -44,6 +45,8 @@ from typing import Any
 
 from support.machine import ROOT, describe, one_core, peers_python, run_side, write_result
 from support.pages import Pages, find_pages, pack_pages, write_warc
+
+from pipelines.pool import worker_environment
 
 MIN_OVERLAP = 0.9
 MIN_AGREEMENT = 0.99
@@ -131,7 +134,9 @@ def run_pair(
     folder: Path, name: str, python: Path, task: Mapping[str, Any], *, packages: Path | None = None
 ) -> Pair:
     """Both sides' answers to one task, ours first."""
-    ours = run_side(sys.executable, "quern_web.py", task, folder=folder / f"{name} ours")
+    ours = run_side(
+        sys.executable, "quern_web.py", task, folder=folder / f"{name} ours", variables=worker_environment()
+    )
     peer = run_side(python, "datatrove_web.py", task, folder=folder / f"{name} peer", packages=packages)
     print(f"{name}: ours {brief(ours)}; datatrove {brief(peer)}", flush=True)
     return ours, peer

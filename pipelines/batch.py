@@ -197,8 +197,10 @@ class BatchBuilder:
         """Yield what is left. What happens to the batch is not the doing of its last record."""
         if self._records:
             heartbeat.idle()
-            yield self._batch()
+            batch = self._batch()
+            # Before it is handed on: the steps to come need the room that the records' own copies take.
             self._records, self._n_bytes = [], 0
+            yield batch
 
     def _batch(self) -> Batch:
         records = self._records

@@ -38,7 +38,7 @@ from pipelines import heartbeat
 from pipelines.child import OUT_OF_MEMORY
 from pipelines.memory import resident
 
-__all__ = ["Event", "Limits", "Pool", "Work", "stopped"]
+__all__ = ["Event", "Limits", "Pool", "Work", "stopped", "worker_environment"]
 
 Event = dict[str, Any]
 MAX_TRIES = 3
@@ -81,7 +81,8 @@ class _Child:
     """said: the beginning of a line; seen: its last heartbeat, and since when.
 
     idle: bytes it took before any task, 0 until it has said so;
-    size, size_before: bytes it takes now, and took when it was last seen at another record.
+    size, size_before: bytes it takes now, and took when it was last seen at another record;
+    met: the steps it has done a unit of, whose modules, kernels and models it holds.
     """
 
     process: subprocess.Popen[bytes]
@@ -93,6 +94,7 @@ class _Child:
     idle: int = 0
     size: int = 0
     size_before: int = 0
+    met: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -168,7 +170,7 @@ class Pool:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 pass_fds=(fd,),
-                env=_environment(),
+                env=worker_environment(),
             )
         child = _Child(process, beat)
         assert process.stdout is not None
@@ -206,7 +208,10 @@ class Pool:
         (work, index), child.job = job, None
         label = work.labels[index]
         if answer["ok"]:
-            self.on_event({"kind": "unit_done", "step": work.step, "unit": label, **answer})
+            first = work.step not in child.met
+            child.met.add(work.step)
+            done = {"kind": "unit_done", "step": work.step, "unit": label, "index": index, "first": first}
+            self.on_event({**done, **answer})
         else:
             error = answer["error"] + ("\n" + answer["trace"] if answer["trace"] else "")
             failed[f"{work.step}: {label}"] = error
@@ -322,7 +327,8 @@ def stopped(number: int) -> Stopped:
     return Stopped("Stopped; finished units stand. The same command goes on from here.", number % 1000)
 
 
-def _environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
+    """Returns the environment a worker starts with: this one's, one thread, and the system's allocator."""
     # One thread a worker: the pool is the parallelism, and native libraries must not add their own.
     threads = dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"

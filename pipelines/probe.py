@@ -1,23 +1,29 @@
-"""What a build will cost, reckoned from a small one: two samples through the whole path, a line through both.
+"""What a build will cost, reckoned from a small one: two samples through the whole path.
 
-    1st sample   a few units of each source, chosen by hash      seconds and bytes written, step by step
+    1st sample   a few units of each source, chosen by hash      seconds and bytes written, unit by unit
     2nd sample   more of them (the first ones are reused)        the same
-    forecast     step's cost = a + b * bytes, carried to all the bytes
+    forecast     a step's units    seconds = cold * (first of its worker) + rate * bytes, by least squares
+                 one unit alone    a power of the bytes, at most 1: words repeat in a larger corpus
+                 other phases      a + b * bytes
 
-The samples are real builds into the same store, so the full build reads none of their files again. Time is what the
-units of a step took, over the workers that can share them; the disk's peak is everything that stays plus the
-largest scratch of a gather that stands at one time.
+The samples are real builds into the same store, so the full build reads none of their files again. What a worker's
+first unit of a step takes longer (modules, kernels, a model) is paid once a worker, however many units there are.
+Time is what the units of a step take, over the workers that can share them, and the time in which no unit ran; the
+disk's peak is everything that stays plus the largest scratch of a gather that stands at one time.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from pipelines.executor import build, default_workers
 from pipelines.gather import stays
@@ -33,22 +39,26 @@ MAX_SHARE = Fraction(1, 3)
 
 @dataclass(slots=True)
 class _Measured:
-    """What the units of one plan cost, by step: seconds, bytes written, bytes kept, bytes of input, units."""
+    """What the units of one plan cost, by step: (first of its worker, bytes of input, seconds) of each, bytes
+    written, bytes kept; and the seconds in which none ran.
+    """
 
-    seconds: dict[str, float] = field(default_factory=dict)
+    units: dict[str, list[tuple[bool, int, float]]] = field(default_factory=dict)
     written: dict[str, int] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=dict)
-    unit_bytes: dict[str, int] = field(default_factory=dict)
-    n_units: dict[str, int] = field(default_factory=dict)
     idle: float = 0.0
 
     def note(self, event: Event, n_bytes: int) -> None:
         step = event["step"]
-        self.n_units[step] = self.n_units.get(step, 0) + 1
-        self.seconds[step] = self.seconds.get(step, 0.0) + event["seconds"]
+        self.units.setdefault(step, []).append((event.get("first", False), n_bytes, event["seconds"]))
         self.written[step] = self.written.get(step, 0) + event["written"]
         self.kept[step] = self.kept.get(step, 0) + event["bytes_kept"]
-        self.unit_bytes[step] = self.unit_bytes.get(step, 0) + n_bytes
+
+    def seconds(self, step: str) -> float:
+        return sum(seconds for _, _, seconds in self.units.get(step, []))
+
+    def n_bytes(self, step: str) -> int:
+        return sum(n for _, n, _ in self.units.get(step, []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +111,7 @@ def probe(
     growth = Fraction(max(3.0, min(12.0, (seconds - spent) / max(spent, 0.1)))).limit_denominator(10)
     second = sampled(plan, min(MAX_SHARE, max(FIRST_SHARE, _taken(plan, first)) * growth))
     build(second, workers=n_workers, on_event=on_event)
-    return _forecast(plan, [(p, _measured(p, n_workers)) for p in (first, second)], n_workers)
+    return _forecast(plan, [(p, _measured(p)) for p in (first, second)], n_workers)
 
 
 def _taken(plan: Plan, sample: Plan) -> Fraction:
@@ -112,23 +122,44 @@ def _taken(plan: Plan, sample: Plan) -> Fraction:
     return Fraction(part, whole) if whole else Fraction(1)
 
 
-def _measured(plan: Plan, workers: int) -> _Measured:
+def _measured(plan: Plan) -> _Measured:
     """What the store's logs remember of a plan's units, whichever build ran them."""
     sizes = {(s.name, u.label): u.n_bytes for s in plan.segments for u in s.units}
+    finals = [(s.name, u.label) for s, u in plan.final_units]
     measured = _Measured()
     seen: set[tuple[str, str]] = set()
+    kept: dict[tuple[str, str], int] = {}
+    phases: list[Event] = []
     for events in _logs(plan.root):
         ours = events[0].get("key") == plan.key
         done = [e for e in events if e["kind"] == "unit_done"]
         for event in done:
             unit = (event["step"], event["unit"])
-            if unit not in seen and (unit in sizes or (ours and "/" in event["step"])):
-                seen.add(unit)
-                measured.note(event, sizes.get(unit, 0))
+            if unit in seen or not (unit in sizes or (ours and "/" in event["step"])):
+                continue
+            seen.add(unit)
+            if unit in sizes:
+                kept[unit] = event["bytes_kept"]
+                measured.note(event, sizes[unit])
+            else:
+                phases.append(event)
         if ours and done:
-            busy = sum(e["seconds"] for e in done) / workers
-            measured.idle = max(measured.idle, events[-1]["time"] - events[0]["time"] - busy)
+            measured.idle = max(measured.idle, _idle(events, done))
+    # A phase's units are its parts' in their order, where it has one for each; their bytes are what was kept there.
+    parts = [kept.get(final, 0) for final in finals]
+    for event in phases:
+        index = event.get("index", 0)
+        measured.note(event, parts[index] if index < len(parts) else 0)
     return measured
+
+
+def _idle(events: list[Event], done: list[Event]) -> float:
+    # Between the log's ends, what no unit covers: processes start, the driver writes, kernels compile.
+    covered, until = 0.0, -math.inf
+    for start, end in sorted((e["time"] - e["seconds"], e["time"]) for e in done):
+        covered += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return max(0.0, float(events[-1]["time"] - events[0]["time"]) - covered)
 
 
 def _logs(root: Path) -> list[list[Event]]:
@@ -169,22 +200,35 @@ def _segment_cost(segment: SegmentPlan, samples: list[_Measured], workers: int) 
     # The larger sample holds the smaller one's units, so its rate is over all that were measured.
     measured = samples[-1]
     total = sum(u.n_bytes for u in segment.units)
-    seen = measured.unit_bytes.get(segment.name, 0)
-    factor = total / seen if seen else 0.0
+    seen = measured.n_bytes(segment.name)
+    parallel = min(workers, max(1, len(segment.units)))
     return StepCost(
         step=segment.name,
-        core_seconds=measured.seconds.get(segment.name, 0.0) * factor,
-        n_bytes=int(measured.written.get(segment.name, 0) * factor),
+        core_seconds=_of_units(measured.units.get(segment.name, []), total, parallel),
+        n_bytes=int(measured.written.get(segment.name, 0) * (total / seen if seen else 0.0)),
         stays=True,
-        parallel=min(workers, max(1, len(segment.units))),
+        parallel=parallel,
     )
+
+
+def _of_units(units: list[tuple[bool, int, float]], total: float, workers: int) -> float:
+    """Seconds of one core for `total` bytes, from measured units: a rate, and what a worker's first one adds."""
+    n_bytes, seconds = sum(n for _, n, _ in units), sum(s for _, _, s in units)
+    if not n_bytes:
+        return seconds
+    if any(first for first, _, _ in units) and not all(first for first, _, _ in units):
+        known = np.array([(first, n) for first, n, _ in units], np.float64)
+        cold, rate = np.linalg.lstsq(known, np.array([s for _, _, s in units]), rcond=None)[0]
+        if cold >= 0 and rate >= 0:
+            return float(cold * workers + rate * total)
+    return seconds * total / n_bytes
 
 
 def _kept_bytes(plan: Plan, samples: list[tuple[Plan, _Measured]]) -> float:
     # Bytes of text a plan's gathers read, from what each source's final segment kept of its input.
     largest, total = samples[-1][1], 0.0
     for segment in (s for s in plan.segments if s.final):
-        seen = largest.unit_bytes.get(segment.name, 0)
+        seen = largest.n_bytes(segment.name)
         kept = largest.kept.get(segment.name, 0)
         total += sum(u.n_bytes for u in segment.units) * (kept / seen if seen else 0.0)
     return total
@@ -203,10 +247,15 @@ def _gather_costs(
     costs = []
     for phase in stage.phases():
         name = f"{gather.step.name}/{phase.name}"
-        seconds = _line(xs, [m.seconds.get(name, 0.0) for _, m in samples], whole)
         written = _line(xs, [float(m.written.get(name, 0)) for _, m in samples], whole)
-        n_units = n_parts if phase.axis == "part" else samples[-1][1].n_units.get(name, 1)
+        n_units = n_parts if phase.axis == "part" else len(samples[-1][1].units.get(name, [0]))
         parallel = min(workers, max(1, n_units))
+        if phase.axis == "part":
+            # Both samples ran their own units of a phase, so all of them say something about it.
+            seconds = _of_units([u for _, m in samples for u in m.units.get(name, [])], whole, parallel)
+        else:
+            of = _power if phase.axis == "one" else _line
+            seconds = of(xs, [m.seconds(name) for _, m in samples], whole)
         costs.append(StepCost(name, seconds, int(written), stays(phase), parallel))
     return costs
 
@@ -218,6 +267,14 @@ def _line(xs: list[float], ys: list[float], x: float) -> float:
     slope = max(0.0, (ys[-1] - ys[0]) / (xs[-1] - xs[0]))
     start = ys[-1] - slope * xs[-1]
     return start + slope * x if start >= 0 else ys[-1] * x / xs[-1]
+
+
+def _power(xs: list[float], ys: list[float], x: float) -> float:
+    """The value at x of the power of x through the first and last point, its exponent between 0 and 1."""
+    if xs[-1] <= xs[0] or min(xs[0], ys[0], ys[-1]) <= 0:
+        return _line(xs, ys, x)
+    exponent = math.log(ys[-1] / ys[0]) / math.log(xs[-1] / xs[0])
+    return ys[-1] * math.pow(x / xs[-1], min(1.0, max(0.0, exponent)))
 
 
 def _disk(segments: list[StepCost], groups: list[list[StepCost]]) -> tuple[int, int]:

@@ -70,15 +70,22 @@ def peers_python() -> Path:
 
 
 def run_side(
-    python: Path | str, script: str, task: Mapping[str, Any], *, folder: Path, packages: Path | None = None
+    python: Path | str,
+    script: str,
+    task: Mapping[str, Any],
+    *,
+    folder: Path,
+    packages: Path | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """A side in a fresh process of one thread: it reads task.json and writes answer.json in `folder`.
 
-    packages: a folder of packages that it takes before those of its environment.
+    packages: a folder of packages that it takes before those of its environment. variables: its environment, this
+    process's unless given.
     """
     folder.mkdir(parents=True)
     (folder / "task.json").write_text(json.dumps(task))
-    env = {**os.environ, **ONE_THREAD, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
+    env = {**(variables or os.environ), **ONE_THREAD, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
     if packages is not None:
         env["PYTHONPATH"] = str(packages)
     side = ROOT / "benchmarks" / "sides" / script

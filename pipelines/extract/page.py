@@ -58,6 +58,7 @@ _MAX_TITLE = 1 << 13
 MAX_CROWD = 10_000
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _SPACE = re.compile(r"\s+")
+_LONG_TAG = re.compile(f"<[^<>]{{{2 * MAX_CROWD},}}")  # attributes take two bytes each
 
 
 def extract_text(html: str | bytes, engine: str = "quern") -> str:
@@ -148,10 +149,10 @@ def is_crowded(page: str, tags: Tags) -> bool:
     """Whether a page has MAX_CROWD options, or a tag with MAX_CROWD attributes."""
     if tags.n_options > MAX_CROWD:
         return True
-    if tags.longest <= 2 * MAX_CROWD:  # attributes take two bytes each
+    if tags.longest <= 2 * MAX_CROWD:
         return False
-    long = (tag for tag in page.split("<") if len(tag) > 2 * MAX_CROWD)
-    return any(len(_SPACE.findall(_QUOTED.sub("", tag.partition(">")[0]))) > MAX_CROWD for tag in long)
+    long = (found.group() for found in _LONG_TAG.finditer(page))
+    return any(len(_SPACE.findall(_QUOTED.sub("", tag))) > MAX_CROWD for tag in long)
 
 
 def tree_flaw(page: str, tags: Tags, *, max_depth: int) -> str | None:

@@ -10,8 +10,8 @@
 
 A member that does not begin a record (a record cut over several members, as bgzip does) belongs to the sync
 point before it, so a segment can be read without knowing anything before it: that is what lets a file be
-split anywhere. Inflating is zlib's, 32 KiB of input at a time, so a piece of output is at most 33 MiB
-whatever a bomb claims. Price: 0.4 ms for a page of 130 kB, framing included.
+split anywhere. Inflating is ISA-L's, twice as fast as zlib's, 32 KiB of input at a time, so a piece of output
+is at most 33 MiB whatever a bomb claims. Price: 0.4 ms for a page of 130 kB, framing included.
 
 False sync points are possible in one case: a gzipped WARC stored inside a record of a gzipped WARC, and only
 where a split or a resynchronisation begins inside that very record.
@@ -22,13 +22,13 @@ What begins a record is asked of a `Form`: WARC's or ARC's (`forms.py`).
 from __future__ import annotations
 
 import os
-import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import IO, BinaryIO, Literal
 
 import pyarrow as pa
+from isal import isal_zlib
 
 from pipelines.read.forms import Form
 from pipelines.read.packed import DAMAGE, open_packed
@@ -39,6 +39,8 @@ MAGIC = b"\x1f\x8b\x08"
 LZ4 = b"\x04\x22\x4d\x18"
 _BLOCK = 1 << 20
 _PIECE = 32 << 10
+# Its stub calls the class an instance.
+_BROKEN: type[Exception] = isal_zlib.error  # type: ignore[assignment]
 
 End = Literal["", "eof", "sync", "garbage", "cut", "damaged"]
 _EOF: End = "eof"
@@ -226,12 +228,12 @@ def inflated(file: Stored, start: int) -> Iterator[Piece]:
     """The gzip members of a file from the sync point `start` to the next."""
     member = here = start
     while True:
-        inflate = zlib.decompressobj(31)
+        inflate = isal_zlib.decompressobj(31)
         while not inflate.eof:
             piece = file.read(here, _PIECE)
             try:
                 out = inflate.decompress(piece)
-            except zlib.error:
+            except _BROKEN:
                 yield _broken(file, member, "damaged")
                 return
             yield out
@@ -291,10 +293,10 @@ def begins_record(file: Stored, pos: int) -> bool:
     """Whether a gzip member that begins a record stands at `pos`."""
     # A gzip header may carry 64 KiB of extra field: look further only when the first KiB gave nothing.
     for n_bytes in (1 << 10, 160 << 10):
-        inflate = zlib.decompressobj(31)
+        inflate = isal_zlib.decompressobj(31)
         try:
             start = inflate.decompress(file.read(pos, n_bytes), file.form.n_begin)
-        except zlib.error:
+        except _BROKEN:
             return False
         if file.form.begins(start):
             return True

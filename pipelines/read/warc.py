@@ -95,7 +95,7 @@ class Warc(Read):
             page = self._response(raw.body)
         else:
             return kind if kind in ("warcinfo", "request", "metadata", "revisit") else "other_record"
-        return "no_body" if not isinstance(page, str) and not page[0].strip() else page
+        return "no_body" if not isinstance(page, str) and _is_blank(page[0]) else page
 
     def _response(self, block: bytes) -> tuple[bytes, str] | str:
         response = parse_response(block)
@@ -103,7 +103,7 @@ class Warc(Read):
             return "not_http"
         if response.status not in _PAGE_STATUS:
             return "http_status"
-        if not response.body.strip():
+        if _is_blank(response.body):
             return "no_body"
         media = response.headers.get("content-type", "")
         if media and not is_html(media, b""):
@@ -112,6 +112,12 @@ class Warc(Read):
         if isinstance(body, str):
             return body
         return (body, media) if is_html(media, body) else "not_html"
+
+
+def _is_blank(body: bytes) -> bool:
+    return (
+        not body or body.isspace()
+    )  # a stripped copy of every page would cost as much as inflating half of it
 
 
 def is_html(media: str, body: bytes) -> bool:

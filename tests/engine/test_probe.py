@@ -1,0 +1,75 @@
+"""A forecast is right where the costs follow its model: what a worker's first unit adds is not paid by every unit."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pipelines.plan import make_plan
+from pipelines.probe import probe
+
+N_FILES = 60
+WORKERS = 2
+COLD, RATE = 1.5, 2e-5
+"""Seconds: of a worker's first unit of a step, and of a byte."""
+ALONE = 1e-3
+"""The tokenizer's seconds: this times the bytes to the power 0.8."""
+IDLE = 3.0
+"""Seconds of every build in which no unit runs."""
+
+RECIPE = """\
+name: costs
+sources:
+  - {name: web, read: jsonl, paths: ["in/*.jsonl"]}
+steps: [exact]
+tokens: {train: {vocab_size: 300}}
+"""
+
+
+def seconds(step, n_bytes, workers_first):
+    if step == "tokens/tokenizer":
+        return ALONE * n_bytes**0.8
+    return COLD * workers_first + RATE * n_bytes
+
+
+def pretend(plan, **_):
+    """Writes the log of a build whose units run one after the other and cost what the model says."""
+    [segment] = plan.segments
+    kept = sum(u.n_bytes for u in segment.units)
+    units = [(segment.name, u.label, i, u.n_bytes) for i, u in enumerate(segment.units)]
+    for step in ("exact/sign", "exact/verdict", "tokens/measure", "tokens/sample", "tokens/encode"):
+        units += [(step, f"{step} {i}", i, u.n_bytes) for i, u in enumerate(segment.units)]
+    units.append(("tokens/tokenizer", "tokenizer", 0, kept))
+    clock, met, events = 1000.0, {}, [{"kind": "plan", "step": "plan", "key": plan.key, "time": 1000.0}]
+    clock += IDLE
+    for step, label, index, n_bytes in units:
+        first = met.get(step, 0) < WORKERS and step != "tokens/tokenizer"
+        met[step] = met.get(step, 0) + 1
+        took = seconds(step, n_bytes, first)
+        clock += took
+        cost = {"time": clock, "seconds": took, "first": first, "written": n_bytes, "bytes_kept": n_bytes}
+        events.append({"kind": "unit_done", "step": step, "unit": label, "index": index, **cost})
+    log = plan.root / "runs" / f"build-2020-{len(segment.units):05d}.jsonl"
+    log.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return kept, sum(seconds(s, n, 0) for s, _, _, n in units), len(set(met) - {"tokens/tokenizer"})
+
+
+def test_a_forecast_finds_the_costs_that_a_log_was_written_with(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    for i in range(N_FILES):
+        rows = [json.dumps({"text": f"file {i} row {k} " + "word " * (20 + i)}) for k in range(20)]
+        (tmp_path / "in" / f"{i:02d}.jsonl").write_text("\n".join(rows) + "\n")
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    monkeypatch.setattr("pipelines.plan.GROUP_BYTES", 1)  # every file is a unit
+    monkeypatch.setattr("pipelines.probe.build", pretend)
+    plan = make_plan(tmp_path / "recipe.yaml", tmp_path / "out")
+    assert len(plan.final_units) == N_FILES
+    forecast = probe(plan, 60, workers=WORKERS)
+    kept, warm, n_shared = pretend(plan)
+    alone = seconds("tokens/tokenizer", kept, 0)
+    expected = IDLE + alone + (warm - alone) / WORKERS + n_shared * COLD
+    assert forecast.seconds == pytest.approx(expected, rel=0.02)
+    by_step = {cost.step: cost.core_seconds for cost in forecast.steps}
+    assert by_step["tokens/tokenizer"] == pytest.approx(alone, rel=0.01)
+    assert by_step["exact/sign"] == pytest.approx(RATE * kept + COLD * WORKERS, rel=0.01)
