@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -81,8 +82,9 @@ def describe(plan: Plan, *, probe_seconds: float | None) -> dict[str, Any]:
     if probe_seconds is not None:
         from pipelines.probe import probe
 
+        before = time.process_time()  # the build's command imports and plans as this one did
         with progress() as show:
-            answer["probe"] = probe(plan, probe_seconds, on_event=show).as_json()
+            answer["probe"] = probe(plan, probe_seconds, before=before, on_event=show).as_json()
     return answer
 
 

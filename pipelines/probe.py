@@ -96,9 +96,16 @@ class Forecast:
 
 
 def probe(
-    plan: Plan, seconds: float, *, workers: int | None = None, on_event: Callable[[Event], None] | None = None
+    plan: Plan,
+    seconds: float,
+    *,
+    workers: int | None = None,
+    before: float = 0.0,
+    on_event: Callable[[Event], None] | None = None,
 ) -> Forecast:
     """Build samples of a plan for about `seconds` and forecast the whole.
+
+    before: seconds that a command takes until it builds; they are added.
 
     Raises: what `build` raises.
     """
@@ -111,7 +118,7 @@ def probe(
     growth = Fraction(max(3.0, min(12.0, (seconds - spent) / max(spent, 0.1)))).limit_denominator(10)
     second = sampled(plan, min(MAX_SHARE, max(FIRST_SHARE, _taken(plan, first)) * growth))
     build(second, workers=n_workers, on_event=on_event)
-    return _forecast(plan, [(p, _measured(p)) for p in (first, second)], n_workers)
+    return _forecast(plan, [(p, _measured(p)) for p in (first, second)], n_workers, before)
 
 
 def _taken(plan: Plan, sample: Plan) -> Fraction:
@@ -178,7 +185,7 @@ def _event(line: bytes) -> Event | None:
     return event if isinstance(event, dict) and "kind" in event else None
 
 
-def _forecast(plan: Plan, samples: list[tuple[Plan, _Measured]], workers: int) -> Forecast:
+def _forecast(plan: Plan, samples: list[tuple[Plan, _Measured]], workers: int, before: float) -> Forecast:
     costs = [_segment_cost(s, [m for _, m in samples], workers) for s in plan.segments]
     xs = [_kept_bytes(part, samples) for part, _ in samples]
     whole = _kept_bytes(plan, samples)
@@ -187,7 +194,7 @@ def _forecast(plan: Plan, samples: list[tuple[Plan, _Measured]], workers: int) -
     every = [*costs, *(cost for group in groups for cost in group)]
     peak, final = _disk(costs, groups)
     return Forecast(
-        seconds=samples[-1][1].idle + sum(c.core_seconds / c.parallel for c in every),
+        seconds=before + samples[-1][1].idle + sum(c.core_seconds / c.parallel for c in every),
         peak_bytes=peak,
         final_bytes=final,
         workers=workers,

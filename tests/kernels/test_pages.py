@@ -106,9 +106,12 @@ def test_where_no_title_is_found_none_is_read(page: str) -> None:
         assert page_title(page) is None
 
 
+LONG = 8
+
+
 def markup_of(data: bytes) -> tuple[int, int, int, int]:
     """`scan_markup` by regular expressions."""
-    depths, seen, lengths = [0], 0, [0]
+    depths, seen, runs = [0], 0, [0]
     for tag in re.findall(rb"<[^<]*", data):
         closes = tag.startswith(b"</")
         letters = [byte & 0x7F | 32 for byte in tag[1 + closes : 4 + closes].ljust(3)]
@@ -117,26 +120,29 @@ def markup_of(data: bytes) -> tuple[int, int, int, int]:
         seen |= kind
         if chr(letters[0]).isalpha() and not kind & 1:
             depths.append(depths[-1] + (-1 if closes else 1))
-        lengths.append(len(tag.partition(b">")[0]))
+        inside = tag.partition(b">")[0]
+        if len(inside) > LONG:
+            plain = re.sub(rb"\"[^\"]*\"|'[^']*'", b"", inside)
+            runs.append(len(re.findall(rb"[\t-\r ]+", plain)))
     lows = itertools.accumulate(depths, min)
     n_options = data.count(b"<option") + data.count(b"<OPTION")
-    return max(d - low for d, low in zip(depths, lows, strict=True)), seen, n_options, max(lengths)
+    return max(d - low for d, low in zip(depths, lows, strict=True)), seen, n_options, max(runs)
 
 
 _TAGS = st.sampled_from(
     [b"<div>", b"</div>", b"<p>", b"</p >", b"<br>", b"<b>", b"<option>", b"<OPTION a>", b"<Option>", b"</option>",
      b"<svg x=y>", b"<a href='x'>", b"<!-- x", b"<li>", b"<dialog ", b">", b"text > x", b"\xc3\xa9", b"<canvas>",
-     b"</ x>"]
+     b"</ x>", b"<i a", b' b="x y" ', b"='", b"' \t", b'"', b"\n", b"<em  a b\x0bc \xc2\xa0d>"]
 )  # fmt: skip
 
 
 @settings(deadline=None)
 @given(st.lists(_TAGS, max_size=40).map(b"".join))
 def test_what_the_tags_tell_is_what_expressions_tell(data: bytes) -> None:
-    assert scan_markup(as_array(data), _KINDS) == markup_of(data)
+    assert scan_markup(as_array(data), _KINDS, LONG) == markup_of(data)
 
 
 @given(st.binary(max_size=6))
 def test_a_page_cut_in_a_tag_is_scanned_to_its_end_and_no_further(data: bytes) -> None:
     whole = np.frombuffer(data + b"<div><div>", np.uint8)
-    assert scan_markup(whole[: len(data)], _KINDS) == scan_markup(as_array(data), _KINDS)
+    assert scan_markup(whole[: len(data)], _KINDS, 0) == scan_markup(as_array(data), _KINDS, 0)
