@@ -1,4 +1,4 @@
-"""FineWeb's recipe on real pages: whatif says what a rebuild does; other languages are refused, then built."""
+"""The shipped recipes on real input: whatif says what a rebuild does; other languages are refused, then built."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from tests.read.warcs import http, members, record
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 CRAWLS = ("resiliparse/warcfile.warc.gz", "cmoncrawl/mini.warc.gz")
-FINEWEB = Path(pipelines.__file__).parent / "recipes" / "fineweb.yaml"
+RECIPES = Path(pipelines.__file__).parent / "recipes"
+BOOKS = ("de", "es", "fi", "fr", "nl", "zh", "en-editions-of-1342", "en-natural-duplicates")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.real,
@@ -40,6 +41,17 @@ LIMITS = {
     "fineweb_quality.max_short_line_frac": ["null", 0.3, 0.5, 0.9],
     "fineweb_quality.max_newlines_per_word": [0.02, 0.05],
 }
+OF_BOOKS = {
+    "language.min_score": ["null", 0.2, 0.7, 0.9, 0.98],
+    "language.keep": ["[en]", "[de, fr, zh]", "[en, fi]"],
+    "gopher_quality.min_words": ["null", 20_000, 60_000, 120_000],
+    "gopher_quality.max_words": [50_000, 110_000, 200_000],
+    "gopher_quality.min_mean_word_chars": ["null", 4.2, 4.4, 4.6],
+    "gopher_quality.max_mean_word_chars": ["null", 4.3, 4.5],
+    "gopher_quality.min_alpha_word_frac": ["null", 0.9, 0.95, 0.98],
+    "gopher_quality.max_ellipsis_line_frac": ["null", 0, 0.0001],
+    "gopher_quality.action": ["mark"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "crawl" / "pages.warc.gz").write_bytes(members(records))
     for name in CRAWLS:
         shutil.copy(DATA / "warc" / name, folder / "crawl")
-    (folder / "recipe.yaml").write_text(FINEWEB.read_text().replace("32k", "1k"))
+    (folder / "recipe.yaml").write_text((RECIPES / "fineweb.yaml").read_text().replace("32k", "1k"))
     return folder
 
 
@@ -72,13 +84,32 @@ def _body(path: Path) -> bytes:
     return gzip.decompress(data) if path.suffix == ".gz" else data
 
 
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the shipped recipe, but for its tokens, and real books in seven languages, copies among them."""
+    shelf = tmp_path_factory.mktemp("gutenberg")
+    for name in BOOKS:
+        shutil.copytree(DATA / "gutenberg" / name, shelf / "books" / name)
+    recipe = (RECIPES / "gutenberg.yaml").read_text()
+    (shelf / "recipe.yaml").write_text(recipe[: recipe.index("tokens:")])
+    return shelf
+
+
 def test_fifty_random_changes_of_fineweb_decide_on_real_pages_what_a_rebuild_decides(folder: Path) -> None:
+    check_fifty(folder, LIMITS)
+
+
+def test_fifty_random_changes_of_the_books_recipe_decide_what_a_rebuild_decides(shelf: Path) -> None:
+    check_fifty(shelf, OF_BOOKS)
+
+
+def check_fifty(folder: Path, limits: dict[str, list[object]]) -> None:
     rebuilt(folder, "all", measure_all=True)
     rng = random.Random(7)
     n_flipped = []
     for _ in range(50):
-        keys = rng.sample(sorted(LIMITS), rng.randint(1, 3))
-        changes = [f"{key}={rng.choice(LIMITS[key])}" for key in keys]
+        keys = rng.sample(sorted(limits), rng.randint(1, 3))
+        changes = [f"{key}={rng.choice(limits[key])}" for key in keys]
         answer = whatif(folder / "all", changes)
         ids, would = (answer.fates.column(name).to_pylist() for name in ("doc_id", "would_be"))
         again = rebuilt(folder, "again", *changes)
