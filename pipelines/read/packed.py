@@ -26,6 +26,8 @@ from typing import IO, Any, BinaryIO, Protocol, cast
 
 import zstandard
 
+from pipelines.read.codecs import SKIPPABLE, ZSTD_MAGIC, zstd
+
 __all__ = ["DAMAGE", "is_other_format", "open_packed"]
 
 DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
@@ -33,11 +35,7 @@ DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
 _PIECE = 64 << 10  # what a break may cost of good bytes before it
 _INPUT = 64 << 10
-# A Zstandard block of 4 bytes may hold 128 KiB and cannot be cut short: little goes in, so little comes out.
-_ZSTD_INPUT = 1 << 10
-_MAX_WINDOW = 1 << 31
 _MAX_XZ_MEMORY = 512 << 20
-_ZSTD = tuple(magic + b"\x2a\x4d\x18" for magic in (bytes([0x50 + n]) for n in range(16)))
 _OTHERS = (b"PK\x03\x04", b"\x04\x22\x4d\x18", b"7z\xbc\xaf\x27\x1c", b"\x1f\x9d", b"PAR1", b"\x5d\x00\x00")
 
 
@@ -61,8 +59,9 @@ def open_packed(file: BinaryIO) -> IO[bytes]:
         return _stream(file, bz2.BZ2Decompressor, _INPUT)
     if head.startswith(b"\xfd7zXZ\x00"):
         return _stream(file, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _MAX_XZ_MEMORY), _INPUT)
-    if head.startswith((b"\x28\xb5\x2f\xfd", *_ZSTD)):
-        return _stream(file, _ZstdFrame, _ZSTD_INPUT)
+    if head.startswith((ZSTD_MAGIC, *SKIPPABLE)):
+        frames = zstd()
+        return _stream(file, frames.new, frames.n_input)
     return file
 
 
@@ -76,27 +75,6 @@ def _head(file: BinaryIO) -> bytes:
     head = file.read(6)
     file.seek(0)
     return head
-
-
-class _ZstdFrame:
-    """A Zstandard frame with the interface of the standard library's members."""
-
-    needs_input = True
-
-    def __init__(self) -> None:
-        self._frame = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj()
-
-    @property
-    def eof(self) -> bool:
-        return self._frame.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._frame.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        del max_length
-        return self._frame.decompress(data)
 
 
 def _stream(file: BinaryIO, new: Callable[[], Any], n_input: int) -> IO[bytes]:

@@ -6,46 +6,43 @@
                                             the last one: `truncated`
 
 FastWARC's iterator ends at the first bad byte and swallows what a too large Content-Length covers, so
-framing is our own for plain and gzipped files: a header block, its Content-Length, then a blank line,
-`WARC/` or the end. A record that is followed by anything else declares a wrong length, and reading goes on
-at the next `WARC/` behind a blank line or the next gzip member that inflates to `WARC/`. In ARC a record line
-stands for the header block (`forms.py`); which of the two a file is, its first bytes say. LZ4 and Zstandard
-files of WARC are iterated by FastWARC, of ARC unpacked and framed like one gzip member.
+framing is our own: a header block, its Content-Length, then a blank line, `WARC/` or the end. A record that is
+followed by anything else declares a wrong length, and reading goes on at the next `WARC/` behind a blank line or
+the next member (of gzip, or a frame of Zstandard or LZ4) that unpacks to `WARC/`. In ARC a record line stands for
+the header block (`forms.py`); which of the two a file is, and how it is packed, its first bytes say.
 
-Locator: the byte offset of the record in the file as stored (of its gzip member). A record that does not
-begin its gzip member is `<member offset>+<inflated offset in the member>`; so in a file gzipped as one
-member only the first record has a plain offset, and such a file cannot be split: all of it is read by its
-first split.
+Locator: the byte offset of the record in the file as stored (of its member). A record that does not begin its
+member is `<member offset>+<unpacked offset in the member>`; so in a file packed as one member only the first record
+has a plain offset, and such a file cannot be split: all of it is read by its first split.
 
-Splits: gzipped files are split at any byte; a split owns the sync points in it and reads on to the first
-sync point at or after its end. Plain files are framed from their first byte by Content-Length (a seek a
-record), so ownership is exact even where a record holds another WARC.
+Splits: packed files are split at any byte; a split owns the sync points in it and reads on to the first sync point
+at or after its end. Plain files are framed from their first byte by Content-Length (a seek a record), so ownership
+is exact even where a record holds another WARC.
 
-Price: zlib's; 1 read of a header (10 us) a record for the part of a plain file before a split.
+Price: the codec's; 1 read of a header (10 us) a record for the part of a plain file before a split. Every split but
+the first of a file packed as one member looks through its own bytes for a member and finds none: such a file is read
+(and a remote one fetched) twice in all, however many splits it has, but unpacked once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
-from fastwarc.warc import ArchiveIterator, WarcRecord
-
+from pipelines.read.codecs import GZIP, LZ4, Codec, dictionary_in, zstd
 from pipelines.read.forms import FORMS, WARC, Form
 from pipelines.read.opening import open_input
-from pipelines.read.streams import LZ4, MAGIC, Inflated, Stored, begins_record, find_sync, inflated, unpacked
+from pipelines.read.streams import Inflated, Stored, begins_record, find_sync, inflated, past_skippable
 from pipelines.stage import SourceFile, Split
 
 __all__ = ["FLAWS", "SPLIT_BYTES", "Raw", "raw_records", "record_splits"]
 
 SPLIT_BYTES = 64 << 20
 _MAX_HEADER = 64 << 10
-# Names of remote files in one piece: packed ones cannot be split, and every split of a plain one would fetch all
-# that stands before it.
-_WHOLE = (".zst", ".zstd", ".lz4", ".warc", ".wet", ".arc")
-_ZSTD = b"\x28\xb5\x2f\xfd"
+# Names of remote files in one piece: every split of a plain one would fetch all that stands before it.
+_WHOLE = (".warc", ".wet", ".arc")
 _NONE: Mapping[str, str] = {}
 
 FLAWS = ("too_large", "bad_length", "bad_header", "truncated", "damaged", "unknown_format", "empty_file")
@@ -57,7 +54,13 @@ that do not inflate, fail their checksum or are no record; unknown_format: nothi
 record.
 """
 
-Kind = Literal["plain", "gzip", "fastwarc", "packed", "unknown"]
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a file holds, and how it is packed: None where it is not."""
+
+    form: Form
+    codec: Codec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +92,11 @@ class _Frame:
 
 
 def record_splits(file: SourceFile) -> list[Split]:
-    """Pieces of 64 MiB of a plain or gzipped file; one piece for the others."""
+    """Pieces of 64 MiB; a remote file that is plain by its name is one."""
     if file.size <= SPLIT_BYTES:
         return [Split(file, 0, file.size)]
-    if file.is_remote:
-        # By its name: a crawl has a hundred thousand files, and asking each for its head would take hours.
-        whole = file.path.endswith(_WHOLE)
-    else:
-        with open_input(file) as stream:
-            whole = _kind(stream, partial(open_input, file))[0] in ("fastwarc", "packed")
-    step = file.size if whole else SPLIT_BYTES
+    # By its name: a crawl has a hundred thousand files, and asking each for its head would take hours.
+    step = file.size if file.is_remote and file.path.endswith(_WHOLE) else SPLIT_BYTES
     return [Split(file, at, min(at + step, file.size)) for at in range(0, file.size, step)]
 
 
@@ -108,55 +106,43 @@ def raw_records(split: Split, *, max_bytes: int) -> Iterator[Raw]:
     Raises: nothing for what the file holds; OSError when it cannot be read at all.
     """
     with open_input(split.file) as stream:
-        kind, form = _kind(stream, partial(open_input, split.file))
-        stored = Stored(stream, form)
-        if kind == "plain":
+        kind = _kind(stream)
+        stored = Stored(stream, kind.form if kind else WARC)
+        if kind and kind.codec:
+            yield from _packed(stored, kind.codec, split, max_bytes)
+        elif kind:
             yield from _plain(stored, split, max_bytes)
-        elif kind == "gzip":
-            yield from _gzip(stored, split, max_bytes)
-        elif split.start == 0 and kind == "fastwarc":
-            stream.seek(0)
-            yield from _by_fastwarc(stream, stored.size, max_bytes)
-        elif split.start == 0 and kind == "packed":
-            yield from _packed(split.file, form, max_bytes)
         elif split.start == 0:
             yield Raw(0, 0, stored.size, "unknown_format" if stored.size else "empty_file")
 
 
-def _kind(stream: BinaryIO, opened: Callable[[], BinaryIO]) -> tuple[Kind, Form]:
-    """How a file is packed and which records it holds, by its first bytes."""
-    head = Stored(stream, WARC).read(0, max(form.n_begin for form in FORMS))
-    if head.startswith((LZ4, _ZSTD)):
-        form = _form_unpacked(opened)
-        return ("fastwarc" if form is WARC else "packed"), form
+def _kind(stream: BinaryIO) -> _Kind | None:
+    """How a file is packed and which records it holds, by its first bytes; None where no record is found."""
+    file = Stored(stream, WARC)
+    head = file.read(0, max(form.n_begin for form in FORMS))
     if head.startswith(b"PK\x03\x04") or not head:
-        return "unknown", WARC
+        return None
+    codecs = (GZIP, LZ4, zstd(dictionary_in(file.read)))
+    starts = {codec: past_skippable(file, codec, 0) for codec in codecs}
+    standing = [codec for codec, at in starts.items() if file.read(at, len(codec.magic)) == codec.magic]
     for form in FORMS:
         if form.begins(head.lstrip(b"\r\n")):
-            return "plain", form
-        if head.startswith(MAGIC) and begins_record(Stored(stream, form), 0):
-            return "gzip", form
-    return _kind_of_damaged(stream, head)
+            return _Kind(form)
+        for codec in standing:
+            if begins_record(Stored(stream, form), codec, starts[codec]):
+                return _Kind(form, codec)
+    return _kind_of_damaged(stream, standing or [*codecs, None])
 
 
-def _kind_of_damaged(stream: BinaryIO, head: bytes) -> tuple[Kind, Form]:
-    """The same where the first bytes say nothing: by any record that is found."""
+def _kind_of_damaged(stream: BinaryIO, codecs: Sequence[Codec | None]) -> _Kind | None:
+    """The same where the first bytes say nothing: by any record that is found, packed in one of these or not."""
     for form in FORMS:
         stored = Stored(stream, form)
-        if find_sync(stored, 0, stored.size) is not None:
-            return "gzip", form
-        if not head.startswith(MAGIC) and stored.find_record(0) is not None:
-            return "plain", form
-    return "unknown", WARC
-
-
-def _form_unpacked(opened: Callable[[], BinaryIO]) -> Form:
-    head = b""
-    for piece in unpacked(opened):
-        if not isinstance(piece, bytes) or len(head) >= max(form.n_begin for form in FORMS):
-            break
-        head += piece
-    return next((form for form in FORMS if form.begins(head.lstrip(b"\r\n"))), WARC)
+        for codec in codecs:
+            found = find_sync(stored, codec, 0, stored.size) if codec else stored.find_record(0)
+            if found is not None:
+                return _Kind(form, codec)
+    return None
 
 
 def _plain(stored: Stored, split: Split, max_bytes: int) -> Iterator[Raw]:
@@ -169,28 +155,25 @@ def _plain(stored: Stored, split: Split, max_bytes: int) -> Iterator[Raw]:
             yield Raw(frame.start, frame.start, length, frame.flaw, frame.headers, body)
 
 
-def _gzip(stored: Stored, split: Split, max_bytes: int) -> Iterator[Raw]:
-    pos = find_sync(stored, split.start, split.end if split.start else stored.size)
-    if pos is not None and split.start == 0 and pos > 0:
-        yield Raw(0, 0, pos, "damaged")
+def _packed(stored: Stored, codec: Codec, split: Split, max_bytes: int) -> Iterator[Raw]:
+    # Not within a frame that is passed over: it may hold a dictionary.
+    first = past_skippable(stored, codec, 0)
+    stop = split.end if split.start else stored.size
+    pos = find_sync(stored, codec, max(split.start, first), stop)
+    if pos is not None and split.start == 0 and pos > first:
+        yield Raw(first, first, pos - first, "damaged")
     while pos is not None and pos < split.end:
-        segment = Inflated(partial(inflated, stored, pos), pos, stored.form)
+        segment = Inflated(partial(inflated, stored, codec, pos), pos, stored.form)
         for frame in _frames(segment, max_bytes):
             yield _stored_record(segment, frame, stored.size)
         pos = segment.stop
         if segment.end == "garbage":
             # What is no sync point belongs to the split before it, so this row is made even behind its end.
-            following = find_sync(stored, pos, stored.size)
+            following = find_sync(stored, codec, pos, stored.size)
             yield Raw(pos, pos, (stored.size if following is None else following) - pos, "damaged")
             pos = following
         elif pos >= stored.size:
             return
-
-
-def _packed(file: SourceFile, form: Form, max_bytes: int) -> Iterator[Raw]:
-    segment = Inflated(partial(unpacked, partial(open_input, file)), 0, form)
-    for frame in _frames(segment, max_bytes):
-        yield _stored_record(segment, frame, file.size)
 
 
 def _stored_record(segment: Inflated, frame: _Frame, size: int) -> Raw:
@@ -296,32 +279,3 @@ def _head(source: Stored | Inflated, pos: int) -> bytes | None:
         if len(block) < n_bytes or n_bytes >= _MAX_HEADER:
             return None
         n_bytes *= 4
-
-
-def _by_fastwarc(stream: BinaryIO, size: int, max_bytes: int) -> Iterator[Raw]:
-    """The records of an LZ4 or Zstandard file; what follows a damaged byte is one row."""
-    pending: Raw | None = None
-    iterator = iter(ArchiveIterator(stream, parse_http=False, max_header_len=_MAX_HEADER))
-    while True:
-        try:
-            record = next(iterator, None)
-            raw = None if record is None else _from_fastwarc(record, max_bytes)
-        except OSError:
-            at = pending.offset if pending else 0
-            raw, record = Raw(f"{at}+rest", at, size - at, "damaged"), None
-        if pending:
-            end = raw.offset if raw and raw.offset > pending.offset else size
-            yield replace(pending, length=end - pending.offset)
-        if record is None:
-            yield from [raw] if raw else []
-            return
-        pending = raw
-
-
-def _from_fastwarc(record: WarcRecord, max_bytes: int) -> Raw:
-    headers = {name.lower(): value for name, value in reversed(list(record.headers.items()))}
-    at, declared = record.stream_pos, record.content_length
-    if declared > max_bytes:
-        return Raw(at, at, 0, "too_large", headers)
-    body = record.reader.read(max_bytes)
-    return Raw(at, at, 0, None if len(body) == declared else "truncated", headers, body)

@@ -1,8 +1,7 @@
 """Bytes of a file as WARC framing needs them: by position, forwards, in bounded memory.
 
     Stored    a file's own bytes                                      read(pos, n), find_record(pos)
-    Inflated  the bytes of gzip members from one sync point to the next, the same two calls and `marks`;
-              or those of a whole LZ4 or Zstandard file, which has no marks
+    Inflated  the bytes of packed members from one sync point to the next, the same two calls and `marks`
 
     file      |member|member|member|garbage|member|
               sync    sync   (no)           sync        sync point: a member that inflates to the begin of a record
@@ -10,13 +9,15 @@
 
 A member that does not begin a record (a record cut over several members, as bgzip does) belongs to the sync
 point before it, so a segment can be read without knowing anything before it: that is what lets a file be
-split anywhere. Inflating is ISA-L's, twice as fast as zlib's, 32 KiB of input at a time, so a piece of output
-is at most 33 MiB whatever a bomb claims. Price: 0.4 ms for a page of 130 kB, framing included.
+split anywhere. What a skippable frame of Zstandard or LZ4 holds is never looked at; it belongs to the record before
+it. A piece of output is at most 33 MiB whatever a bomb claims. Price: 0.4 ms for a gzipped page of 130 kB, framing
+included.
 
-False sync points are possible in one case: a gzipped WARC stored inside a record of a gzipped WARC, and only
-where a split or a resynchronisation begins inside that very record.
+False sync points are possible in one case: a packed WARC stored inside a record of a WARC that is packed in the same
+way, and only where a split or a resynchronisation begins inside that very record.
 
-What begins a record is asked of a `Form`: WARC's or ARC's (`forms.py`).
+How members are packed is asked of a `Codec` (`codecs.py`), what begins a record of a `Form`: WARC's or ARC's
+(`forms.py`).
 """
 
 from __future__ import annotations
@@ -25,25 +26,17 @@ import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import IO, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
-import pyarrow as pa
-from isal import isal_zlib
-
+from pipelines.read.codecs import SKIPPABLE, Codec
 from pipelines.read.forms import Form
-from pipelines.read.packed import DAMAGE, open_packed
 
-__all__ = ["LZ4", "MAGIC", "Inflated", "Stored", "begins_record", "find_sync", "inflated", "unpacked"]
+__all__ = ["Inflated", "Stored", "begins_record", "find_sync", "inflated", "past_skippable"]
 
-MAGIC = b"\x1f\x8b\x08"
-LZ4 = b"\x04\x22\x4d\x18"
 _BLOCK = 1 << 20
-_PIECE = 32 << 10
-# Its stub calls the class an instance.
-_BROKEN: type[Exception] = isal_zlib.error  # type: ignore[assignment]
+_FIRST = 1 << 10  # shows how nearly every gzip member begins
 
 End = Literal["", "eof", "sync", "garbage", "cut", "damaged"]
-_EOF: End = "eof"
 Piece = bytes | int | tuple[End, int]
 """What comes next of a stream: bytes, the file's position of a member that begins, or its end and where."""
 
@@ -224,91 +217,82 @@ class Inflated:
             self.end, self.stop = piece
 
 
-def inflated(file: Stored, start: int) -> Iterator[Piece]:
-    """The gzip members of a file from the sync point `start` to the next."""
+def inflated(file: Stored, codec: Codec, start: int) -> Iterator[Piece]:
+    """The members of a file from the sync point `start` to the next."""
     member = here = start
     while True:
-        inflate = isal_zlib.decompressobj(31)
+        inflate = codec.new()
         while not inflate.eof:
-            piece = file.read(here, _PIECE)
+            piece = file.read(here, codec.n_input)
             try:
                 out = inflate.decompress(piece)
-            except _BROKEN:
-                yield _broken(file, member, "damaged")
+            except codec.broken:
+                yield _broken(file, codec, member, "damaged")
                 return
             yield out
             if not piece:
-                yield _broken(file, member, "cut")
+                yield _broken(file, codec, member, "cut")
                 return
-            here += len(piece) - len(inflate.unused_data)
-        if end := _end_at(file, here):
+            here += len(piece) - len(inflate.unused_data or b"")
+        here = past_skippable(file, codec, here)
+        if end := _end_at(file, codec, here):
             yield end, here
             return
         yield here
         member = here
 
 
-def _end_at(file: Stored, here: int) -> End:
+def past_skippable(file: Stored, codec: Codec, here: int) -> int:
+    """Where the skippable frames that stand at `here` end.
+
+    It is `here` itself where they lead neither to a member nor to the end of the file: a broken length would hide all
+    that it covers.
+    """
+    if not codec.skips or file.read(here, 4) not in SKIPPABLE:
+        return here
+    at = here
+    while file.read(at, 4) in SKIPPABLE:
+        at += 8 + int.from_bytes(file.read(at + 4, 4), "little")
+    return at if at == file.size or file.read(at, len(codec.magic)) == codec.magic else here
+
+
+def _end_at(file: Stored, codec: Codec, here: int) -> End:
     """Why a segment ends between two members; "" where it goes on."""
     if here >= file.size:
         return "eof"
-    if file.read(here, 3) != MAGIC:
+    if file.read(here, len(codec.magic)) != codec.magic:
         return "garbage"
-    return "sync" if begins_record(file, here) else ""
+    return "sync" if begins_record(file, codec, here) else ""
 
 
-def _broken(file: Stored, member: int, end: End) -> tuple[End, int]:
+def _broken(file: Stored, codec: Codec, member: int, end: End) -> tuple[End, int]:
     # A flipped bit may make a member run on over its successors to the end of the file: if any follows
     # its beginning, it was not cut.
-    following = find_sync(file, member + 1, file.size)
+    following = find_sync(file, codec, member + 1, file.size)
     return (end, file.size) if following is None else ("damaged", following)
 
 
-def unpacked(opened: Callable[[], BinaryIO]) -> Iterator[Piece]:
-    """The bytes of an LZ4 or Zstandard file, which can only be read from its start: it is opened for each reading."""
-    file = opened()
-    size, end = file.seek(0, os.SEEK_END), _EOF
-    try:
-        with file, _open_whole(file) as stream:
-            # Not `read`, which gives up what it has where the next piece breaks.
-            while piece := stream.read1(_PIECE):  # type: ignore[attr-defined]
-                yield piece
-    except EOFError:
-        end = "cut"
-    except DAMAGE:
-        end = "damaged"
-    if end != _EOF:
-        yield size  # as behind a sound member: what was unpacked before the break is not in doubt
-    yield end, size
-
-
-def _open_whole(file: BinaryIO) -> IO[bytes]:
-    file.seek(0)
-    is_lz4 = file.read(4) == LZ4
-    file.seek(0)
-    return pa.input_stream(file, compression="lz4") if is_lz4 else open_packed(file)
-
-
-def begins_record(file: Stored, pos: int) -> bool:
-    """Whether a gzip member that begins a record stands at `pos`."""
-    # A gzip header may carry 64 KiB of extra field: look further only when the first KiB gave nothing.
-    for n_bytes in (1 << 10, 160 << 10):
-        inflate = isal_zlib.decompressobj(31)
+def begins_record(file: Stored, codec: Codec, pos: int) -> bool:
+    """Whether a member that begins a record stands at `pos`."""
+    inflate, start, here, n_bytes = codec.new(), b"", pos, _FIRST
+    while here < pos + codec.n_opening and (piece := file.read(here, n_bytes)):
         try:
-            start = inflate.decompress(file.read(pos, n_bytes), file.form.n_begin)
-        except _BROKEN:
+            start += inflate.decompress(piece, file.form.n_begin - len(start))
+        except codec.broken:
             return False
         if file.form.begins(start):
             return True
-        if len(start) == file.form.n_begin or inflate.eof:
+        if len(start) >= file.form.n_begin or inflate.eof:
             return False
+        here += len(piece)
+        n_bytes = codec.n_input
     return False
 
 
-def find_sync(file: Stored, start: int, stop: int) -> int | None:
+def find_sync(file: Stored, codec: Codec, start: int, stop: int) -> int | None:
     """The first sync point in [start, stop)."""
-    while (start := file.find(MAGIC, start, stop)) >= 0:
-        if begins_record(file, start):
+    while (start := file.find(codec.magic, start, stop)) >= 0:
+        if begins_record(file, codec, start):
             return start
         start += 1
     return None

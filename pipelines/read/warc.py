@@ -3,11 +3,11 @@
     response 200 text/html  ->  payload (the decoded body), content_type (its header), url, date
     anything else           ->  a row with a reason: request, metadata, not_html, truncated, ...
 
-Locator: the byte offset of the record's gzip member, or of the record in a plain file (see `records.py`). The
-origin's offset and length are the same range of the file as stored, so that one record can be fetched again.
-Records of LZ4 and Zstandard files are read too, without splits. ARC files (Common Crawl's until 2012, the
-Internet Archive's until 2009) are told by their first bytes; their `filedesc:` is `warcinfo`, a DNS answer
-`not_html`. A WACZ is one row `unknown_format`: unzip it, its `archive/` holds WARC files.
+Locator: the byte offset of the record's member (of gzip, or a frame of Zstandard or LZ4), or of the record in a
+plain file (see `records.py`). The origin's offset and length are the same range of the file as stored, so that one
+record can be fetched again. ARC files (Common Crawl's until 2012, the Internet Archive's until 2009) are told by
+their first bytes; their `filedesc:` is `warcinfo`, a DNS answer `not_html`. A WACZ is one row
+`unknown_format`: unzip it, its `archive/` holds WARC files.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Warc(Read):
     """HTML pages of WARC and ARC files, plain, gzipped, LZ4 or Zstandard."""
 
     name: ClassVar[str] = "warc"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("payload", "content_type")
-    libraries: ClassVar[tuple[str, ...]] = ("fastwarc",)
+    libraries: ClassVar[tuple[str, ...]] = ("isal", "zstandard", "lz4")
     default_steps: ClassVar[tuple[str, ...]] = (
         "extract",
         "language: {keep: [en]}",

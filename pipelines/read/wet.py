@@ -24,10 +24,10 @@ class Wet(Read):
     """Plain text of WET files, plain or compressed."""
 
     name: ClassVar[str] = "wet"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("text",)
-    libraries: ClassVar[tuple[str, ...]] = ("fastwarc",)
+    libraries: ClassVar[tuple[str, ...]] = ("isal", "zstandard", "lz4")
     default_steps: ClassVar[tuple[str, ...]] = (
         "language: {keep: [en]}",
         "gopher_repetition",

@@ -265,6 +265,7 @@ INPUTS = {
     "a.warc": (Warc(), b"".join(PAGES)),
     "a.warc.lz4": (Warc(), b"".join(pa.compress(r, codec="lz4", asbytes=True) for r in PAGES)),
     "a.warc.zst": (Warc(), b"".join(zstandard.compress(r) for r in PAGES)),
+    "single.warc.zst": (Warc(), zstandard.compress(b"".join(PAGES))),
     "a.arc.gz": (Warc(), arc.members(arc.crawl(30))),
     "a.arc.lz4": (Warc(), arc.lz4(arc.crawl(30))),
     "a.arc.zst": (Warc(), arc.zstd_frames(arc.crawl(30))),
@@ -295,7 +296,7 @@ def test_every_reader_reads_the_same_rows_from_a_server(name, ranges, tmp_path, 
         assert rows(reader, file) == rows(reader, local) != []
 
 
-@pytest.mark.parametrize(("name", "n_splits"), [("a.warc.gz", 3), ("a.warc", 1), ("a.warc.zst", 1)])
+@pytest.mark.parametrize(("name", "n_splits"), [("a.warc.gz", 3), ("a.warc", 1), ("a.warc.zst", 3)])
 def test_planning_cuts_crawl_files_by_their_names_and_asks_nobody(name, n_splits, monkeypatch):
     monkeypatch.setattr(records, "SPLIT_BYTES", 1_000)
     splits = Warc().splits(SourceFile("web", "https://no.server.test", name, 2_500, "etag:one"))

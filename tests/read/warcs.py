@@ -1,10 +1,14 @@
-"""WARC files made in memory, for tests: records, gzip members, rows of a reader."""
+"""WARC files made in memory, for tests: records, the members they are packed in, rows of a reader."""
 
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import lz4.frame
+import zstandard
 
 from pipelines.stage import Read, SourceFile, Split
 
@@ -43,6 +47,28 @@ def page(n: int, **options: Any) -> bytes:
 def members(records: list[bytes]) -> bytes:
     """One gzip member a record."""
     return b"".join(gzip.compress(r, mtime=0) for r in records)
+
+
+def gzip_member(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
+
+
+def zstd_frame(data: bytes) -> bytes:
+    """A frame with a checksum, as the command `zstd` writes."""
+    return zstandard.ZstdCompressor(write_checksum=True).compress(data)
+
+
+def lz4_frame(data: bytes) -> bytes:
+    """A frame with a checksum, as the command `lz4` writes."""
+    return lz4.frame.compress(data, content_checksum=True)
+
+
+PACKS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip_member, "zstd": zstd_frame, "lz4": lz4_frame}
+UNPACKS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.decompress,
+    "zstd": lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
+    "lz4": lz4.frame.decompress,
+}
 
 
 def source(path: Path, data: bytes) -> SourceFile:
