@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from pipelines.kernels.duplicates import same_bytes, span_hash, table_size
 from pipelines.kernels.jit import inline
+from pipelines.kernels.lanes import first_bit
 from pipelines.kernels.wide import load64, store64
 from pipelines.kernels.words import byte_at
 
@@ -60,10 +61,15 @@ def item(items: Indices, at: int) -> int:
 
 
 @inline
-def _slot_of(low: np.uint64, high: np.uint64, size: int) -> int:
+def _shift_of(size: int) -> np.uint64:
+    """By how much a hash is shifted right to be a slot of a table, of which the size is a power of two."""
+    return np.uint64(64 - first_bit(np.uint64(size)))
+
+
+@inline
+def _slot_of(low: np.uint64, high: np.uint64, shift: np.uint64) -> int:
     """A slot of a table for two numbers; the highest bits of the products, which depend on all of theirs."""
-    h = low * _ODD_1 + high * _ODD_2
-    return np.int64((h >> np.uint64(32)) * np.uint64(size) >> np.uint64(32))  # type: ignore[return-value]
+    return np.int64(low * _ODD_1 + high * _ODD_2 >> shift)  # type: ignore[return-value]
 
 
 @inline
@@ -95,13 +101,19 @@ def _pack_slowly(data: Bytes, begin: int, end: int, readable: int, packed: Bytes
 
 
 @inline
+def _first_or(first: int, own: int) -> int:
+    """What a slot holds, or `own` of an empty one; arithmetic, for whether a word is new no branch can guess."""
+    return first | own & first - 1 >> 63
+
+
+@inline
 def _differ(
-    packed: Bytes, starts: Indices, low: Keys, high: Keys, first: int, word: int, n_bytes: int
+    packed: Bytes, starts: Indices, low: Keys, high: Keys, first: int, own: int, n_bytes: int
 ) -> bool:
-    """Whether the word of id `first` is another than word `word`, whose own key and bytes are written."""
-    differ = bool((low[first] ^ low[word + 1] | high[first] ^ high[word + 1]) != 0)
-    if n_bytes > SHORT and first != 0 and not differ:
-        differ = not same_bytes(packed, item(starts, first - 1), item(starts, word), n_bytes)
+    """Whether the words of ids `first` and `own` are two; the keys and bytes of both are written."""
+    differ = bool((low[first] ^ low[own] | high[first] ^ high[own]) != 0)
+    if n_bytes > SHORT and not differ:
+        differ = not same_bytes(packed, item(starts, first - 1), item(starts, own - 1), n_bytes)
     return differ
 
 
@@ -115,6 +127,7 @@ def number_words(
     Word w is `packed[starts[w]:starts[w + 1]]`, `ids[w + 1]` is 1 + the first equal word, and `times[id]` counts.
     """
     size = table_size(n_words)
+    shift = _shift_of(size)
     _clear(table, size)
     length = 0
     for word in range(n_words):
@@ -131,15 +144,15 @@ def number_words(
                 a, b = _first_bytes(packed, length, n_bytes)
             else:
                 a, b = span_hash(packed, length, length + n_bytes), _LONG | np.uint64(n_bytes)
-        low[word + 1], high[word + 1] = a, b
-        slot = _slot_of(a, b, size)
-        first = item(table, slot)
-        while (first != 0) & _differ(packed, starts, low, high, first, word, n_bytes):
+        own = word + 1
+        low[own], high[own] = a, b
+        slot = _slot_of(a, b, shift)
+        first = _first_or(item(table, slot), own)
+        while _differ(packed, starts, low, high, first, own, n_bytes):
             slot = slot + 1 & size - 1
-            first = item(table, slot)
-        first = first if first != 0 else word + 1
+            first = _first_or(item(table, slot), own)
         table[slot] = first
-        ids[word + 1], times[word + 1] = first, 0
+        ids[own], times[own] = first, 0
         times[first] += 1
         length += n_bytes
     starts[n_words] = length
@@ -168,18 +181,18 @@ def number_pairs(
     several, from 1, and how often it occurs: 1 and 1 where none occurs twice.
     """
     size = table_size(n_kept)
+    shift = _shift_of(size)
     _clear(table, size)
     for index in range(n_kept):
         at = item(kept, index)
         key = np.uint64(ids[at]) << np.uint64(32) | np.uint64(ids[at + 1])
-        slot = _slot_of(key, np.uint64(0), size)
-        first = item(table, slot)
-        while (first != 0) & (keys[first] != key):
-            slot = slot + 1 & size - 1
-            first = item(table, slot)
-        first = first if first != 0 else at
-        table[slot] = first
+        slot = _slot_of(key, np.uint64(0), shift)
         keys[at] = key
+        first = _first_or(item(table, slot), at)
+        while keys[first] != key:
+            slot = slot + 1 & size - 1
+            first = _first_or(item(table, slot), at)
+        table[slot] = first
         ids[at], times[at] = first, 0
         times[first] += 1
     best, most = 1, 1
@@ -196,38 +209,50 @@ def number_pairs(
 
 
 @inline
-def _slot_16(packed: Bytes, at: int, size: int, odd: np.uint64) -> int:
-    h = (load64(packed, at) * _ODD_1 ^ load64(packed, at + 8)) * odd
-    return np.int64(h >> np.uint64(32)) & size - 1  # type: ignore[return-value]
+def _slot_16(packed: Bytes, at: int, shift: np.uint64) -> int:
+    return np.int64((load64(packed, at) * _ODD_1 ^ load64(packed, at + 8)) * _ODD_2 >> shift)  # type: ignore[return-value]
 
 
 @inline
-def _slot_8(packed: Bytes, at: int, size: int, odd: np.uint64) -> int:
-    h = (load64(packed, at) ^ _ODD_1) * odd
-    return np.int64(h >> np.uint64(32)) & size - 1  # type: ignore[return-value]
+def _slot_8(packed: Bytes, at: int, shift: np.uint64) -> int:
+    return np.int64((load64(packed, at) ^ _ODD_1) * _ODD_3 >> shift)  # type: ignore[return-value]
 
 
 @inline
-def _sift(
-    packed: Bytes,
-    starts: Indices,
-    sifted: Indices,
-    n_sifted: int,
-    seen: Bytes,
-    slots: Indices,
-    odd: np.uint64,
+def _sift_8(
+    packed: Bytes, starts: Indices, n_words: int, seen: Bytes, slots: Indices, sifted: Indices
 ) -> int:
-    """Leaves the words of which another one has the slot of the first bytes; returns how many."""
+    """Writes the words of which another one has the slot of the first 8 bytes; returns how many."""
+    size = SEEN_PER_WORD * table_size(n_words) // 2
+    shift = _shift_of(size)
+    for slot in range(size):
+        seen[slot] = 0
+    for word in range(n_words):
+        slots[word] = slot = _slot_8(packed, item(starts, word), shift)
+        seen[slot] = 1 + (seen[slot] > 0)
+    n_left = 0
+    for word in range(n_words):
+        sifted[n_left] = word
+        n_left += (seen[slots[word]] > 1) | (starts[word + 5] - starts[word] < 8)
+    return n_left
+
+
+@inline
+def _sift_16(
+    packed: Bytes, starts: Indices, sifted: Indices, n_sifted: int, seen: Bytes, slots: Indices
+) -> int:
+    """Leaves the words of which another one has the slot of the first 16 bytes, or of 8; returns how many."""
     size = SEEN_PER_WORD * table_size(n_sifted) // 2
+    shift = _shift_of(size)
     for slot in range(size):
         seen[slot] = 0
     for index in range(n_sifted):
         word = item(sifted, index)
         at, n_bytes = item(starts, word), starts[word + 5] - starts[word]
-        slots[index] = slot = _slot_16(packed, at, size, odd)
+        slots[index] = slot = _slot_16(packed, at, shift)
         seen[slot] = 1 + (seen[slot] > 0)
         if n_bytes < 16:
-            slot = _slot_8(packed, at, size, odd)
+            slot = _slot_8(packed, at, shift)
             seen[slot] = 1 + (seen[slot] > 0)
     n_left = 0
     for index in range(n_sifted):
@@ -235,7 +260,7 @@ def _sift(
         at, n_bytes = item(starts, word), starts[word + 5] - starts[word]
         twice = seen[slots[index]] > 1
         if n_bytes < 16:
-            twice |= (n_bytes < 8) | (seen[_slot_8(packed, at, size, odd)] > 1)
+            twice |= (n_bytes < 8) | (seen[_slot_8(packed, at, shift)] > 1)
         sifted[n_left] = word
         n_left += twice
     return n_left
@@ -249,13 +274,11 @@ def sift_words(
 
     Two equal n-grams of at least 16 bytes share their first 16, shorter ones of at least 8 their first 8. So
     words whose first bytes occur once are out, and with them nearly all of a text that does not repeat itself.
-    What stays by chance, one in ten, goes when the rest is sifted again by another hash. A last word's 16 bytes
-    may end behind the text, in whatever stands there: that too can only keep it in vain.
+    First 8 are looked at, for one load and one product a word, and of the few in ten that stay, 16. A last
+    word's 16 bytes may end behind the text, in whatever stands there: that can only keep it in vain.
     """
-    for word in range(n_words - 4):
-        sifted[word] = word
-    n_sifted = _sift(packed, starts, sifted, max(n_words - 4, 0), seen, slots, _ODD_2)
-    return _sift(packed, starts, sifted, n_sifted, seen, slots, _ODD_3)
+    n_sifted = _sift_8(packed, starts, max(n_words - 4, 0), seen, slots, sifted)
+    return _sift_16(packed, starts, sifted, n_sifted, seen, slots)
 
 
 @inline
@@ -274,13 +297,14 @@ def _sift_n_grams(
 ) -> None:
     """Marks the slots of the n-grams' lengths and last 8 bytes: 1, or 2 where another one has it."""
     size = SEEN_PER_WORD * table_size(n_sifted) // 2
+    shift = _shift_of(size)
     for slot in range(size):
         seen[slot] = 0
     for index in range(n_sifted):
         word = item(sifted, index)
         begin, end = item(starts, word), item(starts, word + n)
         last = load64(packed, max(end - 8, begin)) & _ONES >> np.uint64(64 - 8 * min(end - begin, 8))
-        slots[index] = slot = _slot_of(last, np.uint64(end - begin), size)
+        slots[index] = slot = _slot_of(last, np.uint64(end - begin), shift)
         seen[slot] = 1 + (seen[slot] > 0)
 
 
@@ -294,6 +318,7 @@ def dup_n_gram_chars(
         n_sifted -= 1
     _sift_n_grams(packed, starts, n, sifted, n_sifted, seen, slots)
     size = table_size(n_sifted)
+    shift = _shift_of(size)
     _clear(table, size)
     n_chars = free = 0
     for index in range(n_sifted):
@@ -302,7 +327,7 @@ def dup_n_gram_chars(
             continue
         begin, end = item(starts, word), item(starts, word + n)
         key = span_hash(packed, begin, end)
-        slot = _slot_of(key, np.uint64(0), size)
+        slot = _slot_of(key, np.uint64(0), shift)
         other = item(table, slot) - 1
         while other >= 0:
             first = item(starts, other)

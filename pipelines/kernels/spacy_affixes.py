@@ -29,13 +29,15 @@ from pipelines.kernels.spacy_tables import (
     PREFIX,
     QUOTE,
     RULE,
+    SIEVE,
     SUFFIX,
     TEXT,
     UPPER,
 )  # fmt: skip
+from pipelines.kernels.wide import load64
 from pipelines.kernels.words import byte_at, decode
 
-__all__ = ["class_at", "decode_back", "eight", "infix", "is_ascii_digit", "mark", "pack", "prefix", "suffix"]
+__all__ = ["class_at", "decode_back", "infix", "is_ascii_digit", "mark", "pack", "prefix", "suffix"]
 
 Bytes = npt.NDArray[np.uint8]
 Classes = npt.NDArray[np.uint16]
@@ -46,32 +48,15 @@ _ELLIPSIS, _DEGREE, _APOSTROPHE, _EN_DASH, _EM_DASH = 0x2026, 0xB0, 0x2019, 0x20
 
 
 @inline
-def _two(data: Bytes, at: int) -> np.uint64:
-    return np.uint64(byte_at(data, at)) | np.uint64(byte_at(data, at + 1)) << np.uint64(8)
-
-
-@inline
-def _four(data: Bytes, at: int) -> np.uint64:
-    return _two(data, at) | _two(data, at + 2) << np.uint64(16)
-
-
-@inline
-def eight(data: Bytes, at: int) -> np.uint64:
-    """Eight bytes as one word, the first lowest; LLVM makes one load of it."""
-    return _four(data, at) | _four(data, at + 4) << np.uint64(32)
-
-
-@inline
 def pack(data: Bytes, start: int, stop: int) -> np.uint64:
-    """Up to eight bytes as one word, the first byte lowest; at least one. Two loads that overlap, not one a byte."""
-    n_bytes = stop - start
-    if n_bytes >= 8:
-        return eight(data, start)
-    if n_bytes >= 4:
-        return _four(data, start) | _four(data, stop - 4) << np.uint64(8 * (n_bytes - 4))
-    if n_bytes >= 2:
-        return _two(data, start) | _two(data, stop - 2) << np.uint64(8 * (n_bytes - 2))
-    return np.uint64(byte_at(data, start))
+    """Up to eight bytes as one word, the first byte lowest; at least one. One load, which may begin before `start`."""
+    n_bytes = min(stop - start, 8)
+    if start + n_bytes >= 8:
+        return load64(data, start + n_bytes - 8) >> np.uint64(64 - 8 * n_bytes)
+    front = np.uint64(0)
+    for k in range(n_bytes):
+        front |= np.uint64(byte_at(data, start + k)) << np.uint64(8 * k)
+    return front
 
 
 @inline
@@ -90,7 +75,11 @@ def mark(data: Bytes, start: int, stop: int, column: np.int64, strings: Words, l
     if not lengths[np.uint64(first)] >> np.uint64(n_bytes) & np.uint64(1):
         return np.uint64(0)
     front = pack(data, start, stop)
-    row: int = np.int64((front * _MIX ^ np.uint64(n_bytes)) * _MIX >> np.uint64(52)) * 8  # type: ignore[assignment]
+    mixed = (front * _MIX ^ np.uint64(n_bytes)) * _MIX
+    bit = mixed >> np.uint64(49) & np.uint64(63)
+    if not lengths[np.uint64(SIEVE) + (mixed >> np.uint64(55))] >> bit & np.uint64(1):
+        return np.uint64(0)
+    row: int = np.int64(mixed >> np.uint64(52)) * 8  # type: ignore[assignment]
     while strings[row + N_BYTES]:
         if strings[row + TEXT] == front and strings[row + N_BYTES] == n_bytes:
             k = 8

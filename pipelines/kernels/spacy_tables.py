@@ -4,7 +4,8 @@
     shapes: uint8[256]            by byte, for words of ASCII letters: LETTER, BLANK, MARK, DOT
     strings: uint64[N_SLOTS * 8]   every string with a rule of its own, a hash table of rows of a cache line:
                                   N_BYTES, RULE, PATTERN, AFTER_DIGIT and the text in four words, low byte first
-    lengths: uint64[256]          by first byte: bit n where a string of n bytes starts so
+    lengths: uint64[3 * 256]      by first byte: bit n where a string of n bytes starts so, for each of three columns
+             ... + [512]          behind them, from SIEVE on: a bit for each hash of 15 bits that a string has
     hints: uint8[N_HINTS]         by the hash of a word's letters: is a look into `strings` worth it
 
 RULE and PATTERN have bit k where a token starts at byte k, AFTER_DIGIT is 1; 0 is no such rule.
@@ -44,6 +45,7 @@ __all__ = [
     "PREFIX",
     "QUOTE",
     "RULE",
+    "SIEVE",
     "SPACE",
     "SUFFIX",
     "TEXT",
@@ -73,6 +75,7 @@ N_BYTES, RULE, PATTERN, AFTER_DIGIT, TEXT = (np.int64(column) for column in rang
 HINT_WORD, HINT_MARK = 1, 2
 N_SLOTS = 4096
 N_HINTS = 1 << 14
+SIEVE = 3 * 256  # 4 kB that stay in the cache, and spare most strings a look at 256 kB that do not
 MAX_TEXT = 32  # bytes of the longest string
 MAX_PATTERN = 12  # tokens of the longest pattern
 MIX = 0x9E3779B97F4A7C15
@@ -124,10 +127,9 @@ def _words(text: bytes) -> list[int]:
     return [int.from_bytes(text[at : at + 8], "little") for at in range(0, MAX_TEXT, 8)]
 
 
-def _slot(text: bytes) -> int:
-    """Where a text is looked for first; `spacy_words` computes the same."""
-    mixed = (_words(text)[0] * MIX & _WORD ^ len(text)) * MIX & _WORD
-    return mixed >> 52
+def _mixed(text: bytes) -> int:
+    """The hash of which the first bits say where a text is looked for; `spacy_affixes.mark` computes the same."""
+    return (_words(text)[0] * MIX & _WORD ^ len(text)) * MIX & _WORD
 
 
 def _strings(rules: dict[bytes, list[bytes]], patterns: dict[bytes, list[bytes]]) -> npt.NDArray[np.uint64]:
@@ -135,7 +137,7 @@ def _strings(rules: dict[bytes, list[bytes]], patterns: dict[bytes, list[bytes]]
     after_digit = {text.encode() for text in spacy_data.AFTER_DIGIT.split()}
     for text in sorted({*rules, *after_digit}):
         assert len(text) <= MAX_TEXT, "the kernel looks no longer string up"
-        slot = _slot(text)
+        slot = _mixed(text) >> 52
         while strings[slot, N_BYTES]:
             slot = (slot + 1) % N_SLOTS
         starts = _starts(rules.get(text)), _starts(patterns.get(text))
@@ -144,12 +146,14 @@ def _strings(rules: dict[bytes, list[bytes]], patterns: dict[bytes, list[bytes]]
 
 
 def _lengths(strings: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    lengths = np.zeros((3, 256), np.uint64)
+    lengths, sieve = np.zeros((3, 256), np.uint64), np.zeros(512, np.uint64)
     for row in strings[strings[:, N_BYTES] > 0]:
+        text = row[TEXT:].tobytes()[: int(row[N_BYTES])]
         for k, column in enumerate((RULE, PATTERN, AFTER_DIGIT)):
             if row[column]:
-                lengths[k, int(row[TEXT]) & 0xFF] |= np.uint64(1 << int(row[N_BYTES]))
-    return lengths.ravel()
+                lengths[k, text[0]] |= np.uint64(1 << len(text))
+        sieve[_mixed(text) >> 55] |= np.uint64(1 << (_mixed(text) >> 49 & 63))
+    return np.concatenate([lengths.ravel(), sieve])
 
 
 def _hints(rules: dict[bytes, list[bytes]], shapes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

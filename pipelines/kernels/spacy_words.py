@@ -38,7 +38,7 @@ import numpy.typing as npt
 
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel, pointer
 from pipelines.kernels.lanes import ALL, N_LANES, between, first_bit, readable
-from pipelines.kernels.spacy_affixes import decode_back, eight, infix, mark, prefix, suffix
+from pipelines.kernels.spacy_affixes import decode_back, infix, mark, prefix, suffix
 from pipelines.kernels.spacy_tables import (
     ALNUM,
     ALPHA,
@@ -57,6 +57,7 @@ from pipelines.kernels.spacy_tables import (
     spacy_tables,
 )  # fmt: skip
 from pipelines.kernels.spacy_urls import is_url
+from pipelines.kernels.wide import load64
 from pipelines.kernels.words import byte_at, decode
 
 __all__ = ["WordSpans", "cut_words", "spacy_word_spans", "word_groups"]
@@ -332,7 +333,7 @@ def cut_words(
                     marked = shape & (ALNUM | MARK) or (shape & DOT and not 65 <= last <= 90)
                     if marked and (last < 65 or not run_digits):
                         others = np.uint64(64 - 8 * min(close - first, 8))
-                        slot = (eight(data, start) << others >> others) * _MIX >> np.uint64(50)
+                        slot = (load64(data, start) << others >> others) * _MIX >> np.uint64(50)
                         if not hints[slot] & (HINT_WORD + HINT_MARK * n_marks) or not _is_special(
                             data, start, base + close, base + stop, strings, lengths
                         ):
