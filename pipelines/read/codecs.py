@@ -5,11 +5,12 @@
     LZ4         |frame|frame|                        magic 04 22 4d 18; skippable frames as Zstandard's
 
 A frame of Zstandard or LZ4 is a member here. The first skippable frame of a Zstandard WARC may hold the dictionary
-that all frames were packed with, itself packed or not. Members come in pieces: a piece of `n_input` packed bytes gives
-at most 33 MiB (a Zstandard block of 4 bytes may hold 128 KiB and cannot be cut short), whatever a bomb claims.
+that all frames were packed with, itself packed or not; another further on is not read. Members come in pieces: a piece
+of `n_input` packed bytes gives at most 33 MiB (a Zstandard block of 4 bytes may hold 128 KiB and cannot be cut short),
+whatever a bomb claims. A frame that asks for a window above 128 MiB counts as damaged, on every machine alike.
 
-Price: Zstandard as much as gzip by ISA-L, 0.5 ms for a page of 126 kB, of which 0.15 ms go into small pieces; LZ4
-0.25 ms. A gzip member is opened for its first 16 bytes; of the other two the whole first block has to be unpacked.
+Price, framing included, of a record of 43 kB: gzip by ISA-L 140 us, Zstandard 210, LZ4 130. A gzip member is opened
+for its first 16 bytes; of the other two the whole first block is unpacked to see whether it begins a record.
 
 What a flipped bit does to a frame without a checksum, nobody can see (`zstd` writes one, many libraries do not): the
 record is then read as the broken bytes say. LZ4's old frames (magic 02 21 4c 18) are not read.
@@ -35,7 +36,8 @@ SKIPPABLE = tuple(bytes([0x50 + n]) + b"\x2a\x4d\x18" for n in range(16))
 """What skippable frames of Zstandard and LZ4 begin with; four bytes of length follow."""
 _DICTIONARY = SKIPPABLE[0xD]
 _MAX_DICTIONARY = 32 << 20  # real ones have up to 1 MiB
-_MAX_WINDOW = 1 << 31  # bytes of memory that a frame may ask for: as `zstd --long=31` writes
+# Bytes of memory that a frame may ask for: what `zstd` itself grants. A WARC is promised 8 MiB.
+_MAX_WINDOW = 128 << 20
 
 
 class Member(Protocol):
@@ -88,10 +90,10 @@ LZ4 = Codec(
 )
 
 
-def zstd(dictionary: bytes = b"") -> Codec:
+def zstd(dictionary: bytes = b"", *, max_window: int = _MAX_WINDOW) -> Codec:
     """Zstandard with or without a dictionary, one member at a time: a context is dear, so all share one."""
     packed_with = zstandard.ZstdCompressionDict(dictionary) if dictionary else None
-    context = zstandard.ZstdDecompressor(dict_data=packed_with, max_window_size=_MAX_WINDOW)
+    context = zstandard.ZstdDecompressor(dict_data=packed_with, max_window_size=max_window)
     return Codec(
         ZSTD_MAGIC,
         lambda: _ZstdMember(context),

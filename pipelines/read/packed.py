@@ -35,6 +35,7 @@ DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
 _PIECE = 64 << 10  # what a break may cost of good bytes before it
 _INPUT = 64 << 10
+_MAX_WINDOW = 1 << 31
 _MAX_XZ_MEMORY = 512 << 20
 _OTHERS = (b"PK\x03\x04", b"\x04\x22\x4d\x18", b"7z\xbc\xaf\x27\x1c", b"\x1f\x9d", b"PAR1", b"\x5d\x00\x00")
 
@@ -60,7 +61,7 @@ def open_packed(file: BinaryIO) -> IO[bytes]:
     if head.startswith(b"\xfd7zXZ\x00"):
         return _stream(file, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _MAX_XZ_MEMORY), _INPUT)
     if head.startswith((ZSTD_MAGIC, *SKIPPABLE)):
-        frames = zstd()
+        frames = zstd(max_window=_MAX_WINDOW)
         return _stream(file, frames.new, frames.n_input)
     return file
 

@@ -34,7 +34,7 @@ from typing import BinaryIO
 from pipelines.read.codecs import GZIP, LZ4, Codec, dictionary_in, zstd
 from pipelines.read.forms import FORMS, WARC, Form
 from pipelines.read.opening import open_input
-from pipelines.read.streams import Inflated, Stored, begins_record, find_sync, inflated, past_skippable
+from pipelines.read.streams import Inflated, Stored, begins_record, find_sync, first_member, inflated
 from pipelines.stage import SourceFile, Split
 
 __all__ = ["FLAWS", "SPLIT_BYTES", "Raw", "raw_records", "record_splits"]
@@ -123,7 +123,7 @@ def _kind(stream: BinaryIO) -> _Kind | None:
     if head.startswith(b"PK\x03\x04") or not head:
         return None
     codecs = (GZIP, LZ4, zstd(dictionary_in(file.read)))
-    starts = {codec: past_skippable(file, codec, 0) for codec in codecs}
+    starts = {codec: first_member(file, codec) for codec in codecs}
     standing = [codec for codec, at in starts.items() if file.read(at, len(codec.magic)) == codec.magic]
     for form in FORMS:
         if form.begins(head.lstrip(b"\r\n")):
@@ -157,7 +157,7 @@ def _plain(stored: Stored, split: Split, max_bytes: int) -> Iterator[Raw]:
 
 def _packed(stored: Stored, codec: Codec, split: Split, max_bytes: int) -> Iterator[Raw]:
     # Not within a frame that is passed over: it may hold a dictionary.
-    first = past_skippable(stored, codec, 0)
+    first = first_member(stored, codec)
     stop = split.end if split.start else stored.size
     pos = find_sync(stored, codec, max(split.start, first), stop)
     if pos is not None and split.start == 0 and pos > first:

@@ -31,7 +31,7 @@ from typing import BinaryIO, Literal
 from pipelines.read.codecs import SKIPPABLE, Codec
 from pipelines.read.forms import Form
 
-__all__ = ["Inflated", "Stored", "begins_record", "find_sync", "inflated", "past_skippable"]
+__all__ = ["Inflated", "Stored", "begins_record", "find_sync", "first_member", "inflated"]
 
 _BLOCK = 1 << 20
 _FIRST = 1 << 10  # shows how nearly every gzip member begins
@@ -234,7 +234,7 @@ def inflated(file: Stored, codec: Codec, start: int) -> Iterator[Piece]:
                 yield _broken(file, codec, member, "cut")
                 return
             here += len(piece) - len(inflate.unused_data or b"")
-        here = past_skippable(file, codec, here)
+        here = _past_skippable(file, codec, here)
         if end := _end_at(file, codec, here):
             yield end, here
             return
@@ -242,7 +242,7 @@ def inflated(file: Stored, codec: Codec, start: int) -> Iterator[Piece]:
         member = here
 
 
-def past_skippable(file: Stored, codec: Codec, here: int) -> int:
+def _past_skippable(file: Stored, codec: Codec, here: int) -> int:
     """Where the skippable frames that stand at `here` end.
 
     It is `here` itself where they lead neither to a member nor to the end of the file: a broken length would hide all
@@ -254,6 +254,21 @@ def past_skippable(file: Stored, codec: Codec, here: int) -> int:
     while file.read(at, 4) in SKIPPABLE:
         at += 8 + int.from_bytes(file.read(at + 4, 4), "little")
     return at if at == file.size or file.read(at, len(codec.magic)) == codec.magic else here
+
+
+def first_member(file: Stored, codec: Codec) -> int:
+    """Where the first member stands that holds anything: an empty one may lead, so that skippable frames follow it."""
+    here = _past_skippable(file, codec, 0)
+    while codec.skips and file.read(here, len(codec.magic)) == codec.magic:
+        inflate, head = codec.new(), file.read(here, _FIRST)
+        try:
+            is_empty = not inflate.decompress(head) and inflate.eof
+        except codec.broken:
+            is_empty = False
+        if not is_empty:
+            break
+        here = _past_skippable(file, codec, here + len(head) - len(inflate.unused_data or b""))
+    return here
 
 
 def _end_at(file: Stored, codec: Codec, here: int) -> End:

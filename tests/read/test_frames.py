@@ -236,8 +236,17 @@ def test_skippable_frames_are_passed_over_wherever_they_stand(tmp_path: Path, co
         b"".join(frames) + inside,
         inside.join(frames),
         (inside + skippable(b"") * 3).join(frames),
+        PACKS[codec](b"") + inside + PACKS[codec](b"") * 2 + b"".join(frames),
     ):
         assert seen(rows(Warc(), source(tmp_path / "b", data))) == seen(whole)
+
+
+@pytest.mark.parametrize(("log", "reason"), [(27, ""), (28, "damaged")])
+def test_a_frame_that_asks_for_much_memory_costs_its_record(tmp_path: Path, log: int, reason: str) -> None:
+    # Magic, no fields, a window of 2 to the power of `log` bytes, and the page as the last block, as it is.
+    head = zstd().magic + bytes([0, (log - 10) << 3]) + struct.pack("<I", len(PAGES[1]) << 3 | 1)[:3]
+    data = zstd_frame(PAGES[0]) + head + PAGES[1] + zstd_frame(PAGES[2])
+    assert reasons(rows(Warc(), source(tmp_path / "a", data))) == ["", reason, ""]
 
 
 @each_codec
