@@ -1,8 +1,10 @@
 """Whether our rules decide as datatrove's do: keep or drop, and the reason, of the same texts.
 
     python benchmarks/parity.py                  the peers' environment: QUERN_PEERS, as for build_web; 8 minutes
+    python benchmarks/parity.py --only c4_sentences     these rules alone; no result is written
 
-Three things, each rule of FineWeb's recipe by itself (C4 with and without end marks) and the recipe as a whole:
+Three things, each rule of FineWeb's recipe by itself (C4 with and without end marks, and by sentences) and the recipe
+as a whole:
 
     pool     5,000 real texts and more, and made ones (support/pool.py)
     edges    for every reason of every rule texts edited until it decides, on both sides of its limit, within 2% of
@@ -21,7 +23,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,6 +85,14 @@ KNOWN = {
         "c4",
         "One. Two. Three. Four.\nRead the coo\u212aie policy now.",
     ),
+    "what opens a sentence on a new line closes the one before where a blank joins them, and gives the reason": (
+        "c4_sentences",
+        "An ant is here.\n{ It says lorem ipsum here.",
+    ),
+    "a citation hides a sentence's end, which is counted without it; there the sentences that were kept are": (
+        "c4_sentences",
+        "An ant is here.[1] An eel is here. An ox is here. An owl is here. An elk is here.",
+    ),
 }
 
 
@@ -101,14 +111,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--texts", type=int, default=5050, help="texts of the pool")
     parser.add_argument("--drafts", type=int, default=140, help="for each reason, two edited texts each")
+    parser.add_argument(
+        "--only", nargs="+", choices=sorted(set(steps()) - {"url"}), help="rules to judge alone"
+    )
     args = parser.parse_args()
     python, real = peers_python(), find_urls(args.data)
     pooled = pool(args.data, n_texts=args.texts, urls=real)
-    found = gather(pooled, args.data, n_drafts=args.drafts)
-    urls = [*real, *mutated(real)]
+    found = gather(pooled, args.data, n_drafts=args.drafts, only=args.only)
+    urls = [] if args.only else [*real, *mutated(real)]
     n = {"pool": len(pooled), "edited": len(found.texts) - len(pooled), "urls": len(urls)}
     print(" ".join(f"{name} {count}" for name, count in n.items()), flush=True)
-    recipe = [(at, one.url) for at, one in enumerate(pooled)]
+    recipe = [] if args.only else [(at, one.url) for at, one in enumerate(pooled)]
     task = {
         "texts": found.texts, "rules": found.rules, "recipe": recipe, "urls": urls, "model": language_model()
     }  # fmt: skip
@@ -118,33 +131,46 @@ def main() -> None:
     report(dict(compared(found, pooled, urls, peer)), peer, n)
 
 
-def gather(pooled: Sequence[Pooled], data: Path, *, n_drafts: int) -> Texts:
-    """The pool, which every rule judges, and the edited texts, which only their own does."""
+def gather(
+    pooled: Sequence[Pooled], data: Path, *, n_drafts: int, only: Sequence[str] | None = None
+) -> Texts:
+    """The pool, which every rule judges, and the edited texts, which only their own does. only: rules; all if None."""
     texts, origins = [one.text for one in pooled], [one.kind for one in pooled]
-    rules = {name: list(range(len(texts))) for name in steps() if name != "url"}
+    asked = only or [name for name in steps() if name != "url"]
+    rules = {name: list(range(len(texts))) for name in asked}
     prose = [one.text for one in pooled if one.kind in ("books", "pages_quern") and len(one.text) > 3000]
     for rule, text in KNOWN.values():
+        if rule not in rules:
+            continue
         rules[rule].append(len(texts))
         texts.append(text)
         origins.append("known")
-    for name, some in edited(data, prose, n_drafts=n_drafts):
+    for name, some in edited(data, prose, rules, n_drafts=n_drafts):
         print(f"{name}: {some.describe()}", flush=True)
-        judges = ("c4", "c4_fineweb") if name == "c4" else (name,)
-        for judge_name in judges:
+        for judge_name in set(_judges(name)) & set(rules):
             rules[judge_name] += range(len(texts), len(texts) + len(some.texts))
         texts += some.texts
         origins += [f"edge {some.reason}"] * len(some.texts)
     return Texts(texts, rules, origins)
 
 
-def edited(data: Path, prose: Sequence[str], *, n_drafts: int) -> Iterator[tuple[str, EdgeTexts]]:
-    """Rule after rule, the texts that one of its reasons decides."""
+def _judges(name: str) -> tuple[str, ...]:
+    return ("c4", "c4_fineweb") if name == "c4" else (name,)
+
+
+def edited(
+    data: Path, prose: Sequence[str], rules: Collection[str], *, n_drafts: int
+) -> Iterator[tuple[str, EdgeTexts]]:
+    """Rule after rule of those asked for, the texts that one of its reasons decides."""
     for name, reasons in DRAFTS.items():
+        if not set(_judges(name)) & set(rules):
+            continue
         for number, (reason, make) in enumerate(reasons.items()):
             n = max(1, n_drafts // 14) if reason == "too_many_words" else n_drafts
             drafts = [make(Material.of(prose, 1000 * number + k)) for k in range(n)]
             yield name, edge_texts(name, reason, drafts)
-    yield "language", language_texts(data, prose, n_drafts=3 * n_drafts)
+    if "language" in rules:
+        yield "language", language_texts(data, prose, n_drafts=3 * n_drafts)
 
 
 def compared(
@@ -164,6 +190,8 @@ def compared(
                 f"{name}_text",
                 [same_text(*row) for row in left if row[0].origin != "known" and both_keep(row[0])],
             )
+    if not urls:
+        return
     theirs = [translated(reason, "url") for reason in peer["url"]]
     _, mine = judge(steps()["url"], batch_of([""] * len(urls), urls))
     yield "url", [Case("urls", *row) for row in zip(urls, mine, theirs, strict=True)]
@@ -203,18 +231,19 @@ def recipe(pooled: Sequence[Pooled]) -> list[str | None]:
 
 
 def report(cases: dict[str, list[Case]], peer: dict[str, Any], n: dict[str, int]) -> None:
-    """Tables, the result file and the last line. Exits where a rule falls short of a bar."""
+    """Tables, the result file of a whole run and the last line. Exits where a rule falls short of a bar."""
     found = {name: figures(some) for name, some in cases.items() if not name.startswith("known ")}
     for name, some in found.items():
         show(name, some)
     known = {case.text: case for name, some in cases.items() if name.startswith("known ") for case in some}
     print("\nknown differences")
-    for why, (rule, text) in KNOWN.items():
+    asked = {why: (rule, text) for why, (rule, text) in KNOWN.items() if text in known}
+    for why, (rule, text) in asked.items():
         print(f"    {rule}: {why}: {text!r} ours {known[text].ours}, theirs {known[text].theirs}")
     wrong = [fault for name, some in found.items() for fault in faults(name, some, possible=possible(name))]
     wrong += [
         f"no difference any more: {why}"
-        for why, (_, text) in KNOWN.items()
+        for why, (_, text) in asked.items()
         if known[text].ours == known[text].theirs
     ]
     about = {
@@ -223,7 +252,8 @@ def report(cases: dict[str, list[Case]], peer: dict[str, Any], n: dict[str, int]
         "n": n,
         "peer_cpu_s": round(peer["cpu"]),
     }
-    write_result("parity", {**about, "rules": found, "known": list(KNOWN), "short_of_the_bar": wrong})
+    if n["urls"]:
+        write_result("parity", {**about, "rules": found, "known": list(KNOWN), "short_of_the_bar": wrong})
     for fault in wrong:
         print(f"SHORT OF THE BAR: {fault}")
     equal, total = (sum(some[key] for some in found.values()) for key in ("equal", "n"))

@@ -29,6 +29,7 @@ FILTERS = {
     "gopher_quality": GopherQualityFilter,
     "fineweb_quality": FineWebQualityFilter,
     "c4": C4QualityFilter,
+    "c4_sentences": lambda: C4QualityFilter(split_paragraph=False),
     "c4_fineweb": lambda: C4QualityFilter(filter_no_terminal_punct=False),
     "language": lambda: LanguageFilter(languages=["en"], language_threshold=0.65),
     "url": URLFilter,
@@ -50,9 +51,11 @@ def main(folder):
     }
     answer["recipe"] = [whole(filters, known, task["texts"][at], url) for at, url in task["recipe"]]
     answer["url"] = [judge("url", filters["url"], "x", url)[0] for url in task["urls"]]
-    answer["c4_left"], answer["c4_fineweb_left"] = (
-        [hashed(left) for _, left in answer[name]] for name in ("c4", "c4_fineweb")
-    )
+    answer |= {
+        f"{name}_left": [hashed(left) for _, left in answer[name]]
+        for name in task["rules"]
+        if name.startswith("c4")
+    }
     answer |= {name: [reason for reason, _ in answer[name]] for name in task["rules"]}
     answer["cpu"] = time.process_time() - start
     names = ("datatrove", "spacy", "fasttext-numpy2-wheel", "tldextract")

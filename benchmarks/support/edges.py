@@ -316,6 +316,12 @@ _LINES = line_rule(
     ],
 )  # fmt: skip
 
+_C4: dict[str, Callable[[Material], Draft]] = {
+    "lorem_ipsum": _LOREM,
+    "curly_bracket": _CURLY,
+    "too_few_sentences": few_sentences,
+    "lines": _LINES,
+}
 DRAFTS: dict[str, dict[str, Callable[[Material], Draft]]] = {
     "gopher_repetition": {
         "empty": nothing,
@@ -345,10 +351,6 @@ DRAFTS: dict[str, dict[str, Callable[[Material], Draft]]] = {
         "repeated_line_chars": repeated_lines,
         "too_many_newlines": newlines,
     },
-    "c4": {
-        "lorem_ipsum": _LOREM,
-        "curly_bracket": _CURLY,
-        "too_few_sentences": few_sentences,
-        "lines": _LINES,
-    },
+    "c4": _C4,
+    "c4_sentences": _C4,
 }

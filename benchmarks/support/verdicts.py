@@ -17,7 +17,7 @@ import yaml
 from support.machine import ROOT
 
 from pipelines.batch import Batch, BatchBuilder, Record
-from pipelines.filters.c4 import C4Lines
+from pipelines.filters.c4 import C4Lines, C4Quality
 from pipelines.filters.fineweb import FINEWEB_LIMITS
 from pipelines.filters.gopher import REPETITION_LIMITS, SPACY_QUALITY_LIMITS
 from pipelines.filters.limits import Limit
@@ -26,11 +26,13 @@ from pipelines.spans import apply_spans
 from pipelines.stage import Edit, Rule, Stage
 
 RECIPE = ROOT / "pipelines" / "recipes" / "fineweb.yaml"
+C4_LIMITS = (Limit("too_few_sentences", "min_sentences", "n_sentences"),)
 LIMITS: dict[str, tuple[Limit, ...]] = {
     "gopher_repetition": REPETITION_LIMITS,
     "gopher_quality": SPACY_QUALITY_LIMITS,
     "fineweb_quality": FINEWEB_LIMITS,
-    "c4": (Limit("too_few_sentences", "min_sentences", "n_sentences"),),
+    "c4": C4_LIMITS,
+    "c4_sentences": C4_LIMITS,
 }
 
 
@@ -43,7 +45,7 @@ class Step(NamedTuple):
 
 @cache
 def steps() -> dict[str, Step]:
-    """Each rule of FineWeb's recipe by name; `c4` is C4's own, with end marks."""
+    """Each rule of FineWeb's recipe by name; `c4` is C4's own, with end marks, `c4_sentences` the same by sentences."""
     written = yaml.safe_load(RECIPE.read_text())["sources"][0]["steps"]
     stages: dict[str, Any] = dict(_stage(step) for step in written if step not in ("save", "extract"))
     quality = stages["c4_quality"]
@@ -52,6 +54,7 @@ def steps() -> dict[str, Step]:
         **{name: Step(None, stages[name]) for name in rules},
         "c4_fineweb": Step(stages["c4_lines"], quality),
         "c4": Step(C4Lines(), quality),
+        "c4_sentences": Step(C4Lines(units="sentences"), C4Quality(units="sentences", words="spacy")),
     }
 
 

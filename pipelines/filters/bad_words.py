@@ -6,19 +6,31 @@
     our reason   datatrove's, C4BadWordsFilter      our parameter         datatrove's
     bad_words    document_removed_with_badwords     file, sha256          (downloaded, by language)
                                                     by_themselves True    False for ja, th and zh
-                                                    max_bad_words 0       keep_fraction 0.0
+                                                    max_bad_words 0
+                                                    keep_frac 0.0, seed   keep_fraction 0.0, seed
+
+With `keep_frac` a share of the pages that are over the limit stays, for a model that should know the words. Each
+document draws a lot, a hash of its id and `seed`, and stays if the lot is low:
+
+    doc_id 6f1e..., seed 0   ->   lot 0x1d3a77c0 of 2^32, 0.114   ->   kept where keep_frac is more
+
+datatrove draws from one generator a worker, in the order in which bad pages come, so that there who stays depends on
+how files are spread over workers and on every page before; here only on the document, in any order, on any number of
+workers, and who stays at 0.1 stays at 0.2. Only the shares can be compared.
 
 The list is a file of yours, one word or phrase a line, in lower case: C4's are LDNOOBW's lists
 (https://github.com/LDNOOBW/List-of-Dirty-Naughty-Obscene-and-Otherwise-Bad-Words), one a language, at
 commit 25e679f for English and 5faf2ba for others; this package ships none. Its digest is in the step's key, and with
 `sha256` another file is refused. So is one with words in upper case, which datatrove takes and never finds, unless
-they are in `allowed`. For several languages write the step once for each, with its own `for`. datatrove leaves "sm",
-"グロ", "女の子" and "性" out of every list; write them into `allowed` to do so.
+they are in `allowed`. datatrove leaves "sm", "グロ", "女の子" and "性" out of every list; write them into `allowed`
+to do so. Lower case is by single characters (`kernels/bad_words.py` names the two that differ).
 
-Its `keep_fraction` draws by the order of documents, so it has no counterpart. Lower case is by single characters
-(`kernels/bad_words.py` names the two that differ).
+For several languages write the step once for each, with its own `for` behind a `language` step, and in datatrove's
+words: a step without `for` has the list of `default_language`, for documents that nothing has labelled; a language for
+which no step is written passes, as with `fail_on_missing_language: False`, and is counted as routed past each; to have
+none, let `language` keep only those with a list.
 
-Price on one core: 160 MB/s, whatever the length of the list.
+Price on one core: 160 MB/s, whatever the length of the list; a lot is a hash of 16 bytes.
 
 Source: Raffel et al. 2020, T5, section 2.2, https://arxiv.org/abs/1910.10683; datatrove 0.10.1,
 pipeline/filters/c4_filters.py.
@@ -35,27 +47,29 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from manifests.digest import digest_file
+from manifests.digest import digest_file, hash64
 from manifests.errors import DigestError, RecipeError
 from pipelines.batch import Batch, Values
 from pipelines.filters.limits import Limit, described, failing, reasons
 from pipelines.kernels.bad_words import Automaton, listed_words, make_automaton
+from pipelines.kernels.hashing import xxh64_spans
 from pipelines.kernels.unicode import lower_deltas
 from pipelines.stage import Rule, Verdicts, first_failing
 
 __all__ = ["C4BadWords"]
 
+N_LOTS = 1 << 32
 LIMITS = (Limit("bad_words", "max_bad_words", "n_bad_words"),)
 
 
 class C4BadWords(Rule):
-    """Drops documents with words of a list."""
+    """Drops documents with words of a list, or all but a share of them."""
 
     name: ClassVar[str] = "c4_bad_words"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reasons: ClassVar[tuple[str, ...]] = reasons(LIMITS)
     path_fields: ClassVar[tuple[str, ...]] = ("file",)
-    measuring: ClassVar[tuple[str, ...]] = ("file", "sha256", "by_themselves", "allowed")
+    measuring: ClassVar[tuple[str, ...]] = ("file", "sha256", "by_themselves", "allowed", "seed")
 
     file: str
     """The list, UTF-8, a word or phrase a line, from the recipe's folder."""
@@ -67,6 +81,10 @@ class C4BadWords(Rule):
     """Words of the list that do not count."""
     max_bad_words: int | None = Field(default=0, ge=0)
     """Most places with a listed word."""
+    keep_frac: float = Field(default=0.0, ge=0, le=1)
+    """Share of the documents with more that stays nevertheless."""
+    seed: int = 0
+    """Which share that is; steps with one seed draw alike of one document."""
     root: Path | None = Field(default=None, exclude=True)
     """The recipe's folder."""
 
@@ -83,22 +101,36 @@ class C4BadWords(Rule):
         return {self.file: digest_file(path)}
 
     def kernels(self) -> tuple[str, ...]:
-        """One kernel, two passes."""
-        return ("bad_words.count_listed_words",)
+        """One kernel, two passes; one over the ids."""
+        return ("bad_words.count_listed_words", "hashing.xxh64_spans")
 
     def measure(self, batch: Batch) -> dict[str, npt.NDArray[np.int64]]:
-        """n_bad_words, the places at which one ends: int64[n_docs]."""
+        """n_bad_words, the places at which one ends, and lot, uniform in [0, 2^32): int64[n_docs] each."""
         path = (self.root or Path()) / self.file
         automaton = _load(path, path.stat().st_mtime_ns, self.sha256, self.allowed)
-        return {"n_bad_words": listed_words(*batch.text(), automaton, alone=self.by_themselves)}
+        n_bad_words = listed_words(*batch.text(), automaton, alone=self.by_themselves)
+        return {"n_bad_words": n_bad_words, "lot": _lots(batch.doc_ids(), self.seed)}
 
     def decide(self, values: Values) -> Verdicts:
-        """Too many of them."""
-        return first_failing(len(values["n_bad_words"]), failing(self, LIMITS, values))
+        """Too many of them, and a lot that is not low."""
+        drawn = np.asarray(values["lot"]) < self.keep_frac * N_LOTS
+        [over] = failing(self, LIMITS, values)
+        return first_failing(len(over), [over & ~drawn])
 
     def limits(self) -> dict[str, tuple[str, str]]:
         """The limit, if it is on."""
-        return described(self, LIMITS)
+        kept = f", or lot < {self.keep_frac * N_LOTS:.0f}" if self.keep_frac else ""
+        return {
+            reason: (quantity, bound + kept) for reason, (quantity, bound) in described(self, LIMITS).items()
+        }
+
+
+def _lots(doc_ids: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.int64]:
+    """A number in [0, N_LOTS) for each id, int64[n_docs]. doc_ids: uint8[n_docs, 16]."""
+    offsets = 16 * np.arange(len(doc_ids) + 1, dtype=np.int64)
+    # Under a name of its own, so that it says nothing about any other draw by the same ids.
+    hashes = xxh64_spans(doc_ids.reshape(-1), offsets, np.uint64(hash64("quern.c4_bad_words", seed)))
+    return (hashes >> np.uint64(32)).astype(np.int64)
 
 
 def _checked(path: Path, sha256: str | None) -> bytes:

@@ -17,6 +17,9 @@ For each line of `str.splitlines`, stripped, in datatrove's order, the first tha
     (spared)          it has a "{"
     policy            it says "cookie policy", "privacy policy", "terms of use", "use cookies", ...
 
+With `units: sentences` a sentence stands for each line, wherever lines end: those of spaCy's sentencizer over the whole
+text, joined by a blank. What is left keeps the line ends inside its sentences.
+
 Citations are `[12]`, `[]`, `[edit]` and `[citation needed]`, with digits of any script. What is left of a line
 keeps its inner white space; lines are joined by "\n", and the whole is stripped. Upper and lower case of ASCII are
 one (datatrove lowers all of Unicode, so that the Kelvin sign is a k there).
@@ -42,9 +45,17 @@ from pipelines.kernels.phrases import (
     SAYS_LOREM_IPSUM,
     SAYS_POLICY,
     find_mentions,
+    number_sentences,
     says,
 )
-from pipelines.kernels.sentences import DIGIT, LINE_END, count_sentences, count_spacy_sentences, text_classes
+from pipelines.kernels.sentences import (
+    DIGIT,
+    LINE_END,
+    count_sentences,
+    count_spacy_sentences,
+    find_spacy_sentences,
+    text_classes,
+)
 from pipelines.kernels.spacy_words import word_groups
 from pipelines.kernels.unicode import SPACE
 from pipelines.kernels.words import byte_at, decode, strip
@@ -53,6 +64,7 @@ __all__ = [
     "C4_COUNTS",
     "LINE_REASONS",
     "LineSpans",
+    "Units",
     "c4_counts",
     "count_c4_sentences",
     "cut_lines",
@@ -62,6 +74,7 @@ __all__ = [
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
 Spans = npt.NDArray[np.int64]
+Units = Literal["lines", "sentences"]
 
 LINE_REASONS = (
     "word_too_long",
@@ -81,8 +94,13 @@ _EDIT, _NEEDED = np.frombuffer(b"[edit]", np.uint8), np.frombuffer(b"[citation n
 
 
 @inline
-def _read_line(data: Bytes, at: int, end: int, classes: Bytes) -> tuple[int, int, int, int, int, bool]:
-    """One line: its span without white space at the ends, the next one's start, words, longest word, any "["."""
+def _read_line(
+    data: Bytes, at: int, end: int, classes: Bytes, line_end: int
+) -> tuple[int, int, int, int, int, bool]:
+    """One line: its span without white space at the ends, the next one's start, words, longest word, any "[".
+
+    line_end: the class of what ends it before `end`: LINE_END, or 0 for nothing.
+    """
     first = last = -1
     n_words = longest = length = 0
     bracket = False
@@ -95,7 +113,7 @@ def _read_line(data: Bytes, at: int, end: int, classes: Bytes) -> tuple[int, int
         kind = byte_at(classes, point)
         if kind & SPACE:
             length = 0
-            if kind & LINE_END:
+            if kind & line_end:
                 if first < 0:
                     first = last = at
                 if point == 13 and after < end and byte_at(data, after) == 10:
@@ -189,8 +207,8 @@ def _fate(line: Bytes, start: int, stop: int, n_words: int, rules: Offsets) -> i
 def _add(
     spans: Spans, n: int, row: int, start: int, stop: int, replacement: int, reason: int
 ) -> tuple[Spans, int]:
-    """The spans with one more, in twice the room where they were full; an empty span is none."""
-    if start >= stop:
+    """The spans with one more, in twice the room where they were full; one that changes nothing is none."""
+    if start >= stop and replacement < 0:
         return spans, n
     if n == len(spans):
         wider = np.empty((2 * n, 5), np.int64)
@@ -215,15 +233,19 @@ def _cover(spans: Spans, since: int, n: int, row: int, start: int, stop: int) ->
     return spans, n
 
 
-@kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {BYTES}, {OFFSETS})")
+@kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {BYTES}, {OFFSETS}, {OFFSETS})")
 def cut_lines(  # noqa: C901 -- one flat pass over the lines
-    data: Bytes, offsets: Offsets, classes: Bytes, rules: Offsets
+    data: Bytes, offsets: Offsets, classes: Bytes, rules: Offsets, sentence_ends: Offsets
 ) -> Spans:
-    """The spans to cut, `int64[n_spans, 5]`: document, start, stop (bytes in it), 0 for "\\n" or -1, reason.
+    """The spans to cut, `int64[n_spans, 5]`: document, start, stop (bytes in it), 0 for a joint or -1, reason.
 
     rules: int64[8]: most characters of a word or -1, fewest words, then 0 or 1 for: end marks, citations,
     javascript, policy; lines spared for "lorem ipsum", for "{".
+    sentence_ends: where each sentence ends, one document's after another's; they are taken for lines and joined by a
+    blank. Without any lines are lines, joined by "\\n".
     """
+    by_sentence, sentence = len(sentence_ends) > 0, 0
+    line_end, joint = (0, 32) if by_sentence else (LINE_END, 10)
     longest_doc = 0
     for doc in range(len(offsets) - 1):
         longest_doc = max(longest_doc, offsets[doc + 1] - offsets[doc])
@@ -235,9 +257,14 @@ def cut_lines(  # noqa: C901 -- one flat pass over the lines
         first_span, started = n, False
         solid_stop, n_then = base, n  # the end of what is left so far, and the spans before it
         while at < end:
-            start = at
-            first, last, at, n_words, longest, bracket = _read_line(data, start, end, classes)
-            if rules[0] >= 0 and longest > rules[0]:
+            start, stop = at, end
+            if by_sentence:
+                stop = sentence_ends[sentence]
+                sentence += 1
+            first, last, at, n_words, longest, bracket = _read_line(data, start, stop, classes, line_end)
+            if by_sentence and first == last:
+                fate = _WHITE_SPACE  # no sentence at all, where a blank line is a line
+            elif rules[0] >= 0 and longest > rules[0]:
                 fate = _WORD_TOO_LONG
             elif bracket and rules[3]:
                 length = _without_citations(data, first, last, classes, scratch)
@@ -265,7 +292,7 @@ def cut_lines(  # noqa: C901 -- one flat pass over the lines
                     solid_stop, n_then = solid_last, n
                 spans, n = _add(spans, n, doc, stop - base, after - base, -1, _CITATION)
                 piece = after
-            if at - last != 1 or byte_at(data, last) != 10:
+            if last < end and (at - last != 1 or byte_at(data, last) != joint):
                 spans, n = _add(spans, n, doc, last - base, at - base, 0, _WHITE_SPACE)
         if solid_stop < end:
             spans, n = _cover(spans, n_then, n, doc, solid_stop - base, end - base)
@@ -285,12 +312,12 @@ def count_c4_sentences(data: Bytes, offsets: Offsets, classes: Bytes) -> Offsets
 
 
 class LineSpans(NamedTuple):
-    """Spans to cut out of documents, in order: `row`, `start`, `end` in its bytes, `is_newline`, `reason`."""
+    """Spans to cut out of documents, in order: `row`, `start`, `end` in its bytes, `is_joint`, `reason`."""
 
     row: Offsets
     start: Offsets
     end: Offsets
-    is_newline: npt.NDArray[np.bool_]
+    is_joint: npt.NDArray[np.bool_]
     reason: npt.NDArray[np.int64]
 
 
@@ -298,6 +325,7 @@ def line_spans(
     data: Bytes,
     offsets: Offsets,
     *,
+    units: Units = "lines",
     max_word_chars: int | None = 1000,
     min_words: int | None = 3,
     end_marks: bool = True,
@@ -309,23 +337,38 @@ def line_spans(
 ) -> LineSpans:
     """What C4 cuts out of documents: whole lines by their reason, citations, white space that joins no lines.
 
-    `is_newline` where a newline takes the span's place. reason: index into `LINE_REASONS`.
+    `is_joint` where a newline takes the span's place, or a blank between sentences. reason: index into `LINE_REASONS`.
     """
     limits = (-1 if max_word_chars is None else max_word_chars, min_words or 0)
     switches = (end_marks, citations, javascript, policy, spare_lorem_ipsum, spare_curly_bracket)
-    found = cut_lines(data, offsets, text_classes(), np.array([*limits, *switches], np.int64))
+    rules = np.array([*limits, *switches], np.int64)
+    found = cut_lines(data, offsets, text_classes(), rules, _sentence_ends(data, offsets, units))
     row, start, end, replacement, reason = np.ascontiguousarray(found.T)
     return LineSpans(row, start, end, replacement == 0, reason)
 
 
+def _sentence_ends(data: Bytes, offsets: Offsets, units: Units) -> Offsets:
+    """Where each sentence ends, int64[n_sentences]; nothing where lines are asked for."""
+    groups = word_groups(readable(data), offsets) if units == "sentences" else ()
+    found = [find_spacy_sentences(data, group, text_classes(), *words) for group, words in groups]
+    return np.concatenate([np.zeros(0, np.int64), *found])
+
+
 def c4_counts(
-    data: Bytes, offsets: Offsets, *, words: Literal["spaces", "spacy"] = "spaces"
+    data: Bytes, offsets: Offsets, *, units: Units = "lines", words: Literal["spaces", "spacy"] = "spaces"
 ) -> dict[str, npt.NDArray[np.int64]]:
     """Every measure of `C4_COUNTS` by name, each `int64[n_docs]`; lines are numbered from 1, 0 is none.
 
-    words: how sentences are counted, as `sentences` has it.
+    units: what a line is; sentences are always those of spaCy's words. words: how the sentences of lines are counted,
+    as `sentences` has it.
     """
     data, classes = readable(data), text_classes()
+    if units == "sentences":
+        groups = word_groups(data, offsets)
+        numbers = [number_sentences(data, group, classes, *spans) for group, spans in groups]
+        return dict(
+            zip(C4_COUNTS, np.concatenate([np.zeros((3, 0), np.int64), *numbers], axis=1), strict=True)
+        )
     lorem, curly = find_mentions(data, offsets, classes)
     if words == "spaces":
         n_sentences = count_c4_sentences(data, offsets, classes)

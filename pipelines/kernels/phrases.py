@@ -2,6 +2,7 @@ r"""What C4's rules look for in a text: "lorem ipsum", "{", and what speaks of J
 
     "Lorem IPSUM {"        says          SAYS_LOREM_IPSUM | SAYS_CURLY_BRACKET, of any stretch of bytes
     "Menu\nLorem ipsum\n"  find_mentions [2], [0]: the first line with each, from 1
+    "So. Lorem ipsum. A {" number_sentences [3], [2], [3]: how many there are, and the first of them with each
 
 Upper and lower case of ASCII are one. A stretch is read a byte at a time, for the letter that is rarest in each phrase;
 a whole text 64 bytes at a time, for "{" and "m ip", at 4 GB/s.
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel, pointer
 from pipelines.kernels.lanes import ALL, N_LANES, between, first_bit
-from pipelines.kernels.sentences import LINE_END
+from pipelines.kernels.sentences import LINE_END, next_sentence
 from pipelines.kernels.words import byte_at, decode
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "SAYS_LOREM_IPSUM",
     "SAYS_POLICY",
     "find_mentions",
+    "number_sentences",
     "says",
 ]
 
@@ -102,6 +104,22 @@ def _line_of(data: Bytes, start: int, at: int, end: int, classes: Bytes) -> int:
     return n_lines
 
 
+@inline
+def _first_mentions(data: Bytes, start: int, end: int, n_readable: int) -> tuple[int, int]:
+    """The bytes at which the first "lorem ipsum" and the first "{" begin; `end` for none. data: a pointer."""
+    lorem = curly = end
+    for base in range(start, end, N_LANES - 3):
+        curlies, lorems = _mentions(data, base, end, n_readable)
+        if curlies:
+            curly = min(curly, base + first_bit(curlies))
+        while lorems:
+            at = base + first_bit(lorems) - 4
+            if at >= start and says(data, at, min(at + 11, end)) & SAYS_LOREM_IPSUM:
+                lorem = min(lorem, at)
+            lorems &= lorems - np.uint64(1)
+    return lorem, curly
+
+
 @kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {BYTES})")
 def find_mentions(data: Bytes, offsets: Offsets, classes: Bytes) -> npt.NDArray[np.int64]:
     """The first lines that say "lorem ipsum" and that have a "{", `int64[2, n_docs]`. data: at least 64 bytes."""
@@ -110,16 +128,34 @@ def find_mentions(data: Bytes, offsets: Offsets, classes: Bytes) -> npt.NDArray[
     counts = np.zeros((2, len(offsets) - 1), np.int64)
     for doc in range(len(offsets) - 1):
         start, end = offsets[doc], offsets[doc + 1]
-        lorem = curly = end
-        for base in range(start, end, N_LANES - 3):
-            curlies, lorems = _mentions(data, base, end, n_readable)
-            if curlies:
-                curly = min(curly, base + first_bit(curlies))
-            while lorems:
-                at = base + first_bit(lorems) - 4
-                if at >= start and says(data, at, min(at + 11, end)) & SAYS_LOREM_IPSUM:
-                    lorem = min(lorem, at)
-                lorems &= lorems - np.uint64(1)
+        lorem, curly = _first_mentions(data, start, end, n_readable)
         counts[0, doc] = _line_of(data, start, lorem, end, classes)
         counts[1, doc] = _line_of(data, start, curly, end, classes)
+    return counts
+
+
+@kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {BYTES}, {OFFSETS}, {OFFSETS}, {OFFSETS})")
+def number_sentences(
+    data: Bytes, offsets: Offsets, classes: Bytes, starts: Offsets, ends: Offsets, word_offsets: Offsets
+) -> npt.NDArray[np.int64]:
+    """How many sentences there are, and the first to say "lorem ipsum" and to have a "{", from 1: `int64[3, n_docs]`.
+
+    data: at least 64 bytes. starts, ends, word_offsets: spaCy's words, as `next_sentence` takes them. White space alone
+    is no sentence.
+    """
+    n_readable = len(data)
+    data, classes, starts, ends = pointer(data), pointer(classes), pointer(starts), pointer(ends)
+    counts = np.zeros((3, len(offsets) - 1), np.int64)
+    for doc in range(len(offsets) - 1):
+        at, end = offsets[doc], offsets[doc + 1]
+        lorem, curly = _first_mentions(data, at, end, n_readable)
+        word, last_word = word_offsets[doc], word_offsets[doc + 1]
+        while word < last_word:
+            start = at
+            at, word = next_sentence(data, start, end, word, last_word, classes, starts, ends)
+            counts[0, doc] += 1
+            if start <= lorem < at:
+                counts[1, doc] = counts[0, doc]
+            if start <= curly < at:
+                counts[2, doc] = counts[0, doc]
     return counts

@@ -43,7 +43,9 @@ __all__ = [
     "TERMINAL",
     "count_sentences",
     "count_spacy_sentences",
+    "find_spacy_sentences",
     "line_ends",
+    "next_sentence",
     "text_classes",
 ]
 
@@ -183,14 +185,36 @@ def _is_space_token(data: Bytes, start: int, stop: int) -> bool:
     return stop - start > 1 or (stop - start == 1 and byte_at(data, start) != 32)
 
 
+@inline
+def next_sentence(
+    data: Bytes, at: int, stop: int, word: int, last_word: int, classes: Bytes, starts: Offsets, ends: Offsets
+) -> tuple[int, int]:
+    """Where the sentence that begins at byte `at` ends, `stop` at most, and the first word behind it.
+
+    starts, ends: spaCy's words; those from `word` to `last_word` may be in it. The next sentence begins with the first
+    token behind a mark that is no punctuation, be it white space; a mark is a word of its own.
+    """
+    ended = False
+    while word < last_word and starts[word] < stop:
+        first, last = starts[word], ends[word]
+        if ended and _is_space_token(data, at, first):
+            return at, word
+        if last - first <= 4 and _is_end_mark(data, first, last, classes):
+            ended = True
+        elif ended and not _is_punctuation(data, first, last, classes):
+            return first, word
+        at = last
+        word += 1
+    return at if ended and _is_space_token(data, at, stop) else stop, word
+
+
 @kernel(f"int64[::1]({BYTES}, {OFFSETS}, {BYTES}, {OFFSETS}, {OFFSETS}, {OFFSETS})")
 def count_spacy_sentences(
     data: Bytes, offsets: Offsets, classes: Bytes, starts: Offsets, ends: Offsets, word_offsets: Offsets
 ) -> Offsets:
     """Sentences of each document, `int64[n_docs]`: the sentencizer's, line by line, at least one a line.
 
-    data: at least 64 bytes. starts, ends, word_offsets: spaCy's words, as `spacy_words` gives them. A sentence begins
-    with the first token behind a mark that is no punctuation, be it white space; a mark is a word of its own.
+    data: at least 64 bytes. starts, ends, word_offsets: spaCy's words, as `spacy_words` gives them.
     """
     n_readable = len(data)
     data, classes, starts, ends = pointer(data), pointer(classes), pointer(starts), pointer(ends)
@@ -200,20 +224,10 @@ def count_spacy_sentences(
         word, last_word = word_offsets[doc], word_offsets[doc + 1]
         while at < end:
             stop = _line_stop(data, at, end, n_readable, classes)
-            n_sentences, ended = 1, False
-            while word < last_word and starts[word] < stop:
-                first, last = starts[word], ends[word]
-                if ended and _is_space_token(data, at, first):
-                    n_sentences += 1
-                    ended = False
-                if last - first <= 4 and _is_end_mark(data, first, last, classes):
-                    ended = True
-                elif ended and not _is_punctuation(data, first, last, classes):
-                    n_sentences += 1
-                    ended = False
-                at = last
-                word += 1
-            n_sentences += ended and _is_space_token(data, at, stop)
+            n_sentences = 0
+            while at < stop or not n_sentences:
+                at, word = next_sentence(data, at, stop, word, last_word, classes, starts, ends)
+                n_sentences += 1
             counts[doc] += n_sentences
             if stop < end:
                 point, at = decode(data, stop, end)
@@ -222,3 +236,24 @@ def count_spacy_sentences(
             else:
                 at = end
     return counts
+
+
+@kernel(f"int64[::1]({BYTES}, {OFFSETS}, {BYTES}, {OFFSETS}, {OFFSETS}, {OFFSETS})")
+def find_spacy_sentences(
+    data: Bytes, offsets: Offsets, classes: Bytes, starts: Offsets, ends: Offsets, word_offsets: Offsets
+) -> Offsets:
+    """The bytes at which sentences end, one document's after another's; between them they hold every byte.
+
+    starts, ends, word_offsets: spaCy's words. Lines end no sentence; the last may be white space.
+    """
+    n_most = len(offsets) + len(starts)
+    data, classes, starts, ends = pointer(data), pointer(classes), pointer(starts), pointer(ends)
+    stops, n = np.empty(n_most, np.int64), 0
+    for doc in range(len(offsets) - 1):
+        at, end = offsets[doc], offsets[doc + 1]
+        word, last_word = word_offsets[doc], word_offsets[doc + 1]
+        while at < end:
+            at, word = next_sentence(data, at, end, word, last_word, classes, starts, ends)
+            stops[n] = at
+            n += 1
+    return stops[:n].copy()

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from datatrove.data import Document
 from datatrove.pipeline.filters.c4_filters import C4BadWordsFilter, C4ParagraphFilter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from manifests.corpus import CorpusManifest
 from manifests.errors import DigestError, RecipeError
+from pipelines.batch import Batch
+from pipelines.executor import build
 from pipelines.filters.bad_words import C4BadWords
 from pipelines.filters.paragraphs import C4Paragraphs
 from pipelines.kernels.bad_words import listed_words, make_automaton, word_characters
+from pipelines.plan import make_plan
 from tests.filters.batches import batch_of, no_documents, reasons_of
 from tests.kernels.texts import as_arrays, documents
 from tests.oracles import line_twins
@@ -95,6 +102,72 @@ def test_verdicts_on_bad_words_are_datatroves(word_list: Path, monkeypatch: pyte
         assert 0 < sum(kept) < len(docs)
 
 
+def kept_of(rule: C4BadWords, batch: Batch) -> set[bytes]:
+    """The ids of the documents that stay."""
+    verdicts = rule.decide(rule.measure(batch))
+    return {bytes(row) for row, code in zip(batch.doc_ids(), verdicts, strict=True) if not code}
+
+
+def test_the_share_of_pages_with_bad_words_that_stays_is_the_one_asked_for(word_list: Path) -> None:
+    bad, n = batch_of(["dick"] * 20_000), 20_000
+    rule = C4BadWords(file=str(word_list))
+    kept = {}
+    for frac in (0.0, 0.001, 0.1, 0.5, 1.0):
+        kept[frac] = kept_of(rule.model_copy(update={"keep_frac": frac}), bad)
+        assert abs(len(kept[frac]) - frac * n) <= 4 * (frac * (1 - frac) * n) ** 0.5
+    assert kept[0.0] < kept[0.001] < kept[0.1] < kept[0.5] < kept[1.0]
+    other = kept_of(rule.model_copy(update={"keep_frac": 0.5, "seed": 1}), bad)
+    # Another seed draws anew: half of those that stay are the same, not all and not none.
+    assert abs(len(other & kept[0.5]) - n / 4) <= 4 * (3 / 16 * n) ** 0.5
+
+
+def test_pages_without_bad_words_stay_whatever_their_lot_and_one_over_the_limit_by_its_lot_alone(
+    word_list: Path,
+) -> None:
+    rule = C4BadWords(file=str(word_list), keep_frac=0.25)
+    lot = 1 << 30  # the first that is not low
+    counts, lots = [0, 1, 1, 9], [lot, lot - 1, lot, lot - 1]
+    assert list(rule.decide({"n_bad_words": counts, "lot": lots})) == [0, 0, 1, 0]
+    assert rule.limits() == {"bad_words": ("n_bad_words", "<= 0, or lot < 1073741824")}
+    assert C4BadWords(file="words.txt").limits() == {"bad_words": ("n_bad_words", "<= 0")}
+
+
+def test_who_stays_depends_on_no_other_document(word_list: Path) -> None:
+    rule = C4BadWords(file=str(word_list), keep_frac=0.5)
+    whole = batch_of(["dick"] * 300)
+    expected = kept_of(rule, whole)
+    few = np.arange(300) % 7 == 3
+    cut = replace(whole, rows=whole.rows.slice(100, 50))  # a view into the ids of all
+    turned = replace(whole, rows=whole.rows.take(list(range(299, -1, -1))))
+    assert 0 < len(expected) < 300
+    assert kept_of(rule, turned) == expected
+    for part in (whole.select(few), cut):
+        ids = {bytes(row) for row in part.doc_ids()}
+        assert kept_of(rule, part) == expected & ids
+
+
+def test_any_number_of_workers_keeps_the_same_share_of_pages(
+    word_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.plan.GROUP_BYTES", 1)  # a file a unit
+    for name in "abcd":
+        lines = [json.dumps({"text": "fine" if k % 2 else "dick"}) for k in range(50)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    (tmp_path / "recipe.yaml").write_text(
+        "name: lots\nsources:\n  - {name: web, read: jsonl, paths: ['*.jsonl'],"
+        f" steps: [c4_bad_words: {{file: {word_list.name}, keep_frac: 0.5}}]}}\n"
+    )
+    corpora = []
+    for workers in (1, 3):
+        out = tmp_path / f"out{workers}"
+        build(make_plan(tmp_path / "recipe.yaml", out), workers=workers)
+        corpora.append((out / "corpus.json").read_bytes())
+    steps = {step.name: step for step in CorpusManifest.read(tmp_path / "out3").steps}
+    assert corpora[0] == corpora[1]
+    assert steps["c4_bad_words"].n_read == 200
+    assert 30 <= steps["c4_bad_words"].dropped["bad_words"] <= 70
+
+
 def test_a_list_is_in_the_key_and_refused_if_it_is_missing_or_another(word_list: Path) -> None:
     rule = C4BadWords(file=word_list.name)
     before = rule.side_inputs(word_list.parent)
@@ -158,5 +231,5 @@ def test_verdicts_on_paragraphs_are_datatroves(doc: str) -> None:
 def test_no_documents_and_one_without_text_are_measured(word_list: Path) -> None:
     for rule in (C4Paragraphs(), C4BadWords(file=str(word_list))):
         assert len(rule.decide(rule.measure(no_documents()))) == 0
-        [values] = rule.measure(batch_of([None])).values()
-        assert list(values) == [0]
+        values = rule.measure(batch_of([None]))
+        assert list(values[next(iter(values))]) == [0]

@@ -6,6 +6,8 @@ import re
 
 from datatrove.utils.text import TERMINAL_PUNCTUATION
 
+from tests.oracles import spacy_twin
+
 
 def fineweb_counts(text: str, *, short_line_chars: int) -> dict[str, int]:
     text = text.replace("\r\n", "\n")
@@ -72,6 +74,19 @@ def c4_counts(text: str) -> dict[str, int]:
     }
     return {
         "n_sentences": sum(len(sentences(line)) for line in lines),
+        "lorem_ipsum_line": first["lorem ipsum"],
+        "curly_bracket_line": first["{"],
+    }
+
+
+def c4_sentence_counts(text: str) -> dict[str, int]:
+    units = spacy_twin.sentences(text)
+    first = {
+        phrase: next((i for i, unit in enumerate(units, 1) if phrase in ascii_lower(unit)), 0)
+        for phrase in ("lorem ipsum", "{")
+    }
+    return {
+        "n_sentences": len(units),
         "lorem_ipsum_line": first["lorem ipsum"],
         "curly_bracket_line": first["{"],
     }

@@ -7,9 +7,12 @@ installed (`test_spacy_words.py`).
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache
+from itertools import pairwise
 
 from pipelines.kernels import spacy_data
+from pipelines.kernels.sentences import SENTENCE_END, text_classes
 
 
 def charset(*names: str) -> str:
@@ -110,3 +113,27 @@ def with_specials(tokens: list[str]) -> list[str]:
         out += RULES["".join(tokens[at:last])] if at in chosen else tokens[at:last]
         at = last
     return out
+
+
+def sentences(text: str) -> list[str]:
+    """datatrove's sentences of an English text: the sentencizer's over these words and the white space between them."""
+    starts, at, ended = [0], 0, False
+    for word in words(text):
+        first = text.index(word, at)
+        if ended and text[at:first] not in ("", " "):  # a token of white space, which is no punctuation
+            starts.append(at)
+            ended = False
+        if is_end_mark(word):
+            ended = True
+        elif ended and not all(unicodedata.category(char).startswith("P") for char in word):
+            starts.append(first)
+            ended = False
+        at = first + len(word)
+    if ended:
+        starts.append(at)
+    pieces = (text[start:stop].strip() for start, stop in pairwise([*starts, len(text)]))
+    return [piece for piece in pieces if piece]
+
+
+def is_end_mark(word: str) -> bool:
+    return len(word) == 1 and bool(text_classes()[ord(word)] & SENTENCE_END)
