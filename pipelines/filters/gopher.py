@@ -8,7 +8,7 @@ Every limit is inclusive and `None` turns it off. What is counted, and how other
 full stop is a word, and stop words match in any case ("The"). With `words: spacy`, both follow datatrove to
 the letter (`kernels/gopher_spacy.py`): words are those of spaCy's English tokenizer.
 
-Price on one core: quality 150 MB/s, 110 to 150 over spaCy's words; repetition 105 to 160, 55 to 75 over spaCy's
+Price on one core: quality 150 MB/s, 110 to 150 over spaCy's words; repetition 190 to 225, 85 to 115 over spaCy's
 (beside other work), the dearest rule, so place it after the cheap ones. An empty document is
 `empty` to repetition and too short for quality.
 

@@ -13,7 +13,8 @@ Slots are shared by chance now and then, which keeps a word in vain and loses no
     "and"        low 'and' and five zeros, high 3 << 56          a longer word: its hash, 255 << 56 | its length
 
 All arrays are `jit.pointer`s, and items of `ids`, `times`, `low`, `high` and `keys` begin at 1: a slot of 0 is
-empty. Loops take no branch that a text decides, but for words of more than 15 bytes.
+empty and stands for the item looked up, which equals itself, so that no branch asks whether it is new. Loops take no
+branch that a text decides, but for words of more than 15 bytes and where two share a slot.
 """
 
 from __future__ import annotations
