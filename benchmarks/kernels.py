@@ -5,8 +5,8 @@
     python benchmarks/kernels.py FOLDER --whole     whole files of another folder
     python benchmarks/kernels.py --compile          seconds to compile each rule's kernels, nothing cached
 
-Rates of rules have their words in them, those of spaCy too. Times are CPU seconds of this process, the best of five
-after one call that compiles: of a shared machine the fastest run says most.
+Rates of rules have their words in them, spaCy's and light ones too. Times are CPU seconds of this process, the best
+of five after one call that compiles: of a shared machine the fastest run says most.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from pipelines.filters.gopher import GopherQuality, GopherRepetition
 from pipelines.kernels.c4 import c4_counts, line_spans
 from pipelines.kernels.fineweb import fineweb_counts
 from pipelines.kernels.gopher import quality_counts
-from pipelines.kernels.gopher_spacy import spacy_quality_counts
+from pipelines.kernels.gopher_spacy import light_quality_counts, spacy_quality_counts
 from pipelines.kernels.minhash import shingle, sign, sketch
 from pipelines.kernels.repetition import repetition_counts
-from pipelines.kernels.spacy_words import spacy_word_spans
+from pipelines.kernels.word_spans import word_spans
 from pipelines.kernels.words import count_words
 
 MAX_BYTES = 20_000_000
@@ -61,18 +61,23 @@ def main() -> None:
     shingles = shingle(data, offsets)
     rates = {
         "words": rate(lambda: count_words(data, offsets), len(data)),
-        "spacy_words": rate(lambda: spacy_word_spans(data, offsets), len(data)),
+        "spacy_words": rate(lambda: word_spans(data, offsets, "spacy"), len(data)),
+        "light_words": rate(lambda: word_spans(data, offsets, "light"), len(data)),
         "gopher_quality": rate(lambda: quality_counts(data, offsets), len(data)),
         "gopher_quality_spacy": rate(lambda: spacy_quality_counts(data, offsets), len(data)),
+        "gopher_quality_light": rate(lambda: light_quality_counts(data, offsets), len(data)),
         "gopher_repetition": rate(lambda: repetition_counts(data, offsets), len(data)),
         "gopher_repetition_spacy": rate(lambda: repetition_counts(data, offsets, words="spacy"), len(data)),
+        "gopher_repetition_light": rate(lambda: repetition_counts(data, offsets, words="light"), len(data)),
         "c4_lines": rate(lambda: line_spans(data, offsets), len(data)),
         "c4_lines_sentences": rate(lambda: line_spans(data, offsets, units="sentences"), len(data)),
         "c4_quality": rate(lambda: c4_counts(data, offsets), len(data)),
         "c4_quality_sentences": rate(lambda: c4_counts(data, offsets, units="sentences"), len(data)),
         "c4_quality_spacy": rate(lambda: c4_counts(data, offsets, words="spacy"), len(data)),
+        "c4_quality_light": rate(lambda: c4_counts(data, offsets, words="light"), len(data)),
         "fineweb_quality": rate(lambda: fineweb_counts(data, offsets), len(data)),
         "fineweb_quality_spacy": rate(lambda: fineweb_counts(data, offsets, words="spacy"), len(data)),
+        "fineweb_quality_light": rate(lambda: fineweb_counts(data, offsets, words="light"), len(data)),
         "shingle": rate(lambda: shingle(data, offsets), len(data)),
         "sign": rate(lambda: sign(shingles), len(data)),
         "minhash": rate(lambda: sketch(data, offsets), len(data)),
@@ -90,9 +95,9 @@ def main() -> None:
 
 def print_compile_seconds() -> None:
     """A fresh process and a fresh cache for each rule, less what a process that compiles nothing takes."""
-    spacy = {"words": "spacy"}
     rules = [GopherQuality(), GopherRepetition(), C4Lines(), C4Quality(), FineWebQuality()]
-    rules += [GopherQuality(**spacy), GopherRepetition(**spacy), C4Quality(**spacy), FineWebQuality(**spacy)]
+    for words in ("spacy", "light"):
+        rules += [rule(words=words) for rule in (GopherQuality, GopherRepetition, C4Quality, FineWebQuality)]
     nothing = compile_seconds(())
     for rule in rules:
         words = f"_{rule.words}" if getattr(rule, "words", "spaces") != "spaces" else ""

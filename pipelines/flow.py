@@ -4,8 +4,8 @@
                                                                       ^ refused: German reaches an English rule
 
 A rule that counts English words drops German ones for having none. So such a rule needs a route (`for: [en]`),
-or a `language` step before it that keeps nothing else. Where no step identified the language it is taken on
-trust: whoever wrote the recipe knows the files.
+or a `language` step before it that keeps nothing else, or `words: light` where it is words alone that make it English.
+Where no step identified the language it is taken on trust: whoever wrote the recipe knows the files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.batch import DOCUMENT
-from pipelines.filters.labels import short_label
+from pipelines.filters.labels import UNSPACED, short_label
 from pipelines.stage import Read, Rewrite, Stage
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _wrong_language(
         return f"expected a `language` step before {name}, which is routed by language (for: [{', '.join(route)}])"
     reaching = route or sent
     languages = _languages_of(stage)
-    if ALL in languages or reaching is None or _has_own_words(stage):
+    if ALL in languages or reaching is None or _has_own_words(stage, reaching):
         return None
     known = [language for language in reaching if short_label(language) in languages]
     strangers = [language for language in reaching if language not in known]
@@ -94,19 +94,29 @@ def _wrong_language(
 
 
 def _languages_of(stage: Stage) -> Sequence[str]:
-    return ("en",) if _is_by_spacy(stage) else stage.languages
+    # spaCy's words are those of its English tokenizer, whatever language a rule holds for; light ones are of any.
+    if _cuts(stage) == "light" and not _word_params(stage):
+        return (ALL,)
+    return ("en",) if _cuts(stage) == "spacy" else stage.languages
 
 
-def _is_by_spacy(stage: Stage) -> bool:
-    # spaCy's words are those of its English tokenizer, whatever language a rule holds for.
-    return getattr(stage, "words", None) == "spacy"
+def _cuts(stage: Stage) -> str | None:
+    """Returns how the stage cuts words, None where it has no choice."""
+    return getattr(stage, "words", None)
+
+
+def _without_spaces(languages: Sequence[str]) -> bool:
+    return any(short_label(language) in UNSPACED for language in languages)
 
 
 def _ways_out(name: str, stage: Stage, known: list[str], strangers: list[str]) -> str:
     """Returns what to write where `stage` holds for the languages `known` alone of those that reach it."""
     languages = _languages_of(stage)
     if not known and len(languages) > _MOST_LISTED:
-        return f"Leave {name} out, or send it other languages only, as in  {name}: {{for: [en, de]}}"
+        light = (
+            f"Write  {name}: {{words: light}}, or leave {name} out" if _cuts(stage) else f"Leave {name} out"
+        )
+        return f"{light}, or send it other languages only, as in  {name}: {{for: [en, de]}}"
     fit = ", ".join(known or languages)
     return (
         f"Write  {name}: {{for: [{fit}]}}  or  language: {{keep: [{fit}]}}"
@@ -129,10 +139,10 @@ def _word_params(stage: Stage) -> list[str]:
     ]
 
 
-def _has_own_words(stage: Stage) -> bool:
+def _has_own_words(stage: Stage, reaching: Sequence[str]) -> bool:
     """Returns whether whoever wrote the recipe gave the rule other words, or turned off what counts them."""
     words = _word_params(stage)
-    if _is_by_spacy(stage):
+    if _cuts(stage) == "spacy" or (_cuts(stage) == "spaces" and _without_spaces(reaching)):
         return False
     off = [getattr(stage, f"min_{name}", 0) is None for name in words]
     return bool(words) and (bool(stage.model_fields_set & {*words}) or all(off))
@@ -140,6 +150,10 @@ def _has_own_words(stage: Stage) -> bool:
 
 def _word_remedy(stage: Stage, strangers: Sequence[str]) -> str:
     given = [f"{name}: [...]" for name in _word_params(stage)]
-    if _is_by_spacy(stage) and (given or all(short_label(name) in stage.languages for name in strangers)):
+    spaced = given or all(short_label(name) in stage.languages for name in strangers)
+    if _without_spaces(strangers) or not spaced:
+        given += ["words: light"] if _cuts(stage) in ("spaces", "spacy") else []
+    elif _cuts(stage) == "spacy":
         given.append("words: spaces")
-    return f", give it {' and '.join(given)}" if given else ""
+    limits = " (and the limits of docs/recipes.md, Other languages)" if "words: light" in given else ""
+    return f", give it {' and '.join(given)}{limits}" if given else ""

@@ -294,6 +294,49 @@ def test_english_through_an_english_rule_is_let_through(folder, steps):
     assert "gopher_quality" in names(load(folder, web(rest=f", steps: {steps}")).sources[0].steps)
 
 
+@pytest.mark.parametrize(
+    ("keep", "rule", "way_out"),
+    [
+        (
+            "zh",
+            "gopher_repetition",
+            "Write  gopher_repetition: {words: light}, or leave gopher_repetition out",
+        ),
+        (
+            "zh",
+            "gopher_repetition: {words: spacy}",
+            "give it words: light (and the limits of docs/recipes.md",
+        ),
+        ("zh", "gopher_quality", "give it stop_words: [...] and words: light"),
+        ("zh", "gopher_quality: {words: spacy}", "give it stop_words: [...] and words: light"),
+        ("zh", "gopher_quality: {stop_words: [的]}", "give it stop_words: [...] and words: light"),
+        ("de", "gopher_quality: {words: spacy}", "give it stop_words: [...] and words: spaces,"),
+        ("de", "c4_quality", "give it words: light"),
+        ("zh", "c4_quality: {words: spacy}", "give it words: light"),
+        ("th", "fineweb_quality", "Write  fineweb_quality: {words: light}"),
+        ("th", "gopher_quality: {words: light}", "give it stop_words: [...],"),
+    ],
+)
+def test_a_language_without_spaces_is_shown_light_words_among_the_ways_out(folder, keep, rule, way_out):
+    (found,) = mistakes(folder, web(rest=f", steps: [language: {{keep: [{keep}]}}, {rule}]"))
+    assert way_out in found
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "gopher_repetition: {words: light}",
+        "fineweb_quality: {words: light}",
+        "c4_quality: {words: light}",
+        "gopher_quality: {words: light, stop_words: [的, 是]}",
+        "gopher_quality: {words: light, min_stop_words: null}",
+    ],
+)
+def test_light_words_are_let_through_in_any_language(folder, rule):
+    steps = f", steps: [language: {{keep: [en, zh, th]}}, {rule}]"
+    assert rule.partition(":")[0] in names(load(folder, web(rest=steps)).sources[0].steps)
+
+
 def test_labels_of_another_model_are_taken_for_the_languages_they_mean(folder):
     model = "model: lid.bin, model_sha256: abc, keep: [eng_Latn, deu_Latn]"
     text = web(rest=f", steps: [language: {{{model}}}, gopher_quality: {{for: [eng_Latn]}}, gopher_quality]")

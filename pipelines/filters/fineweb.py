@@ -17,9 +17,11 @@ so the sides of every edge are the same. What is counted stands in `kernels/fine
 
 0.01 is what FineWeb ran with (its paper's body says 0.1, its appendix E.4 and the code 0.01); the limit on
 newlines is in the code alone. With `words: spaces` two differences decide documents: "\\r\\n" is a newline, and
-words are those of `str.split`, where a comma is none. `words: spacy` is datatrove's own rule.
+words are those of `str.split`, where a comma is none. `words: spacy` is datatrove's own rule. `words: light` is for any
+language (`kernels/light_words.py`), "\\r\\n" a newline and a comma no word; where characters hold more, as Han does,
+`max_short_line_frac: null` (FineWeb-2 turned it off for every language) and what docs/recipes.md has beside it.
 
-Price on one core: 550 MB/s of English; 150 over spaCy's words.
+Price on one core: 550 MB/s of English; 150 over spaCy's words, 270 over light ones.
 
 Source: Penedo et al. 2024, The FineWeb Datasets, section 3.6 and appendix E.4, https://arxiv.org/abs/2406.17557;
 datatrove 0.10.1, pipeline/filters/fineweb_quality_filter.py.
@@ -36,6 +38,7 @@ from pipelines.batch import Batch, Values
 from pipelines.filters.labels import SPACED
 from pipelines.filters.limits import Limit, described, failing, reasons
 from pipelines.kernels.fineweb import fineweb_counts
+from pipelines.kernels.word_spans import CUTTERS
 from pipelines.stage import Rule, Verdicts, first_failing
 
 __all__ = ["FINEWEB_LIMITS", "FineWebQuality"]
@@ -59,8 +62,9 @@ class FineWebQuality(Rule):
     languages: ClassVar[tuple[str, ...]] = SPACED
     measuring: ClassVar[tuple[str, ...]] = ("words", "short_line_chars")
 
-    words: Literal["spaces", "spacy"] = "spaces"
-    """`spaces`: runs of non-white space. `spacy`: the words of spaCy's English tokenizer, and "\\n" alone a newline."""
+    words: Literal["spaces", "spacy", "light"] = "spaces"
+    """`spaces`: runs of non-white space. `spacy`: the words of spaCy's English tokenizer, and "\\n" alone a newline.
+    `light`: runs or grams of letters and numbers, in any language."""
     min_lines: int | None = 1
     """Fewest lines that are not blank."""
     min_ended_line_frac: float | None = 0.12
@@ -77,8 +81,8 @@ class FineWebQuality(Rule):
     """Most newlines for each word, those of blank lines included."""
 
     def kernels(self) -> tuple[str, ...]:
-        """One pass over the text; spaCy's words take another."""
-        return ("fineweb.count_fineweb", *(("spacy_words.cut_words",) if self.words == "spacy" else ()))
+        """One pass over the text; spaCy's words and light ones take another."""
+        return ("fineweb.count_fineweb", *CUTTERS[self.words])
 
     def measure(self, batch: Batch) -> dict[str, npt.NDArray[np.int64]]:
         """The counts of `kernels.fineweb.FINEWEB_COUNTS`, each int64[n_docs]."""

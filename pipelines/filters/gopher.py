@@ -6,11 +6,14 @@
 Every limit is inclusive and `None` turns it off. What is counted, and how other projects count, stands in
 `kernels/gopher.py` and `kernels/repetition.py`. With `words: spaces`, words are runs of non-white space, so no
 full stop is a word, and stop words match in any case ("The"). With `words: spacy`, both follow datatrove to
-the letter (`kernels/gopher_spacy.py`): words are those of spaCy's English tokenizer.
+the letter (`kernels/gopher_spacy.py`): words are those of spaCy's English tokenizer. With `words: light` they are runs
+of letters and numbers of any script, and grams of about a word's length where a script has no spaces
+(`kernels/light_words.py`): punctuation is no word, so that it lowers no alphabetic share; the rest is as with spaces,
+but that lines of quality are Python's. Limits of English do not hold there: docs/recipes.md has FineWeb-2's.
 
-Price on one core: quality 150 MB/s, 110 to 150 over spaCy's words; repetition 190 to 225, 85 to 115 over spaCy's
-(beside other work), the dearest rule, so place it after the cheap ones. An empty document is
-`empty` to repetition and too short for quality.
+Price on one core, English, beside other work: quality 150 MB/s, 110 to 150 over spaCy's words, 290 over light ones;
+repetition 190 to 225, 85 to 115 over spaCy's, 105 or more over light ones (80 of Chinese), the dearest rule, so place
+it after the cheap ones. An empty document is `empty` to repetition and too short for quality.
 
 Source: Rae et al. 2021, Gopher, appendix A.1 and table A1, https://arxiv.org/abs/2112.11446; the limits are
 those of datatrove's filters, which FineWeb ran.
@@ -28,8 +31,9 @@ from pipelines.batch import Batch, Values
 from pipelines.filters.labels import SPACED
 from pipelines.filters.limits import Limit, described, failing, reasons
 from pipelines.kernels.gopher import MAX_STOP_WORDS, STOP_WORDS, quality_counts
-from pipelines.kernels.gopher_spacy import spacy_quality_counts
+from pipelines.kernels.gopher_spacy import light_quality_counts, spacy_quality_counts
 from pipelines.kernels.repetition import repetition_counts
+from pipelines.kernels.word_spans import CUTTERS
 from pipelines.stage import Rule, Verdicts, first_failing
 
 __all__ = ["GopherQuality", "GopherRepetition"]
@@ -75,8 +79,9 @@ class GopherQuality(Rule):
     languages: ClassVar[tuple[str, ...]] = ("en",)
     measuring: ClassVar[tuple[str, ...]] = ("words", "stop_words")
 
-    words: Literal["spaces", "spacy"] = "spaces"
-    """What a word is: a run of non-white space, or, for datatrove's verdicts, a token of spaCy's English."""
+    words: Literal["spaces", "spacy", "light"] = "spaces"
+    """What a word is: a run of non-white space; for datatrove's verdicts, a token of spaCy's English; or, in any
+    language, a run or gram of letters and numbers."""
     min_words: int | None = 50
     """Fewest words."""
     max_words: int | None = 100_000
@@ -98,19 +103,19 @@ class GopherQuality(Rule):
     min_stop_words: int | None = 2
     """Fewest different stop words."""
     stop_words: tuple[str, ...] = Field(default=STOP_WORDS, max_length=MAX_STOP_WORDS)
-    """The stop words, at most 64; in `words: spaces` upper and lower case of ASCII are one."""
+    """The stop words, at most 64; unless `words` is `spacy`, upper and lower case of ASCII are one.
+    In `words: light` one of a single Han or hiragana letter, such as 的, is found in any gram."""
 
     def kernels(self) -> tuple[str, ...]:
-        """One pass over the text; spaCy's words take another."""
+        """One pass over the text; spaCy's words and light ones take another."""
         if self.words == "spaces":
             return ("gopher.count_quality",)
-        return ("gopher_spacy.count_spacy_quality", "spacy_words.cut_words")
+        return ("gopher_spacy.count_spacy_quality", *CUTTERS[self.words])
 
     def measure(self, batch: Batch) -> Counts:
         """`kernels.gopher.QUALITY_COUNTS`, or `SPACY_QUALITY_COUNTS` for spaCy's words, each int64[n_docs]."""
-        if self.words == "spaces":
-            return quality_counts(*batch.text(), stop_words=self.stop_words)
-        return spacy_quality_counts(*batch.text(), stop_words=self.stop_words)
+        counts = {"spaces": quality_counts, "spacy": spacy_quality_counts, "light": light_quality_counts}
+        return counts[self.words](*batch.text(), stop_words=self.stop_words)
 
     def decide(self, values: Values) -> Verdicts:
         """The first limit each document breaks, in the order of the reasons."""
@@ -121,7 +126,7 @@ class GopherQuality(Rule):
         return described(self, self._quality_limits())
 
     def _quality_limits(self) -> tuple[Limit, ...]:
-        return QUALITY_LIMITS if self.words == "spaces" else SPACY_QUALITY_LIMITS
+        return SPACY_QUALITY_LIMITS if self.words == "spacy" else QUALITY_LIMITS
 
 
 class GopherRepetition(Rule):
@@ -133,8 +138,9 @@ class GopherRepetition(Rule):
     languages: ClassVar[tuple[str, ...]] = SPACED
     measuring: ClassVar[tuple[str, ...]] = ("words",)
 
-    words: Literal["spaces", "spacy"] = "spaces"
-    """What a word is: a run of non-white space, or, for datatrove's verdicts, a token of spaCy's English."""
+    words: Literal["spaces", "spacy", "light"] = "spaces"
+    """What a word is: a run of non-white space; for datatrove's verdicts, a token of spaCy's English; or, in any
+    language, a run or gram of letters and numbers."""
     min_chars: int | None = 1
     """Fewest characters: a text of none has nothing to repeat, and datatrove drops it here."""
     max_dup_paragraph_frac: float | None = 0.3
@@ -165,8 +171,8 @@ class GopherRepetition(Rule):
     """Largest share of characters in repeated runs of ten words."""
 
     def kernels(self) -> tuple[str, ...]:
-        """One kernel, a pass over the words for each n; spaCy's words take another."""
-        return ("repetition.count_repetition", *(["spacy_words.cut_words"] if self.words == "spacy" else []))
+        """One kernel, a pass over the words for each n; spaCy's words and light ones take another."""
+        return ("repetition.count_repetition", *CUTTERS[self.words])
 
     def measure(self, batch: Batch) -> Counts:
         """The counts of `kernels.repetition.REPETITION_COUNTS`, each int64[n_docs]."""

@@ -51,13 +51,14 @@ from pipelines.kernels.phrases import (
 from pipelines.kernels.sentences import (
     DIGIT,
     LINE_END,
+    count_light_sentences,
     count_sentences,
     count_spacy_sentences,
     find_spacy_sentences,
     text_classes,
 )
-from pipelines.kernels.spacy_words import word_groups
 from pipelines.kernels.unicode import SPACE
+from pipelines.kernels.word_spans import word_groups
 from pipelines.kernels.words import byte_at, decode, strip
 
 __all__ = [
@@ -349,13 +350,17 @@ def line_spans(
 
 def _sentence_ends(data: Bytes, offsets: Offsets, units: Units) -> Offsets:
     """Where each sentence ends, int64[n_sentences]; nothing where lines are asked for."""
-    groups = word_groups(readable(data), offsets) if units == "sentences" else ()
+    groups = word_groups(readable(data), offsets, "spacy") if units == "sentences" else ()
     found = [find_spacy_sentences(data, group, text_classes(), *words) for group, words in groups]
     return np.concatenate([np.zeros(0, np.int64), *found])
 
 
 def c4_counts(
-    data: Bytes, offsets: Offsets, *, units: Units = "lines", words: Literal["spaces", "spacy"] = "spaces"
+    data: Bytes,
+    offsets: Offsets,
+    *,
+    units: Units = "lines",
+    words: Literal["spaces", "spacy", "light"] = "spaces",
 ) -> dict[str, npt.NDArray[np.int64]]:
     """Every measure of `C4_COUNTS` by name, each `int64[n_docs]`; lines are numbered from 1, 0 is none.
 
@@ -364,7 +369,7 @@ def c4_counts(
     """
     data, classes = readable(data), text_classes()
     if units == "sentences":
-        groups = word_groups(data, offsets)
+        groups = word_groups(data, offsets, "spacy")
         numbers = [number_sentences(data, group, classes, *spans) for group, spans in groups]
         return dict(
             zip(C4_COUNTS, np.concatenate([np.zeros((3, 0), np.int64), *numbers], axis=1), strict=True)
@@ -373,7 +378,8 @@ def c4_counts(
     if words == "spaces":
         n_sentences = count_c4_sentences(data, offsets, classes)
     else:
-        groups = word_groups(data, offsets)
-        counts = [count_spacy_sentences(data, group, classes, *spans) for group, spans in groups]
+        count = count_spacy_sentences if words == "spacy" else count_light_sentences
+        groups = word_groups(data, offsets, words)
+        counts = [count(data, group, classes, *spans) for group, spans in groups]
         n_sentences = np.concatenate([np.zeros(0, np.int64), *counts])
     return dict(zip(C4_COUNTS, (n_sentences, lorem, curly), strict=True))

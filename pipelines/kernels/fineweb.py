@@ -12,7 +12,8 @@ One pass, and one over the line's bytes for its hash. Ratios and limits are the 
   "The end. " and "he said.”" do not;
 - a line is short with at most `short_line_chars` characters, white space at its ends included;
 - a line equal to an earlier one counts with all its characters;
-- words are runs of what is not white space, those of `str.split`, or spaCy's, datatrove's choice.
+- words are runs of what is not white space, those of `str.split`, or light ones of any script, or spaCy's,
+  datatrove's choice.
 
 Source: Penedo et al. 2024, The FineWeb Datasets, section 3.6 and appendix E.4, https://arxiv.org/abs/2406.17557;
 datatrove 0.10.1, pipeline/filters/fineweb_quality_filter.py, whose arithmetic this is.
@@ -28,8 +29,8 @@ import numpy.typing as npt
 from pipelines.kernels.duplicates import duplicate_spans, table_size
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 from pipelines.kernels.sentences import TERMINAL, text_classes
-from pipelines.kernels.spacy_words import word_groups
 from pipelines.kernels.unicode import SPACE
+from pipelines.kernels.word_spans import word_groups
 from pipelines.kernels.words import byte_at, decode
 
 __all__ = ["FINEWEB_COUNTS", "count_fineweb", "fineweb_counts"]
@@ -115,12 +116,16 @@ def count_fineweb(
 
 
 def fineweb_counts(
-    data: Bytes, offsets: Offsets, *, short_line_chars: int = 30, words: Literal["spaces", "spacy"] = "spaces"
+    data: Bytes,
+    offsets: Offsets,
+    *,
+    short_line_chars: int = 30,
+    words: Literal["spaces", "spacy", "light"] = "spaces",
 ) -> dict[str, npt.NDArray[np.int64]]:
     """Every measure of `FINEWEB_COUNTS` by name, each `int64[n_docs]`; all 0 for an empty document."""
-    rows = count_fineweb(data, offsets, text_classes(), short_line_chars, words == "spaces")
+    rows = count_fineweb(data, offsets, text_classes(), short_line_chars, words != "spacy")
     counts = dict(zip(FINEWEB_COUNTS, rows, strict=True))
-    if words == "spacy":
-        groups = (np.diff(spans.offsets) for _, spans in word_groups(data, offsets))
+    if words != "spaces":
+        groups = (np.diff(spans.offsets) for _, spans in word_groups(data, offsets, words))
         counts["n_words"] = np.concatenate([np.zeros(0, np.int64), *groups])
     return counts

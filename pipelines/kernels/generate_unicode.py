@@ -21,7 +21,8 @@ HEADER = '''"""Character classes and lower case of Unicode {version}. Generated 
 
 Ranges are `first-last` in hex, both ends included. WHITE_SPACE is the property of that name;
 ALPHABETIC are the general categories L* (what str.isalpha accepts); PUNCTUATION are P* and the
-ASCII symbols {symbols}; DECIMAL are Nd (what str.isdecimal accepts). LOWER is the simple
+ASCII symbols {symbols}; DECIMAL are Nd (what str.isdecimal accepts); NUMBER are N*; MARK are M*,
+what stands on, below or around a letter. LOWER is the simple
 lower-case mapping as `first-last:step:delta`: every step-th code point from first to last becomes
 itself plus delta.
 
@@ -48,6 +49,16 @@ def is_punctuation(char: str) -> bool:
 def is_decimal(char: str) -> bool:
     """The general category Nd."""
     return unicodedata.category(char) == "Nd"
+
+
+def is_number(char: str) -> bool:
+    """The general categories N*."""
+    return unicodedata.category(char).startswith("N")
+
+
+def is_mark(char: str) -> bool:
+    """The general categories M*."""
+    return unicodedata.category(char).startswith("M")
 
 
 def simple_lower(char: str) -> str:
@@ -97,6 +108,8 @@ def render() -> str:
         "ALPHABETIC": ranges(is_alphabetic),
         "PUNCTUATION": ranges(is_punctuation),
         "DECIMAL": ranges(is_decimal),
+        "NUMBER": ranges(is_number),
+        "MARK": ranges(is_mark),
         "LOWER": lower_runs(),
     }
     for name, items in tables.items():

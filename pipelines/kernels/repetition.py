@@ -4,8 +4,8 @@ r"""Counts behind Gopher's repetition rules: repeated lines and paragraphs, freq
       top_2_gram_chars      9   "a b" three times, its space counted
       dup_5_gram_chars      0   "ababa" and "babab" are each new
 
-datatrove's arithmetic (filters/gopher_repetition_filter.py), over runs of non-white space (`words`) or, for
-its very counts, over spaCy's words (`spacy_words`):
+datatrove's arithmetic (filters/gopher_repetition_filter.py), over runs of non-white space (`words`), over words of
+any script (`light_words`) or, for its very counts, over spaCy's (`spacy_words`):
 
 - lines are what stands between runs of newlines, the empty piece before a first or after a last run
   included; paragraphs likewise between two or more newlines, after white space is stripped off both
@@ -56,8 +56,8 @@ from pipelines.kernels.grams import (
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel, pointer
 from pipelines.kernels.lanes import ALL, N_LANES, between, first_bit, n_bits_set
 from pipelines.kernels.sentences import text_classes
-from pipelines.kernels.spacy_words import word_groups
 from pipelines.kernels.unicode import SPACE, character_classes
+from pipelines.kernels.word_spans import word_groups
 from pipelines.kernels.words import byte_at, decode, strip
 
 __all__ = ["DUP_N_GRAMS", "REPETITION_COUNTS", "TOP_N_GRAMS", "count_repetition", "repetition_counts"]
@@ -172,16 +172,22 @@ def _cut_lines(
 
 @inline
 def _scan(
-    data: Bytes, readable: int, start: int, stop: int, classes: Bytes, cut_words: int, room: _Room
+    data: Bytes,
+    readable: int,
+    start: int,
+    stop: int,
+    classes: Bytes,
+    cut_words: int,
+    newline: int,
+    room: _Room,
 ) -> tuple[int, int, int]:
     """Writes where lines and, if `cut_words` is 1, words begin and end; returns the code points, lines and words.
 
-    Where words are given (0), "\\n" alone is a newline.
+    newline: 1 where "\\n" alone is one, 2 where "\\r\\n" is one too.
     """
     lines, tail = pointer(room.lines), pointer(room.tail)
     word_starts, word_ends = pointer(room.word_starts), pointer(room.word_ends)
     n_chars, n_lines, n_begun, n_ended = stop - start, 0, 0, 0
-    newline = 1 + cut_words
     solid_before = spilled = np.uint64(0)
     lines[0] = start
     for base in range(start, stop, N_LANES):
@@ -270,18 +276,20 @@ def _count_grams(
             )
 
 
-@kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {BYTES}, {OFFSETS}, {OFFSETS}, {OFFSETS})")
+@kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {BYTES}, int64, {OFFSETS}, {OFFSETS}, {OFFSETS})")
 def count_repetition(
     data: Bytes,
     offsets: Offsets,
     classes: Bytes,
+    newline: int,
     word_starts: Offsets,
     word_ends: Offsets,
     word_offsets: Offsets,
 ) -> npt.NDArray[np.int64]:
     """One row of `REPETITION_COUNTS` per measure, `int64[16, n_docs]`.
 
-    Words are those given, as `spacy_words.WordSpans`; without any `word_offsets`, runs of non-white space.
+    newline: 2 where "\\r\\n" is one, 1 where "\\n" alone is. Words are those given, as `word_spans.WordSpans`; without
+    any `word_offsets`, runs of non-white space.
     """
     n_docs, given = len(offsets) - 1, len(word_offsets) > 0
     longest = max_words = 0
@@ -298,7 +306,7 @@ def count_repetition(
         if start == stop:
             continue
         row[:] = 0
-        row[0], n_lines, n_words = _scan(text, len(data), start, stop, kinds, 1 - int(given), room)
+        row[0], n_lines, n_words = _scan(text, len(data), start, stop, kinds, 1 - int(given), newline, room)
         _count_pieces(text, start, stop, kinds, n_lines, room, row)
         n_tails = stop - start - row[0]
         if given:
@@ -318,15 +326,17 @@ def count_repetition(
 
 
 def repetition_counts(
-    data: Bytes, offsets: Offsets, *, words: Literal["spaces", "spacy"] = "spaces"
+    data: Bytes, offsets: Offsets, *, words: Literal["spaces", "spacy", "light"] = "spaces"
 ) -> dict[str, npt.NDArray[np.int64]]:
     """Every measure of `REPETITION_COUNTS` by name, each `int64[n_docs]`; all 0 for an empty document."""
     if words == "spaces":
         none = np.empty(0, np.int64)
-        rows = count_repetition(data, offsets, character_classes(), none, none, none)
+        rows = count_repetition(data, offsets, character_classes(), 2, none, none, none)
     else:
+        classes, newline = (text_classes(), 1) if words == "spacy" else (character_classes(), 2)
         counted = [
-            count_repetition(data, docs, text_classes(), *spans) for docs, spans in word_groups(data, offsets)
+            count_repetition(data, docs, classes, newline, *spans)
+            for docs, spans in word_groups(data, offsets, words)
         ]
         rows = np.concatenate([np.empty((len(REPETITION_COUNTS), 0), np.int64), *counted], axis=1)
     return dict(zip(REPETITION_COUNTS, rows, strict=True))

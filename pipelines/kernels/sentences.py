@@ -12,11 +12,13 @@ r"""Where lines and sentences end, as Python, datatrove and spaCy see it: one cl
   has the Khmer signs U+17D6, U+17D9 and U+17DA beside them;
 - SENTENCE_END ends a sentence for spaCy's sentencizer: 128 characters, all of them TERMINAL.
 
-Two ways to count sentences:
+Three ways to count sentences:
 
     words "spaces"   "Mr. X paid 3.5. Good..."     2: a mark ends one where white space follows it and its
                                                    closing marks; full stops in a row end none
     words "spacy"    the sentencizer's own rule over spaCy's words, "Mr." being one word that ends nothing
+    words "light"    "3.5 m.去吗?好"             3: a mark of any script ends one unless it stands inside a word;
+                                                   what holds no word is none
 
 Price: 1.1 MB of table, made once in 3 ms.
 
@@ -41,6 +43,7 @@ __all__ = [
     "LINE_END",
     "SENTENCE_END",
     "TERMINAL",
+    "count_light_sentences",
     "count_sentences",
     "count_spacy_sentences",
     "find_spacy_sentences",
@@ -257,3 +260,34 @@ def find_spacy_sentences(
             stops[n] = at
             n += 1
     return stops[:n].copy()
+
+
+@inline
+def _ends_sentence(data: Bytes, at: int, stop: int, classes: Bytes) -> bool:
+    """Whether what stands between two words ends a sentence."""
+    while at < stop:
+        point, at = decode(data, at, stop)
+        if byte_at(classes, point) & (SENTENCE_END | LINE_END):
+            return True
+    return False
+
+
+@kernel(f"int64[::1]({BYTES}, {OFFSETS}, {BYTES}, {OFFSETS}, {OFFSETS}, {OFFSETS})")
+def count_light_sentences(
+    data: Bytes, offsets: Offsets, classes: Bytes, starts: Offsets, ends: Offsets, word_offsets: Offsets
+) -> Offsets:
+    """Sentences of each document, `int64[n_docs]`: stretches with a word in them, between marks and line ends.
+
+    starts, ends, word_offsets: light words, as `word_spans` gives them.
+    """
+    data, classes, starts, ends = pointer(data), pointer(classes), pointer(starts), pointer(ends)
+    counts = np.zeros(len(offsets) - 1, np.int64)
+    for doc in range(len(counts)):
+        first = word_offsets[doc]
+        n_sentences = int(first < word_offsets[doc + 1])
+        for word in range(first + 1, word_offsets[doc + 1]):
+            before, at = ends[word - 1], starts[word]
+            if at > before and not (at - before == 1 and byte_at(data, before) == 32):
+                n_sentences += _ends_sentence(data, before, at, classes)
+        counts[doc] = n_sentences
+    return counts

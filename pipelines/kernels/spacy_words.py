@@ -17,8 +17,8 @@ the bits of a window of 64 bytes (`lanes`) and looked up only where a filter of 
 case; the short cut alone runs at 700 MB/s. The tables come from spaCy 3.8.18 (`spacy_data`); nothing here needs spaCy.
 
 Price: 230 to 340 MB/s on English books, 150 to 220 on web pages, 240 on Chinese.
-16 bytes of address space for each byte of text, of which those of the words are touched; `word_groups`, which
-kernels should read, has them for 64 kB.
+16 bytes of address space for each byte of text, of which those of the words are touched; `word_spans.word_groups`,
+which kernels should read, has them for 64 kB.
 
 Not as spaCy: a special case that spaCy overlooks among the tokens of a run because a longer one, with a
 space in it, overlaps it ("x:) )" is x :) ) here and x : ) ) there; 2 of 40,000 strings made to be hard,
@@ -29,15 +29,11 @@ Source: spaCy 3.8, spacy/tokenizer.pyx and spacy/lang/en, https://spacy.io/usage
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel, pointer
-from pipelines.kernels.lanes import ALL, N_LANES, between, first_bit, readable
+from pipelines.kernels.lanes import ALL, N_LANES, between, first_bit
 from pipelines.kernels.spacy_affixes import decode_back, infix, mark, prefix, suffix
 from pipelines.kernels.spacy_tables import (
     ALNUM,
@@ -54,29 +50,19 @@ from pipelines.kernels.spacy_tables import (
     PATTERN,
     RULE,
     SPACE,
-    spacy_tables,
 )  # fmt: skip
 from pipelines.kernels.spacy_urls import is_url
 from pipelines.kernels.wide import load64
 from pipelines.kernels.words import byte_at, decode
 
-__all__ = ["WordSpans", "cut_words", "spacy_word_spans", "word_groups"]
+__all__ = ["cut_words"]
 
 Bytes = npt.NDArray[np.uint8]
 Classes = npt.NDArray[np.uint16]
 Offsets = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
-_GROUP_BYTES = 1 << 16
 _MIX = np.uint64(MIX)
-
-
-class WordSpans(NamedTuple):
-    """Word w is `data[starts[w]:ends[w]]`; document d has words `offsets[d]` to `offsets[d + 1]`. All int64."""
-
-    starts: Offsets
-    ends: Offsets
-    offsets: Offsets
 
 
 @inline
@@ -356,33 +342,3 @@ def cut_words(
                 solid &= ALL << np.uint64(stop_at - base)
     word_offsets[len(offsets) - 1] = n
     return n
-
-
-def _cut(data: Bytes, offsets: Offsets, starts: Offsets, ends: Offsets) -> WordSpans:
-    word_offsets = np.empty(len(offsets), np.int64)
-    n_words = cut_words(readable(data), offsets, *spacy_tables(), starts, ends, word_offsets)
-    return WordSpans(starts[:n_words], ends[:n_words], word_offsets)
-
-
-def spacy_word_spans(data: Bytes, offsets: Offsets) -> WordSpans:
-    """The words of every document in order; one pass. `data[starts[w]:ends[w]]` is word w's UTF-8."""
-    room = int(offsets[-1] - offsets[0]) + 1  # no token is empty; one is written behind the last
-    return _cut(data, offsets, np.empty(room, np.int64), np.empty(room, np.int64))
-
-
-def word_groups(data: Bytes, offsets: Offsets) -> Iterator[tuple[Offsets, WordSpans]]:
-    """Consecutive documents, as their own `offsets`, and their words, which the next group overwrites.
-
-    A group is 64 kB of text or one document: its words stay in the cache for the kernel that reads them,
-    where those of a whole batch would be new memory for every word.
-    """
-    n_docs = len(offsets) - 1
-    cuts = [0]
-    while cuts[-1] < n_docs:
-        last = int(np.searchsorted(offsets, offsets[cuts[-1]] + _GROUP_BYTES, "right")) - 1
-        cuts.append(min(max(last, cuts[-1] + 1), n_docs))
-    room = int(np.diff(offsets[cuts]).max(initial=0)) + 1
-    starts, ends = np.empty(room, np.int64), np.empty(room, np.int64)
-    for first, last in pairwise(cuts):
-        group = offsets[first : last + 1]
-        yield group, _cut(data, group, starts, ends)

@@ -119,14 +119,21 @@ def check_fifty(folder: Path, limits: dict[str, list[object]]) -> None:
     assert sum(n > 0 for n in n_flipped) >= 30
 
 
+STOP_WORDS = ", ".join("的年在月是和日了於為有被人中为他與後也而由")  # FineWeb-2's, without its "·"
 OF_OTHERS = {
     "de": [("gopher_repetition: {words: spacy}", "gopher_repetition"),
            ("fineweb_quality: {words: spacy}", "fineweb_quality"),
            ("{words: spacy}     # GopherQ", "{stop_words: [der, die, und, in, den, von, das, mit]}  # GopherQ")],
-    "zh": [("- gopher_repetition: {words: spacy}", "#"), ("- gopher_quality: {words: spacy}", "#"),
-           ("- fineweb_quality: {words: spacy}", "#")],
+    "zh": [("gopher_repetition: {words: spacy}", "gopher_repetition: {words: light}"),
+           ("{words: spacy}     # GopherQ",
+            f"{{words: light, stop_words: [{STOP_WORDS}], min_mean_word_chars: 1, max_mean_word_chars: 5}}  # GopherQ"),
+           ("c4_quality: {words: spacy}", "c4_quality: {words: light}"),
+           ("fineweb_quality: {words: spacy}", "fineweb_quality: {words: light, max_short_line_frac: null}")],
 }  # fmt: skip
-FOR_ENGLISH = [("- c4_lines: {end_marks: false}", "#"), ("- c4_quality: {words: spacy}", "#")]
+FOR_ENGLISH = {
+    "de": [("- c4_lines: {end_marks: false}", "#"), ("- c4_quality: {words: spacy}", "#")],
+    "zh": [("- c4_lines: {end_marks: false}", "#")],
+}
 
 
 def write_changed(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
@@ -149,8 +156,9 @@ def test_fineweb_for_another_language_is_refused_with_what_to_change_and_builds_
         make_plan(write_changed(folder, f"{language}-refused", keep), folder / "refused")
     for step in ("gopher_quality", "c4_lines", "c4_quality"):
         assert f"or leave {step} out" in str(refused.value) or f"Leave {step} out" in str(refused.value)
+    assert str(refused.value).count("words: light") == {"de": 1, "zh": 4}[language]
 
-    recipe = write_changed(folder, language, keep, *OF_OTHERS[language], *FOR_ENGLISH)
+    recipe = write_changed(folder, language, keep, *OF_OTHERS[language], *FOR_ENGLISH[language])
     build(make_plan(recipe, folder / language), workers=0)
     corpus = open_corpus(folder / language)
     assert n_documents(corpus) >= least

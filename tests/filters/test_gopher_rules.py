@@ -233,7 +233,10 @@ def test_quality_over_spacys_words_gives_datatroves_reasons_on_pieces_of_books(m
 
 
 def test_a_batch_of_no_documents_and_a_document_without_text_are_measured() -> None:
-    for rule in (GopherQuality(), SPACY, GopherRepetition(), GopherRepetition(words="spacy")):
+    for words in ("spaces", "spacy", "light"):
+        check = [GopherQuality(words=words), GopherRepetition(words=words)]
+        assert all(len(rule.decide(rule.measure(no_documents()))) == 0 for rule in check)
+    for rule in (GopherQuality(), SPACY, GopherRepetition(), GopherRepetition(words="light")):
         assert len(rule.decide(rule.measure(no_documents()))) == 0
         assert all(values.dtype == np.int64 for values in rule.measure(batch_of([None, "a"])).values())
 
@@ -252,6 +255,38 @@ def test_repetition_is_for_languages_with_spaces() -> None:
     assert {"en", "de", "ko", "vi"} <= {*GopherRepetition.languages}
     chinese = "".join(map(chr, range(0x4E00, 0x4E64))) + "。\n" + "".join(map(chr, range(0x4F00, 0x4F64)))
     assert reasons_of(GopherRepetition(), [chinese]) == ["frequent_2_gram"], "why zh is not among them"
+
+
+CHINESE = (
+    "人們說那是最美好的時代，也是最糟糕的時代；那是智慧的年頭，也是愚昧的年頭；那是信仰的時期，也是懷疑的時期。"
+    "我們在市場上看見許多人，有的在賣魚，有的在買米，孩子和狗在街上跑。老人坐在門前，不說話，只看著河水慢慢流走。"
+    "到了晚上，燈一盞一盞亮起來，船也回到了岸邊，漁夫把網收好，慢慢走回家去吃飯。"
+)
+OF_CHINESE = {
+    "words": "light",
+    "stop_words": tuple("的年在月是和日了於為有被人中他與後也而由"),
+    "min_mean_word_chars": 1,
+    "max_mean_word_chars": 5,
+}
+
+
+def test_chinese_passes_by_light_words_with_limits_of_its_own_and_not_by_spaces() -> None:
+    quality, repetition = GopherQuality(**OF_CHINESE), GopherRepetition(words="light")
+    assert reasons_of(quality, [CHINESE, CHINESE[:40], "天地玄黃" * 30]) == [
+        None,
+        "too_few_words",
+        "too_few_stop_words",
+    ]
+    assert reasons_of(GopherQuality(**{**OF_CHINESE, "words": "spaces"}), [CHINESE]) == ["too_few_words"]
+    assert reasons_of(repetition, [CHINESE]) == [None]
+    assert reasons_of(GopherQuality(words="light"), [PROSE * 10]) == [None], "and English with its own"
+
+
+def test_a_phrase_repeated_inside_lines_without_spaces_is_found_wherever_it_stands() -> None:
+    pieces = [CHINESE[at : at + 5 + at % 4].strip("，。；") for at in range(0, 120, 6)]
+    text = "".join(piece + "專業代開各類發票" for piece in pieces)
+    assert reasons_of(GopherRepetition(words="light"), [text]) != [None]
+    assert reasons_of(GopherRepetition(words="light"), ["".join(pieces)]) == [None]
 
 
 def test_the_limits_shown_are_the_quantities_tested() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.kernels import spacy_data
-from pipelines.kernels.spacy_words import spacy_word_spans, word_groups
+from pipelines.kernels.word_spans import word_groups, word_spans
 from tests.kernels.texts import as_arrays, synthetic_documents
 from tests.kernels.texts import documents as any_documents
 from tests.oracles import spacy_twin
@@ -55,7 +55,7 @@ _documents = st.lists(st.lists(_PIECES, max_size=30).map("".join), max_size=5) |
 
 def words(docs: list[str]) -> list[list[str]]:
     data, offsets = as_arrays(docs)
-    spans = spacy_word_spans(data, offsets)
+    spans = word_spans(data, offsets, "spacy")
     found = [data[a:b].tobytes().decode() for a, b in zip(spans.starts, spans.ends, strict=True)]
     return [found[a:b] for a, b in zip(spans.offsets, spans.offsets[1:], strict=False)]
 
@@ -122,7 +122,7 @@ def test_digits_before_marks_units_and_special_cases_equal_the_twins() -> None:
 
 def test_a_slice_of_a_batch_has_the_words_of_its_documents_alone() -> None:
     data, offsets = as_arrays(["skip me.", "the end.", "", "it's"])
-    spans = spacy_word_spans(data, offsets[1:])
+    spans = word_spans(data, offsets[1:], "spacy")
     found = [data[a:b].tobytes() for a, b in zip(spans.starts, spans.ends, strict=True)]
     assert (found, list(spans.offsets)) == ([b"the", b"end", b".", b"it", b"'s"], [0, 3, 3, 5])
 
@@ -132,13 +132,13 @@ def test_groups_hold_every_document_once_and_the_same_words() -> None:
     data, offsets = as_arrays(docs)
     groups = [
         (len(group) - 1, spans.starts.copy(), spans.ends.copy())
-        for group, spans in word_groups(data, offsets)
+        for group, spans in word_groups(data, offsets, "spacy")
     ]
-    whole = spacy_word_spans(data, offsets)
+    whole = word_spans(data, offsets, "spacy")
     assert [n_docs for n_docs, _, _ in groups] == [2, 1, 2, 2]
     assert np.array_equal(np.concatenate([starts for _, starts, _ in groups]), whole.starts)
     assert np.array_equal(np.concatenate([ends for _, _, ends in groups]), whole.ends)
-    assert list(word_groups(data, offsets[:1])) == []
+    assert list(word_groups(data, offsets[:1], "spacy")) == []
 
 
 def test_a_long_run_of_marks_takes_linear_time() -> None:
