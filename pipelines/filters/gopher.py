@@ -12,7 +12,8 @@ of letters and numbers of any script, and grams of about a word's length where a
 but that lines of quality are Python's. Limits of English do not hold there: docs/recipes.md has FineWeb-2's.
 
 Price on one core, English, beside other work: quality 150 MB/s, 110 to 150 over spaCy's words, 220 to 290 over light
-ones; repetition 190 to 225, 85 to 115 over spaCy's, 170 over light ones (120 of Chinese), the dearest rule, so place it after the cheap ones. An empty document is `empty` to repetition and too short for quality.
+ones; repetition 190 to 225, 85 to 115 over spaCy's, 170 over light ones (120 of Chinese), the dearest rule, so
+place it after the cheap ones. An empty document is `empty` to repetition and too short for quality.
 
 Source: Rae et al. 2021, Gopher, appendix A.1 and table A1, https://arxiv.org/abs/2112.11446; the limits are
 those of datatrove's filters, which FineWeb ran.

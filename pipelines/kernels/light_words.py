@@ -24,8 +24,8 @@ Of Unicode's default word boundaries (UAX #29) this leaves out: joins that hold 
 ("3.x" is one word here), semicolons and Hebrew's quotation mark, emoji, and regional rules. The scripts are the
 blocks of UAX #14's class SA, Han and hiragana; `minhash` makes each character of them, and of katakana, a word.
 
-Price: 730 MB/s of English, 180 to 270 of Chinese. 16 bytes of address space for each byte of text; `word_spans.word_groups`
-has them for 64 kB.
+Price: 730 MB/s of English, 180 to 270 of Chinese. 16 bytes of address space for each byte of text;
+`word_spans.word_groups` has them for 64 kB.
 
 Source: Unicode Standard Annex #29, section 4, https://www.unicode.org/reports/tr29/; UAX #14, table 1; Emerson 2005,
 The Second International Chinese Word Segmentation Bakeoff, table 1.
