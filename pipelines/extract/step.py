@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -25,7 +26,7 @@ from pipelines.batch import Batch, text_view
 from pipelines.extract import third_party
 from pipelines.extract.blocks import KERNELS, article_text
 from pipelines.extract.charset import utf8_page
-from pipelines.extract.page import MAX_HEAD, main_text, scan_tags, title_of, tree_flaw
+from pipelines.extract.page import MAX_HEAD, Tags, main_text, scan_tags, title_of, tree_flaw
 from pipelines.kernels.jit import compile_kernels
 from pipelines.kernels.pages import scan_page
 from pipelines.stage import Rewrite, Verdicts
@@ -35,6 +36,15 @@ __all__ = ["Extract"]
 Bytes = npt.NDArray[np.uint8]
 Page = tuple[bytes, None] | tuple[None, str]
 """The text in UTF-8, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Markup:
+    """A page decoded, and what a look at its tags tells."""
+
+    page: str
+    tags: Tags
+
 
 _TAG = re.compile(rb"<[!/a-zA-Z][^<>]{0,2000}>")
 
@@ -110,33 +120,52 @@ class Extract(Rewrite):
         """The main text of every page; null for rows without payload, which keep verdict 0."""
         verdicts = np.zeros(len(batch), dtype=np.uint8)
         texts: list[bytes | None] = [None] * len(batch)
-        media = batch.column("content_type").to_pylist()
-        for i, data in _payloads(batch):
+        pages = self._looked_at(batch)
+        # A tree takes the cache, and behind it a look at the next page costs twice as much: so that all come first.
+        for i, page in pages if self.engine == "quern" else list(pages):
             heartbeat.at(int(batch.ordinals[i]))
-            texts[i], reason = self.extract(data, media[i])
+            texts[i], reason = self._text_of(page)
             verdicts[i] = 1 + self.reasons.index(reason) if reason else 0
         heartbeat.idle()
         return pa.array(texts, pa.large_binary()).cast(pa.large_string()), verdicts
 
     def extract(self, data: Bytes, media: str | None) -> Page:
         """The text of one page, uint8[n_bytes], or the reason for there being none; media: its Content-Type."""
+        return self._text_of(self._look(data, media))
+
+    def _looked_at(self, batch: Batch) -> Iterator[tuple[int, Bytes | _Markup | str]]:
+        media = batch.column("content_type").to_pylist()
+        for i, data in _payloads(batch):
+            heartbeat.at(int(batch.ordinals[i]))
+            yield i, self._look(data, media[i])
+
+    def _look(self, data: Bytes, media: str | None) -> Bytes | _Markup | str:
+        """The page as its engine takes it, or why there is no text in it."""
         n_tags, n_valid = scan_page(data)
         if len(data) > self.max_bytes or n_tags > self.max_tags:
-            return None, "too_large"
+            return "too_large"
         page = utf8_page(data, media, n_valid)
         if page is None:
-            return None, "undecodable"
+            return "undecodable"
         if not _has_tag(page):
-            return None, "not_html"
-        found = self._by_blocks(page) if self.engine == "quern" else self._by_tree(page.tobytes())
+            return "not_html"
+        if self.engine == "quern":
+            return page
+        markup = page.tobytes()
+        return _Markup(markup.decode(), scan_tags(markup))
+
+    def _text_of(self, page: Bytes | _Markup | str) -> Page:
+        if isinstance(page, str):
+            return None, page
+        found = self._by_tree(page) if isinstance(page, _Markup) else self._by_blocks(page)
         return found if found[0] != b"" else (None, "no_text")
 
     def _by_blocks(self, page: Bytes) -> Page:
         text, depth = article_text(page)
         return (None, "too_deep") if depth > self.max_depth else (text, None)
 
-    def _by_tree(self, markup: bytes) -> Page:
-        page, tags = markup.decode(), scan_tags(markup)
+    def _by_tree(self, markup: _Markup) -> Page:
+        page, tags = markup.page, markup.tags
         if flaw := tree_flaw(page, tags, max_depth=self.max_depth):
             return None, flaw
         if self.engine == "resiliparse":
