@@ -82,7 +82,8 @@ def describe(plan: Plan, *, probe_seconds: float | None) -> dict[str, Any]:
     if probe_seconds is not None:
         from pipelines.probe import probe
 
-        before = time.process_time()  # the build's command imports and plans as this one did
+        # A build from nothing imports, plans and digests its input as this command did.
+        before = time.process_time()
         with progress() as show:
             answer["probe"] = probe(plan, probe_seconds, before=before, on_event=show).as_json()
     return answer

@@ -17,9 +17,10 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +32,24 @@ from pipelines.plan import GatherPlan, Plan, SegmentPlan, sampled
 from pipelines.pool import Event
 from pipelines.stage import Phased
 
-__all__ = ["Forecast", "StepCost", "probe"]
+__all__ = ["Forecast", "StepCost", "forecast", "probe"]
 
 FIRST_SHARE = Fraction(1, 50)
 MAX_SHARE = Fraction(1, 3)
+LOAD_SECONDS = 0.2
+"""What a kernel takes to load at most; one that takes longer was compiled."""
 
 
 @dataclass(slots=True)
 class _Measured:
     """What the units of one plan cost, by step: (first of its worker, bytes of input, seconds) of each, bytes
-    written, bytes kept; and the seconds in which none ran.
+    written, bytes kept; and the seconds in which none ran, as the newest log with any has it.
     """
 
     units: dict[str, list[tuple[bool, int, float]]] = field(default_factory=dict)
     written: dict[str, int] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=dict)
-    idle: float = 0.0
+    idle: float | None = None
 
     def note(self, event: Event, n_bytes: int) -> None:
         step = event["step"]
@@ -118,7 +121,7 @@ def probe(
     growth = Fraction(max(3.0, min(12.0, (seconds - spent) / max(spent, 0.1)))).limit_denominator(10)
     second = sampled(plan, min(MAX_SHARE, max(FIRST_SHARE, _taken(plan, first)) * growth))
     build(second, workers=n_workers, on_event=on_event)
-    return _forecast(plan, [(p, _measured(p)) for p in (first, second)], n_workers, before)
+    return forecast(plan, [first, second], n_workers, before=before)
 
 
 def _taken(plan: Plan, sample: Plan) -> Fraction:
@@ -150,8 +153,8 @@ def _measured(plan: Plan) -> _Measured:
                 measured.note(event, sizes[unit])
             else:
                 phases.append(event)
-        if ours and done:
-            measured.idle = max(measured.idle, _idle(events, done))
+        if ours and done and measured.idle is None:
+            measured.idle = _idle(events, done)
     # A phase's units are its parts' in their order, where it has one for each; their bytes are what was kept there.
     parts = [kept.get(final, 0) for final in finals]
     for event in phases:
@@ -161,8 +164,12 @@ def _measured(plan: Plan) -> _Measured:
 
 
 def _idle(events: list[Event], done: list[Event]) -> float:
-    # Between the log's ends, what no unit covers: processes start, the driver writes, kernels compile.
+    # Between the log's ends, what no unit covers: processes start, the driver writes, kernels are loaded. That they
+    # had to be compiled first is of this machine's first build.
     covered, until = 0.0, -math.inf
+    for event, following in pairwise(events):
+        if event["kind"] == "warm":
+            covered += max(0.0, following["time"] - event["time"] - LOAD_SECONDS * event["n_units"])
     for start, end in sorted((e["time"] - e["seconds"], e["time"]) for e in done):
         covered += max(0.0, end - max(start, until))
         until = max(until, end)
@@ -185,7 +192,12 @@ def _event(line: bytes) -> Event | None:
     return event if isinstance(event, dict) and "kind" in event else None
 
 
-def _forecast(plan: Plan, samples: list[tuple[Plan, _Measured]], workers: int, before: float) -> Forecast:
+def forecast(plan: Plan, built: Sequence[Plan], workers: int, *, before: float = 0.0) -> Forecast:
+    """What the whole plan will cost, by the logs of samples of it that were built, the smallest first.
+
+    before: seconds to add, of what a command does until it builds.
+    """
+    samples = [(part, _measured(part)) for part in built]
     costs = [_segment_cost(s, [m for _, m in samples], workers) for s in plan.segments]
     xs = [_kept_bytes(part, samples) for part, _ in samples]
     whole = _kept_bytes(plan, samples)
@@ -193,8 +205,9 @@ def _forecast(plan: Plan, samples: list[tuple[Plan, _Measured]], workers: int, b
     groups = [_gather_costs(g, samples, xs, whole, workers, len(plan.final_units)) for g in gathers]
     every = [*costs, *(cost for group in groups for cost in group)]
     peak, final = _disk(costs, groups)
+    idle = samples[-1][1].idle or 0.0
     return Forecast(
-        seconds=before + samples[-1][1].idle + sum(c.core_seconds / c.parallel for c in every),
+        seconds=before + idle + sum(c.core_seconds / c.parallel for c in every),
         peak_bytes=peak,
         final_bytes=final,
         workers=workers,

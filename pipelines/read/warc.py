@@ -115,9 +115,8 @@ class Warc(Read):
 
 
 def _is_blank(body: bytes) -> bool:
-    return (
-        not body or body.isspace()
-    )  # a stripped copy of every page would cost as much as inflating half of it
+    # A stripped copy of every page would cost half as much as inflating it.
+    return not body or body.isspace()
 
 
 def is_html(media: str, body: bytes) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 
 import pytest
 
-from pipelines.plan import make_plan
-from pipelines.probe import probe
+from pipelines.plan import make_plan, sampled
+from pipelines.probe import forecast
 
 N_FILES = 60
 WORKERS = 2
@@ -16,7 +17,7 @@ COLD, RATE = 1.5, 2e-5
 ALONE = 1e-3
 """The tokenizer's seconds: this times the bytes to the power 0.8."""
 IDLE = 3.0
-"""Seconds of every build in which no unit runs."""
+"""Seconds of every build in which no unit runs, 0.4 of them to load two kernels; to compile them took a minute."""
 
 RECIPE = """\
 name: costs
@@ -33,16 +34,21 @@ def seconds(step, n_bytes, workers_first):
     return COLD * workers_first + RATE * n_bytes
 
 
-def pretend(plan, **_):
-    """Writes the log of a build whose units run one after the other and cost what the model says."""
+def write_log(plan):
+    """The log of a build whose units ran one after the other, cost what the model says, and compiled kernels first.
+
+    Returns the bytes, the seconds without first units' surplus, and the number of steps that pay it.
+    """
     [segment] = plan.segments
     kept = sum(u.n_bytes for u in segment.units)
     units = [(segment.name, u.label, i, u.n_bytes) for i, u in enumerate(segment.units)]
     for step in ("exact/sign", "exact/verdict", "tokens/measure", "tokens/sample", "tokens/encode"):
         units += [(step, f"{step} {i}", i, u.n_bytes) for i, u in enumerate(segment.units)]
     units.append(("tokens/tokenizer", "tokenizer", 0, kept))
-    clock, met, events = 1000.0, {}, [{"kind": "plan", "step": "plan", "key": plan.key, "time": 1000.0}]
-    clock += IDLE
+    events = [{"kind": "plan", "step": "plan", "key": plan.key, "time": 0.0}]
+    events.append({"kind": "warm", "step": "kernels", "n_units": 2, "time": 1.0})
+    events.append({"kind": "step", "step": segment.name, "time": 61.0})
+    clock, met = 61.0 + IDLE - 1.4, {}
     for step, label, index, n_bytes in units:
         first = met.get(step, 0) < WORKERS and step != "tokens/tokenizer"
         met[step] = met.get(step, 0) + 1
@@ -62,14 +68,16 @@ def test_a_forecast_finds_the_costs_that_a_log_was_written_with(tmp_path, monkey
         (tmp_path / "in" / f"{i:02d}.jsonl").write_text("\n".join(rows) + "\n")
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     monkeypatch.setattr("pipelines.plan.GROUP_BYTES", 1)  # every file is a unit
-    monkeypatch.setattr("pipelines.probe.build", pretend)
     plan = make_plan(tmp_path / "recipe.yaml", tmp_path / "out")
     assert len(plan.final_units) == N_FILES
-    forecast = probe(plan, 60, workers=WORKERS)
-    kept, warm, n_shared = pretend(plan)
+    samples = [sampled(plan, Fraction(1, n)) for n in (12, 4)]
+    for sample in samples:
+        write_log(sample)
+    found = forecast(plan, samples, WORKERS, before=2.0)
+    kept, warm, n_shared = write_log(plan)
     alone = seconds("tokens/tokenizer", kept, 0)
-    expected = IDLE + alone + (warm - alone) / WORKERS + n_shared * COLD
-    assert forecast.seconds == pytest.approx(expected, rel=0.02)
-    by_step = {cost.step: cost.core_seconds for cost in forecast.steps}
+    expected = 2.0 + IDLE + alone + (warm - alone) / WORKERS + n_shared * COLD
+    assert found.seconds == pytest.approx(expected, rel=0.02)
+    by_step = {cost.step: cost.core_seconds for cost in found.steps}
     assert by_step["tokens/tokenizer"] == pytest.approx(alone, rel=0.01)
     assert by_step["exact/sign"] == pytest.approx(RATE * kept + COLD * WORKERS, rel=0.01)
