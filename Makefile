@@ -23,7 +23,7 @@ test: .venv/.installed
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 slow: .venv/.installed
-	$(BIN)/python -m pytest -m "slow and not gpu"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "slow and not gpu"
 
 check: .venv/.installed
 	$(BIN)/ruff format --check .
