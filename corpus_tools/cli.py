@@ -178,7 +178,7 @@ def _doctor(*, as_json: bool) -> None:
 @click.argument("recipe", type=_FILE)
 @click.option("--out", type=_FOLDER, help="The corpus folder; corpora/NAME by default.")
 @click.option("--sample", metavar="SHARE", help="Plan a sample of the units, such as 0.1%.")
-@click.option("--probe", type=_Seconds(), help="Run a few units for this long and reckon time, disk, memory.")
+@click.option("--probe", type=_Seconds(), help="Run a few units for this long and reckon time and disk.")
 @_allow_code
 @_set
 @_json

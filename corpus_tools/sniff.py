@@ -1,10 +1,12 @@
 """What a file is, by its first bytes; its name decides only between text and code.
 
-    1f 8b ──gunzip──> "WARC/1.0 ... WARC-Type: conversion"   wet        "PAR1"      parquet
+    packed? ─unpack─> "WARC/1.0 ... WARC-Type: conversion"   wet        "PAR1"      parquet
                       "WARC/1.0 ..."                         warc       {"text": …  jsonl, its columns by name
     "*** START OF THE PROJECT GUTENBERG EBOOK" or any other text        gutenberg   *.py, *.rs, … code
 
-Price: 256 KiB of a file, and of a folder a walk over its names.
+Packed is gzip, Zstandard or, of WARCs, LZ4; a Zstandard WARC may begin with the dictionary of its frames.
+
+Price: 256 KiB of a file and its dictionary, and of a folder a walk over its names.
 """
 
 from __future__ import annotations
@@ -13,16 +15,26 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from manifests.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipelines.read.codecs import Codec
 
 __all__ = ["Found", "sniff", "walk_files"]
 
 HEAD_BYTES = 1 << 18
+_MOST_FRAMES = 256  # a file of empty frames and skippable ones would else be read to its end
+_GZIP = b"\x1f\x8b"
+# Zstandard, LZ4, and the 16 kinds of skippable frames that either may begin with.
+_FRAMED = re.compile(rb"\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|[\x50-\x5f]\x2a\x4d\x18")
+# LZ4, and a dictionary for the frames behind it: readers of WARCs know them, those of lines and tables do not.
+_FRAMED_WARC = (b"\x04\x22\x4d\x18", b"\x5d\x2a\x4d\x18")
 _CODE = re.compile(
     r"\.(c|cc|cpp|cs|css|go|h|hpp|hs|java|jl|js|jsx|kt|lua|m|php|pl|ps1|py|r|rb|rs|scala|sh|sql|swift|ts|tsx)$",
     re.IGNORECASE,
@@ -77,29 +89,61 @@ def sniff(path: Path) -> Found:
     n_bytes = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    packed = head[:2] == b"\x1f\x8b" or head[:4] == b"\x28\xb5\x2f\xfd"
-    reader, params, why = _kind(path, _unpacked(head))
+        packed = head[:2] == _GZIP or _FRAMED.match(head) is not None
+        start = _unpacked(file, head) if packed else head
+    reader, params, why = _kind(path, start)
     share = _YIELD.get(reader or "", 0.0) * (_UNPACKED if packed else 1.0)
     return Found(path, reader, params, n_bytes, int(n_bytes * share), why)
 
 
-def _unpacked(head: bytes) -> bytes:
-    if head[:2] == b"\x1f\x8b":
+def _unpacked(file: BinaryIO, head: bytes) -> bytes:
+    """What the packed `head` of a file holds; nothing where no reader unpacks that."""
+    if head[:2] == _GZIP:
         return _inflated(head)
-    if head[:4] == b"\x28\xb5\x2f\xfd":
-        import zstandard
+    data = _of_frames(partial(_read_at, file))
+    return b"" if head[:4] in _FRAMED_WARC and not data.startswith(b"WARC/") else data
 
+
+def _read_at(file: BinaryIO, pos: int, n_bytes: int) -> bytes:
+    file.seek(pos)
+    return file.read(n_bytes)
+
+
+def _of_frames(read: Callable[[int, int], bytes]) -> bytes:
+    """What the first frames hold, HEAD_BYTES or a little more; `read(pos, n)` gives bytes of the file."""
+    from pipelines.read.codecs import LZ4, SKIPPABLE, ZSTD_MAGIC, dictionary_in, zstd
+
+    codecs = {LZ4.magic: LZ4, ZSTD_MAGIC: zstd(dictionary_in(read))}
+    data, here = b"", 0
+    for _ in range(_MOST_FRAMES):
+        magic = read(here, 4)
+        if magic in SKIPPABLE:
+            here += 8 + int.from_bytes(read(here + 4, 4), "little")
+            continue
+        if magic not in codecs or len(data) >= HEAD_BYTES:
+            break
+        found, n_packed = _of_frame(codecs[magic], read(here, HEAD_BYTES), HEAD_BYTES - len(data))
+        data, here = data + found, here + n_packed
+    return data
+
+
+def _of_frame(codec: Codec, packed: bytes, n_wanted: int) -> tuple[bytes, int]:
+    """What one frame holds, `n_wanted` bytes or a little more, and how many packed bytes gave it."""
+    member, data, here = codec.new(), b"", 0
+    while here < len(packed) and len(data) < n_wanted and not member.eof:
+        piece = packed[here : here + codec.n_input]
         try:
-            return zstandard.ZstdDecompressor().stream_reader(head).read(HEAD_BYTES)
-        except zstandard.ZstdError:
-            return b""
-    return head
+            data += member.decompress(piece, n_wanted - len(data))
+        except codec.broken:
+            return data, len(packed)
+        here += len(piece)
+    return data, here - len(member.unused_data or b"")
 
 
 def _inflated(head: bytes) -> bytes:
     # A crawl's gzip file has a member for every record: go on behind each, as far as the head goes.
     data = b""
-    while head[:2] == b"\x1f\x8b" and len(data) < HEAD_BYTES:
+    while head[:2] == _GZIP and len(data) < HEAD_BYTES:
         member = zlib.decompressobj(wbits=31)
         try:
             data += member.decompress(head, HEAD_BYTES - len(data))

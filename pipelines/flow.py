@@ -2,6 +2,8 @@
 
     warc (payload) -> extract (text) -> language: {keep: [en, de]} -> gopher_quality (en)
                                                                       ^ refused: German reaches an English rule
+    c4_lines: {units: sentences} -> c4_quality: {units: lines}
+                                    ^ refused: it would count in lines what was cut in sentences
 
 A rule that counts English words drops German ones for having none. So such a rule needs a route (`for: [en]`),
 or a `language` step before it that keeps nothing else, or `words: light` where it is words alone that make it English.
@@ -31,15 +33,18 @@ def check_flow(reader: Read, steps: Sequence[Step]) -> list[str]:
     mistakes = []
     columns = _columns_read(reader)
     sent: tuple[str, ...] | None = None
+    cut: Step | None = None
     for step in steps:
         if step.stage is None:
             continue
         found = [
             _missing_column(step.name, step.stage, columns),
             _wrong_language(step.name, step.stage, sent, columns),
+            _other_units(step.name, step.stage, cut),
         ]
         mistakes += [f"{step.where}: {mistake}" for mistake in found if mistake]
         columns = _columns_after(step.name, step.stage, columns)
+        cut = step if step.stage.name == "c4_lines" else cut
         if "language" in step.stage.writes:
             sent = _languages_kept(step.stage)
     return mistakes
@@ -157,3 +162,18 @@ def _word_remedy(stage: Stage, strangers: Sequence[str]) -> str:
         given.append("words: spaces")
     limits = " (and the limits of docs/recipes.md, Other languages)" if "words: light" in given else ""
     return f", give it {' and '.join(given)}{limits}" if given else ""
+
+
+def _other_units(name: str, stage: Stage, cut: Step | None) -> str | None:
+    """Returns what is wrong with a `c4_quality` that counts other units than the last `c4_lines` before it cut."""
+    if stage.name != "c4_quality" or cut is None:
+        return None
+    ours, theirs = getattr(stage, "units", None), getattr(cut.stage, "units", None)
+    if ours == theirs:
+        return None
+    words = ", words: spacy" if theirs == "sentences" else ""
+    return (
+        f"expected units: {theirs} for {name}, as {cut.name} before it has, got units: {ours}: it would count "
+        f"sentences in a text that was cut another way. Write  {name}: {{units: {theirs}{words}}}  or  "
+        f"{cut.name}: {{units: {ours}}}"
+    )

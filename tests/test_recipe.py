@@ -350,6 +350,43 @@ def test_a_route_needs_a_language_step_before_it(folder):
     assert "expected a `language` step before gopher_quality" in found[0]
 
 
+@pytest.mark.parametrize(
+    ("steps", "ways_out"),
+    [
+        (
+            "[c4_lines: {units: sentences}, save, c4_quality]",
+            ("c4_quality: {units: sentences, words: spacy}", "c4_lines: {units: lines}"),
+        ),
+        (
+            "[c4_lines, c4_quality: {units: sentences, words: spacy}]",
+            ("c4_quality: {units: lines}", "c4_lines: {units: sentences}"),
+        ),
+    ],
+)
+def test_c4_s_rule_counts_in_the_units_its_lines_were_cut_in(folder, steps, ways_out):
+    found = mistakes(folder, web(rest=f", steps: {steps}"))
+    assert len(found) == 1
+    assert found[0].startswith(
+        f"r.yaml:3:{web(rest=', steps: ' + steps).splitlines()[2].index('c4_q') + 1}: "
+    )
+    assert "got units: " in found[0]
+    for way_out in ways_out:
+        assert way_out in found[0]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "[c4_lines: {units: sentences}, c4_quality: {units: sentences, words: spacy}]",
+        "[c4_lines, c4_quality: {words: spacy}]",
+        "[c4_quality: {units: sentences, words: spacy}]",
+        "[c4_lines: {units: sentences}]",
+    ],
+)
+def test_c4_s_rule_alone_or_in_the_same_units_is_let_through(folder, steps):
+    assert load(folder, web(rest=f", steps: {steps}")).sources[0].steps
+
+
 # --- the rest of a recipe --------------------------------------------------------------------------
 
 

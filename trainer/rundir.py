@@ -225,6 +225,10 @@ def open_run(path: Path | str) -> Run:
     Raises: MissingFileError, FormatError, DigestError.
     """
     path = Path(path)
+    if not (path / "config.json").is_file():
+        raise MissingFileError(
+            f"{path}: expected the folder of a run, found none. `quern train train.yaml --out {path}` makes one."
+        )
     value = read_sealed(path / "config.json")
     if value.get("format") != FORMAT:
         raise FormatError(

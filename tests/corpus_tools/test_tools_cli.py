@@ -100,10 +100,17 @@ def test_a_missing_corpus_ends_with_the_commands_that_make_one(tmp_path):
     assert "quern build" in result.stderr
 
 
-def test_a_missing_run_ends_with_the_command_that_makes_one(tmp_path):
-    result = quern("trace", tmp_path / "none", "--step", "1")
-    assert result.exit_code == 1
-    assert "quern train" in result.stderr
+@pytest.mark.parametrize("verb", [("trace", "{run}", "--step", "1"), ("sample", "{run}")])
+def test_a_folder_that_is_no_run_ends_with_the_command_that_makes_one(store, tmp_path, verb):
+    for folder in (tmp_path / "none", store.root):
+        result = quern(*(word.format(run=folder) for word in verb))
+        assert result.exit_code == 1
+        assert f"{folder}: expected the folder of a run, found none. `quern train" in result.stderr
+
+
+def test_the_help_of_a_probe_promises_no_more_than_it_reckons():
+    told = " ".join(quern("plan", "--help").output.split())
+    assert "reckon time and disk." in told
 
 
 def test_a_traceback_is_shown_when_it_is_asked_for(tmp_path):

@@ -3,9 +3,11 @@
 import gzip
 import io
 import json
+import random
 import shlex
 from pathlib import Path
 
+import lz4.frame
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -39,10 +41,32 @@ def parquet():
     return sink.getvalue()
 
 
+def with_dictionary(records, *, is_packed):
+    """A Zstandard WARC whose frames need the dictionary in its first, skippable frame, longer than a head."""
+    noise = random.Random(0).randbytes(300_000)
+    dictionary = zstandard.ZstdCompressionDict(noise, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    packed = zstandard.ZstdCompressor(dict_data=dictionary)
+    lead = zstandard.compress(noise) if is_packed else noise
+    head = b"\x5d\x2a\x4d\x18" + len(lead).to_bytes(4, "little") + lead
+    return head + b"".join(packed.compress(record + noise[:5000]) for record in records)
+
+
 FILES = {
     "pages.warc.gz": (b"".join(gzip.compress(r) for r in warc("response")), "warc", {}),
     "pages.warc": (b"".join(warc("response")), "warc", {}),
     "text.warc.wet.gz": (b"".join(gzip.compress(r) for r in warc("conversion")), "wet", {}),
+    "pages.warc.lz4": (b"".join(lz4.frame.compress(r) for r in warc("response")), "warc", {}),
+    "text.warc.wet.lz4": (b"".join(lz4.frame.compress(r) for r in warc("conversion")), "wet", {}),
+    "text.warc.wet.zst": (b"".join(zstandard.compress(r) for r in warc("conversion")), "wet", {}),
+    "dictionary.warc.zst": (with_dictionary(warc("response"), is_packed=False), "warc", {}),
+    "packed_dictionary.warc.wet.zst": (with_dictionary(warc("conversion"), is_packed=True), "wet", {}),
+    "note_first.warc.zst": (
+        b"\x50\x2a\x4d\x18\x04\x00\x00\x00note" + zstandard.compress(warc("response")[0]),
+        "warc",
+        {},
+    ),
+    "rows.jsonl.lz4": (lz4.frame.compress(ROW.encode() * 9), None, {}),
+    "cut.warc.zst": (b"\x5d\x2a\x4d\x18\xff", None, {}),
     "rows.jsonl": (ROW.encode() * 9, "jsonl", {"text": "body", "id": "post_id", "url": "link"}),
     "rows.jsonl.gz": (
         gzip.compress(ROW.encode() * 9),
@@ -110,10 +134,12 @@ def test_a_folder_of_many_kinds_gives_a_source_of_each_and_says_what_was_left_ou
     made = write_files([str(tmp_path / "data")], tmp_path / "out", force=False)
     recipe, mix, _ = accepted(tmp_path / "out")
     found = {s.name: {f.path for f in s.files} for s in recipe.sources}
-    assert found["web"] == {"pages.warc.gz", "pages.warc", "misnamed.txt"}
+    assert found["web"] == {name for name, (_, reader, _) in FILES.items() if reader == "warc"}
     assert found["books"] == {"book.txt", "plain.txt"}
     assert set(mix.phases[0].weights) == set(found)
-    assert sum("left out" in remark for remark in made.remarks) == 3
+    assert sum("left out" in remark for remark in made.remarks) == sum(
+        reader is None for _, reader, _ in FILES.values()
+    )
 
 
 def test_files_of_a_tree_are_named_by_one_wildcard(tmp_path):

@@ -135,7 +135,7 @@ START = "*** START OF THIS PROJECT GUTENBERG EBOOK X ***\n"
 @pytest.mark.parametrize("filler", [" ", "7", "*", ".", "\t", "[ ", "_ ", " \n", "\n***", "-" * 72 + " \n"])
 def test_no_run_of_characters_takes_more_than_its_length(head: str, filler: str) -> None:
     text = f"{head}{filler * (100_000 // len(filler))}A TITLE\n\nText of it.\n"
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert body_of(text).endswith("Text of it.\n")
     title_of(text)
     decode_book(text.encode() + b"\xe9")
@@ -144,7 +144,7 @@ def test_no_run_of_characters_takes_more_than_its_length(head: str, filler: str)
     header_number(text.encode())
     edition_rank(text)
     parse_response(b"HTTP/1.1 200\n" + text.encode())
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 def test_white_space_before_a_credit_hides_it_from_nobody() -> None:
