@@ -14,6 +14,7 @@ from corpus_tools.screen import size, table
 from corpus_tools.status import done_rows
 from manifests.corpus import CorpusManifest
 from manifests.errors import UsageError
+from manifests.mistakes import shown
 from manifests.quantities import parse_percent
 from manifests.yamlfile import load_yaml
 
@@ -69,8 +70,9 @@ def _default_out(recipe: Path) -> Path:
     value, positions = load_yaml(recipe)
     name = value.get("name") if isinstance(value, dict) else None
     if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
+        got = "an empty file" if value is None else "none" if name is None else shown(name)
         raise UsageError(
-            f"{positions.file}:1:1: expected a `name:` for the corpus, got {name!r}. It names the folder "
+            f"{positions.file}:1:1: expected a `name:` for the corpus, got {got}. It names the folder "
             "corpora/NAME. Add one, or give --out DIR."
         )
     return Path("corpora") / name

@@ -95,12 +95,15 @@ def _expected(model: type[BaseModel], item: Any, path: str) -> tuple[str, str]:
     """Returns what was expected, and the rest of the sentence: for which key, what stood there instead."""
     kind, context, got = item["type"], item.get("ctx", {}), item["input"]
     subject = f" for `{path}`" if path else ""
+    if got is None and not path:
+        return "a mapping (key: value)", ", got an empty file"
     if kind == "extra_forbidden":
         return _unknown_key(str(item["loc"][-1]), _field_names(model, item["loc"][:-1]), path)
     if kind == "missing":
         return f"the key `{path}`", ", got nothing"
     if kind == "value_error":
-        return str(context["error"]).removeprefix("expected "), f", got {shown(got)}{subject}"
+        text = str(context["error"]).removeprefix("expected ")
+        return text, "" if ", got " in text else f", got {shown(got)}{subject}"
     bounds = {key: _FRACTION.sub(_as_share, str(bound)) for key, bound in context.items()}
     text = _EXPECTED[kind].format(**bounds) if kind in _EXPECTED else item["msg"]
     choices = re.findall(r"'([^']*)'", text) if kind in ("literal_error", "enum") else []

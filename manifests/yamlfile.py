@@ -110,16 +110,33 @@ class Positions:
 def load_yaml(path: Path) -> tuple[Any, Positions]:
     """Returns the plain value of a YAML file (dict, list, str, int, float, bool, None) and its positions.
 
-    Raises: YamlError if the file is missing, above 1 MiB, not UTF-8, not YAML, or uses what is refused.
+    Raises: YamlError if the file is missing, above 1 MiB, not UTF-8, not YAML, or uses what is refused; or if it is
+    one that Quern itself wrote.
     """
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise YamlError(f"{path}: expected a readable file, got: {error.strerror}") from error
+    _refuse_sealed(data, path)
     if len(data) > MAX_BYTES:
         raise YamlError(f"{path}: expected at most 1 MiB, got more; long lists go into an @list file")
     return parse_yaml(_decoded(data, path), file=str(path))
+
+
+# A sealed file is JSON, and so YAML: without this each of its keys would be told as an unknown one.
+_SEALED = re.compile(rb'\{[^\n]*?"format":"(quern\.[a-z]+)')
+
+
+def _refuse_sealed(data: bytes, path: Path) -> None:
+    found = _SEALED.match(data)
+    if found is None:
+        return
+    kind = found[1].decode()
+    what, advice = f"a file that Quern wrote ({kind})", "name the file it was made from"
+    if kind == "quern.corpus":
+        what, advice = "a corpus's manifest", f"write a mix that names it, as in  corpora: [{path}]"
+    raise YamlError(f"{path}:1:1: expected a file that a person wrote, got {what}; {advice}")
 
 
 def _decoded(data: bytes, path: Path) -> str:

@@ -56,6 +56,8 @@ def paths_of(recipe, source=0):
     return [file.path for file in recipe.sources[source].files]
 
 
+DECONTAMINATE = "  - decontaminate: {{against: [bench/one.jsonl], {}}}\n"
+
 # --- files -----------------------------------------------------------------------------------------
 
 
@@ -396,7 +398,22 @@ def test_c4_s_rule_alone_or_in_the_same_units_is_let_through(folder, steps):
         ("nam: x\n", "4:1", 'got "nam"; did you mean "name"?'),
         ("tokens: {train: {vocab_size: 4k, vocab: 4k}}\n", "4:34", 'got "vocab"'),
         ("tokens: {train: {vocab_size: many}}\n", "4:30", "expected a whole number"),
-        ("tokens: {train: {vocab_size: 100}}\n", "4:17", "expected at least 257"),
+        (
+            "tokens: {train: {vocab_size: 100}}\n",
+            "4:30",
+            "expected at least 257 (256 bytes and the special tokens), got 100 for `tokens.train.vocab_size`",
+        ),
+        (
+            "tokens: {train: {vocab_size: 257, special_tokens: [a]}}\n",
+            "4:30",
+            "expected at least 258 (256 bytes and the special tokens), got 257",
+        ),
+        (
+            "tokens: {train: {vocab_size: 1k, special_tokens: [a, a]}}\n",
+            "4:50",
+            "expected different tokens, without <|endoftext|>, got a list of 2",
+        ),
+        ("tokens: {train: {vocab_size: 1k}, eot: x}\n", "4:9", "expected `eot` only beside `use`"),
         ("tokens: {use: none.json}\n", "4:15", 'found nothing at "none.json"'),
         ("tokens: {use: r.yaml, holdout: 60%}\n", "4:32", "expected a number of 0.5 or less"),
         (
@@ -464,6 +481,19 @@ def test_every_mistake_is_told_at_once_in_the_order_of_the_file(folder):
     text = web('["none.warc"]', ", steps: [exct]") + "steps: [save: 1, minhash: {ngrams: 5}]\n"
     found = mistakes(folder, text)
     assert [line.split(":")[1:3] for line in found] == [["3", "37"], ["3", "59"], ["4", "9"], ["4", "28"]]
+
+
+def test_two_parameters_that_exclude_each_other_are_told_with_their_values_and_nothing_else(folder):
+    found = mistakes(
+        folder, web(rest=", steps: []") + "steps:\n" + DECONTAMINATE.format("ngram: 8, min_words: 9")
+    )
+    assert found == ["r.yaml:5:20: expected min_words of at most ngram, 8, got 9"]
+
+
+def test_an_empty_recipe_is_said_to_be_empty(folder):
+    assert mistakes(folder, "# nothing yet\n") == [
+        "r.yaml:1:1: expected a mapping (key: value), got an empty file"
+    ]
 
 
 def test_a_missing_recipe_is_one_line(tmp_path):

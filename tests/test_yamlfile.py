@@ -136,6 +136,16 @@ def test_a_file_above_one_mebibyte_is_refused(tmp_path):
         load_yaml(path)
 
 
+def test_a_manifest_is_told_as_one_whatever_its_size(tmp_path):
+    path = tmp_path / "corpus.json"
+    path.write_text(f'{{"benchmarks":[],"format":"quern.corpus","name":"{"x" * (1 << 20)}"}}\n')
+    with pytest.raises(YamlError, match=r"corpus\.json:1:1: .*got a corpus's manifest; write a mix"):
+        load_yaml(path)
+    path.write_text('{"config":{},"format":"quern.run/1"}\n')
+    with pytest.raises(YamlError, match=r"got a file that Quern wrote \(quern\.run\)"):
+        load_yaml(path)
+
+
 def test_a_byte_that_is_not_utf8_is_refused_at_its_place(tmp_path):
     path = tmp_path / "latin.yaml"
     path.write_bytes(b"a: 1\nb: caf\xe9\n")

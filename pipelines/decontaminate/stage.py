@@ -84,7 +84,7 @@ class Decontaminate(Gather):
     @model_validator(mode="after")
     def _short_is_shorter(self) -> Decontaminate:
         if self.min_words > self.ngram:
-            raise ValueError(f"min_words ({self.min_words}) is above ngram ({self.ngram}); give at most that")
+            raise ValueError(f"expected min_words of at most ngram, {self.ngram}, got {self.min_words}")
         return self
 
     def side_inputs(self, folder: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from manifests.digest import digest_file
 from manifests.quantities import Count, Share
@@ -26,21 +26,28 @@ class Train(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    special_tokens: tuple[str, ...] = ()
+    """Further tokens that no text can write; ids from 1, in this order (0 is the end of a text)."""
     vocab_size: Annotated[Count, Field(le=1 << 24)]
     """Tokens of the vocabulary, special tokens included; up to 65,536 fit two bytes each."""
     sample_bytes: Count = 100_000_000
     """Text to train it on, taken from every source in proportion to its text."""
-    special_tokens: tuple[str, ...] = ()
-    """Further tokens that no text can write; ids from 1, in this order (0 is the end of a text)."""
 
-    @model_validator(mode="after")
-    def _has_room(self) -> Self:
-        least = 257 + len(self.special_tokens)
-        if self.vocab_size < least:
-            raise ValueError(f"vocab_size: expected at least {least} (256 bytes and the special tokens)")
-        if len({tokenizer.END_OF_TEXT, *self.special_tokens}) <= len(self.special_tokens):
-            raise ValueError(f"special_tokens: expected different ones, without {tokenizer.END_OF_TEXT}")
-        return self
+    @field_validator("special_tokens")
+    @classmethod
+    def _are_different(cls, special_tokens: tuple[str, ...]) -> tuple[str, ...]:
+        if len({tokenizer.END_OF_TEXT, *special_tokens}) <= len(special_tokens):
+            raise ValueError(f"expected different tokens, without {tokenizer.END_OF_TEXT}")
+        return special_tokens
+
+    @field_validator("vocab_size")
+    @classmethod
+    def _has_room(cls, vocab_size: int, info: ValidationInfo) -> int:
+        # Only fields above this one are known here, which is why special_tokens comes first.
+        least = 257 + len(info.data.get("special_tokens", ()))
+        if vocab_size < least:
+            raise ValueError(f"expected at least {least} (256 bytes and the special tokens)")
+        return vocab_size
 
 
 class Tokens(Phased):
@@ -75,7 +82,7 @@ class Tokens(Phased):
             raise ValueError("expected one of `train: {vocab_size: 32768}` and `use: tokenizer.json`")
         if self.eot is not None and self.use is None:
             raise ValueError(
-                f"eot: expected only beside `use`; a trained tokenizer has {tokenizer.END_OF_TEXT}"
+                f"expected `eot` only beside `use`; a trained tokenizer has {tokenizer.END_OF_TEXT}"
             )
         return self
 

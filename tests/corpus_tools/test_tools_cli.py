@@ -136,6 +136,27 @@ def test_a_mix_that_can_be_fed_is_checked_and_one_that_cannot_is_refused_at_its_
     assert "mix.yaml:6:" in refused.stderr
 
 
+@pytest.mark.parametrize("command", [("mix", "check"), ("plan",), ("train",)])
+def test_a_manifest_in_the_place_of_a_file_a_person_writes_is_one_line_and_what_to_write(store, command):
+    path = store.root / "corpus.json"
+    refused = quern(*command, path)
+    assert refused.exit_code == 2
+    assert refused.stderr.splitlines() == [
+        f"{path}:1:1: expected a file that a person wrote, got a corpus's manifest; write a mix that names it, as in  "
+        f"corpora: [{path}]",
+        "Nothing was read or written. Correct the file and run the same command again.",
+    ]
+
+
+@pytest.mark.parametrize("command", [("mix", "check"), ("plan",), ("train",)])
+def test_an_empty_file_is_said_to_be_empty(tmp_path, command):
+    (tmp_path / "empty.yaml").write_text("")
+    refused = quern(*command, tmp_path / "empty.yaml")
+    assert refused.exit_code == 2
+    assert "empty.yaml:1:1: expected a " in refused.stderr
+    assert ", got an empty file" in refused.stderr
+
+
 HOSTILE = "a\x1b]0;owned\x07b\x9bc\u202ed\u2066e\x7ff\rg\u200bh"
 
 
