@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from manifests.mix import MixManifest, MixSource
 
-__all__ = ["CheckRow", "check", "effective_tokens"]
+__all__ = ["CheckRow", "check", "effective_tokens", "epochs_text", "longest_run"]
 
 WARN_EPOCHS = 4
 # Muennighoff et al. 2023 (arXiv 2305.16264), fitted decay of repeated data.
@@ -86,3 +86,25 @@ def _verdict(mix: MixManifest, source: MixSource, epochs: float) -> str:
     if epochs > WARN_EPOCHS:
         return "repeats"
     return "unchecked" if source.contamination == "unchecked" and "unchecked" not in allowed else "fine"
+
+
+def longest_run(mix: MixManifest, row: CheckRow) -> int:
+    """Tokens of a run in these proportions that just reaches one source's cap; the source is wanted."""
+    windows = max(0, row.available // mix.seq_len - 1)
+    total = mix.n_rows * mix.seq_len
+    return windows * mix.seq_len * row.max_epochs * total // row.wanted
+
+
+def epochs_text(row: CheckRow, mix: MixManifest, longest: int) -> str:
+    """What is wrong with a source of too many epochs, and what could be fed: `longest` tokens by all sources' caps."""
+    if row.available < 2 * mix.seq_len:
+        least = 2 * mix.seq_len
+        return f"expected at least {least:,} tokens in {row.source} for rows of {mix.seq_len}, got {row.available:,}"
+    weight = row.wanted / (mix.n_rows * mix.seq_len)
+    feasible = weight * row.max_epochs / row.epochs
+    return (
+        f"expected at most {row.max_epochs} epochs of {row.source}, got {row.epochs:.1f} "
+        f"({row.wanted:,} tokens wanted, {row.available:,} there). "
+        f"Nearest that can be fed: weight {feasible:.3g} instead of {weight:.3g}, or {longest:,} tokens in all; "
+        f"or allow it: sources: {{{row.source}: {{from: ['*/{row.source}'], max_epochs: {math.ceil(row.epochs)}}}}}"
+    )

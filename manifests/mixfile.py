@@ -30,8 +30,8 @@ from manifests.corpus import CorpusManifest, Partition, TokenizerEntry
 from manifests.errors import MixError, QuernError
 from manifests.mistakes import did_you_mean
 from manifests.mix import Allowed, MixCorpus, MixManifest, MixPhase, MixShard, MixSource
-from manifests.mixcheck import CheckRow, check
-from manifests.quantities import Count, Share
+from manifests.mixcheck import check, epochs_text, longest_run
+from manifests.quantities import Count, Share, share_text
 from manifests.yamlfile import Positions, apply_overrides, load_yaml, validate
 
 __all__ = ["MixFile", "ResolvedMix", "load_mix", "mix_of_corpus", "shares_of"]
@@ -224,23 +224,34 @@ def _sources(
             mistakes.add(loc, f'expected a source ({known}), got "{name}"{did_you_mean(name, choices)}')
     named = [name for name in choices if name in used]
     sources = [_source(name, choices[name], corpora, mistakes) for name in named]
+    _refuse_empty({source.name for source in sources if not source.n_tokens}, config, corpora, mistakes)
     mistakes.stop()
     return named, sources
 
 
+def _refuse_empty(empty: set[str], config: MixFile, corpora: Sequence[_Corpus], mistakes: _Mistakes) -> None:
+    defined = config.sources or {}
+    partitions = {(c.label, p.source, str(p.columns or "")) for c in corpora for p in c.manifest.partitions}
+    there = ", ".join(sorted(f"{label}/{source} {columns}".strip() for label, source, columns in partitions))
+    for name in sorted(empty & set(defined)):
+        mistakes.add(("sources", name), f'expected "{name}" to find tokens, it finds none among: {there}')
+    for i, phase in enumerate(config.phases):
+        for name in (each for each in phase.weights if each in empty and each not in defined):
+            mistakes.add(("phases", i, "weights", name), _empty_text(name, phase.weights, empty))
+
+
+def _empty_text(name: str, weights: dict[str, Fraction], empty: set[str]) -> str:
+    left = {each: weight for each, weight in weights.items() if each not in empty}
+    line = ", ".join(f"{each}: {share_text(weight)}" for each, weight in left.items())
+    remedy = f"Write  weights: {{{line}}}  or" if any(left.values()) else "Take the phase out, or"
+    return (
+        f'expected tokens to train on in "{name}", found none: no document of it was kept, or all are held out. '
+        f"{remedy} see with `quern audit` which step dropped them, change that and build again"
+    )
+
+
 def _source(name: str, choice: SourceChoice, corpora: list[_Corpus], mistakes: _Mistakes) -> MixSource:
     chosen = [(c, p) for c in corpora for p in c.manifest.partitions if _chosen(c, p, choice)]
-    if not any(p.split == "train" and p.n_tokens for _, p in chosen):
-        there = sorted(
-            {
-                f"{c.label}/{p.source} {p.columns or ''}".strip()
-                for c in corpora
-                for p in c.manifest.partitions
-            }
-        )
-        mistakes.add(
-            ("sources", name), f'expected "{name}" to find tokens, it finds none among: {", ".join(there)}'
-        )
     _check_licences(name, choice, chosen, mistakes)
     kinds = {p.holdout for _, p in chosen if p.split == "heldout"}
     holdout = "span" if "span" in kinds else "cluster" if kinds else "none"
@@ -365,11 +376,11 @@ def _manifest(
 
 def _feasible(mix: MixManifest, config: MixFile, mistakes: _Mistakes) -> None:
     rows = check(mix)
-    longest = min((_longest(mix, row) for row in rows if row.wanted), default=0)
+    longest = min((longest_run(mix, row) for row in rows if row.wanted), default=0)
     for row in rows:
         phase = next((i for i, p in enumerate(config.phases) if p.weights.get(row.source)), 0)
         if row.verdict == "too_many_epochs":
-            mistakes.add(("phases", phase, "weights", row.source), _epochs_text(row, mix, longest))
+            mistakes.add(("phases", phase, "weights", row.source), epochs_text(row, mix, longest))
         if row.verdict == "contaminated":
             mistakes.add(
                 ("phases", phase, "weights", row.source),
@@ -377,24 +388,3 @@ def _feasible(mix: MixManifest, config: MixFile, mistakes: _Mistakes) -> None:
                 f'recipe, or add to the mix: allow: [{{verdict: marked, source: {row.source}, because: "..."}}]',
             )
     mistakes.stop()
-
-
-def _longest(mix: MixManifest, row: CheckRow) -> int:
-    # Tokens of a run in these proportions that just reaches this source's cap.
-    windows = max(0, row.available // mix.seq_len - 1)
-    total = mix.n_rows * mix.seq_len
-    return windows * mix.seq_len * row.max_epochs * total // row.wanted
-
-
-def _epochs_text(row: CheckRow, mix: MixManifest, longest: int) -> str:
-    if row.available < 2 * mix.seq_len:
-        least = 2 * mix.seq_len
-        return f"expected at least {least:,} tokens in {row.source} for rows of {mix.seq_len}, got {row.available:,}"
-    weight = row.wanted / (mix.n_rows * mix.seq_len)
-    feasible = weight * row.max_epochs / row.epochs
-    return (
-        f"expected at most {row.max_epochs} epochs of {row.source}, got {row.epochs:.1f} "
-        f"({row.wanted:,} tokens wanted, {row.available:,} there). "
-        f"Nearest that can be fed: weight {feasible:.3g} instead of {weight:.3g}, or {longest:,} tokens in all; "
-        f"or allow it: sources: {{{row.source}: {{from: ['*/{row.source}'], max_epochs: {math.ceil(row.epochs)}}}}}"
-    )

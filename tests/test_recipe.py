@@ -56,8 +56,6 @@ def paths_of(recipe, source=0):
     return [file.path for file in recipe.sources[source].files]
 
 
-DECONTAMINATE = "  - decontaminate: {{against: [bench/one.jsonl], {}}}\n"
-
 # --- files -----------------------------------------------------------------------------------------
 
 
@@ -484,10 +482,9 @@ def test_every_mistake_is_told_at_once_in_the_order_of_the_file(folder):
 
 
 def test_two_parameters_that_exclude_each_other_are_told_with_their_values_and_nothing_else(folder):
-    found = mistakes(
-        folder, web(rest=", steps: []") + "steps:\n" + DECONTAMINATE.format("ngram: 8, min_words: 9")
-    )
-    assert found == ["r.yaml:5:20: expected min_words of at most ngram, 8, got 9"]
+    steps = "steps: [decontaminate: {against: [bench/one.jsonl], ngram: 8, min_words: 9}]\n"
+    found = mistakes(folder, web(rest=", steps: []") + steps)
+    assert found == ["r.yaml:4:24: expected min_words of at most ngram, 8, got 9"]
 
 
 def test_an_empty_recipe_is_said_to_be_empty(folder):

@@ -170,6 +170,24 @@ def test_what_cannot_be_fed_is_refused_at_its_line_with_what_could(corpus, text,
         load_mix(write_mix(corpus, text))
 
 
+def test_weights_of_empty_sources_are_refused_at_their_line_with_weights_to_paste(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 0, "books": 4000, "code": 0})
+    path = write_mix(
+        tmp_path,
+        "phases:\n  - tokens: 1k\n    weights: {web: 0.7, books: 30%}\n  - {tokens: 1k, weights: {code: 1}}\n",
+    )
+    with pytest.raises(MixError) as caught:
+        load_mix(path)
+    first, second, _ = str(caught.value).splitlines()
+    assert first.startswith(f'{path}:7:20: expected tokens to train on in "web", found none')
+    assert "  weights: {books: 0.3}  " in first
+    assert second.startswith(f'{path}:8:34: expected tokens to train on in "code", found none')
+    assert "Take the phase out, or" in second
+    pasted = path.read_text().replace("weights: {web: 0.7, books: 30%}", "weights: {books: 0.3}")
+    path.write_text("\n".join(pasted.splitlines()[:-1]))
+    assert [s.name for s in load_mix(path).manifest.sources] == ["books"]
+
+
 def test_an_override_of_the_epoch_cap_is_recorded(corpus):
     text = (
         "sources:\n  web: {from: ['*/web'], max_epochs: 41}\nphases:\n  - {tokens: 160k, weights: {web: 1}}\n"
