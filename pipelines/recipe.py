@@ -11,8 +11,9 @@ A step has a name that its values, its account and `--set` go by: its stage's, w
 on a document's way. Two sources that use one stage share the step's name. `--set gopher_quality.min_words=60`
 reaches a step wherever it stands.
 
-Everything wrong is found before any work, all of it at once, each mistake at its line and column. Loading reads
-directories, path lists and the files that stages depend on (to digest them); never the documents.
+Everything wrong is found before any work, each mistake at its line and column: wrong keys, readers and steps all at
+once; files that are not there, and steps that do not fit together, once every key is right. Loading reads directories,
+path lists and the files that stages depend on (to digest them); never the documents.
 """
 
 from __future__ import annotations
@@ -140,14 +141,47 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), *, allow_code: bool =
         value, positions = load_yaml(path)
         spelt = [one for text in overrides for one in spell_out(value, text)]
         value = apply_overrides(value, positions, spelt)
-        written = validate(_WrittenRecipe, value, positions)
     except YamlError as error:
         raise RecipeError(str(error)) from error
     reading = Reading(positions, path.parent, allow_code)
-    recipe = _resolve(reading, written)
-    if reading.mistakes:
+    recipe = _read(reading, value)
+    if recipe is None or reading.mistakes:
         raise RecipeError("\n".join([*reading.ordered(), REMEDY]))
     return recipe
+
+
+def _read(reading: Reading, value: Any) -> Recipe | None:
+    """Returns the recipe that `value` means, None where a key of it is wrong; what is wrong is left with `reading`."""
+    try:
+        written = validate(_WrittenRecipe, value, reading.positions)
+    except YamlError as error:
+        reading.mistakes.extend(error.mistakes)
+        _check_stages(reading, value)
+        return None
+    return _resolve(reading, written)
+
+
+def _check_stages(reading: Reading, value: Any) -> None:
+    """Finds what is wrong with the readers and steps of a recipe whose keys are: else a second run would tell it."""
+    recipe = value if isinstance(value, dict) else {}
+    sources = recipe.get("sources")
+    for i, source in enumerate(sources if isinstance(sources, list) else []):
+        if isinstance(source, dict):
+            _check_source(reading, source, ("sources", i))
+    _check_steps(reading, recipe, ())
+
+
+def _check_source(reading: Reading, source: dict[str, Any], loc: Loc) -> None:
+    read = source.get("read")
+    if isinstance(read, str | dict):
+        with reading.collect((*loc, "read")):
+            _reader(reading, read, (*loc, "read"))
+    _check_steps(reading, source, loc)
+
+
+def _check_steps(reading: Reading, around: dict[str, Any], loc: Loc) -> None:
+    steps = around.get("steps")
+    read_steps(reading, steps if isinstance(steps, list) else [], (*loc, "steps"), set(TAKEN))
 
 
 def _resolve(reading: Reading, written: _WrittenRecipe) -> Recipe:

@@ -481,6 +481,35 @@ def test_every_mistake_is_told_at_once_in_the_order_of_the_file(folder):
     assert [line.split(":")[1:3] for line in found] == [["3", "37"], ["3", "59"], ["4", "9"], ["4", "28"]]
 
 
+def test_wrong_readers_and_steps_are_told_beside_wrong_keys(folder):
+    text = (
+        "name: small\nsources:\n"
+        "  - name: web\n    read: jsonll\n    pths: [a]\n    steps: [exct, gopher_quality: {min_words: fifty}]\n"
+        "  - name: more\n    read: {warc: {max_byte: 1}}\n    paths: 7\n    steps: text\n"
+        "  - 7\n"
+        "steps: [exact: {bye: text}]\nseed: 1\n"
+    )
+    found = [line.removeprefix("r.yaml:") for line in mistakes(folder, text)]
+    assert [(int(line.split(":")[0]), line.partition("got ")[2].partition(";")[0]) for line in found] == [
+        (3, "nothing"),
+        (4, '"jsonll"'),
+        (5, '"pths"'),
+        (6, '"exct"'),
+        (6, '"fifty"'),
+        (8, '"max_byte"'),
+        (9, "7"),
+        (10, '"text"'),
+        (11, "7"),
+        (12, '"bye"'),
+        (13, '"seed"'),
+    ]
+
+
+@pytest.mark.parametrize("text", ["7\n", "[a]\n", "sources: 7\nsteps: 7\n", "sources: [[exct]]\n"])
+def test_what_is_no_recipe_at_all_is_refused_and_nothing_more(folder, text):
+    assert all(line.startswith("r.yaml:") for line in mistakes(folder, text))
+
+
 def test_two_parameters_that_exclude_each_other_are_told_with_their_values_and_nothing_else(folder):
     steps = "steps: [decontaminate: {against: [bench/one.jsonl], ngram: 8, min_words: 9}]\n"
     found = mistakes(folder, web(rest=", steps: []") + steps)
