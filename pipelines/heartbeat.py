@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["SIZE", "at", "idle", "open_map", "read", "split", "waiting"]
+__all__ = ["SIZE", "at", "beat", "idle", "open_map", "read", "split", "waiting"]
 
 SIZE = 24
 _LAYOUT = struct.Struct("<qqq")
@@ -42,6 +42,12 @@ def at(ordinal: int) -> None:
 def idle() -> None:
     """Work on no particular record: between records, or in vectorised code."""
     at(-1)
+
+
+def beat() -> None:
+    """Work on the same record goes on."""
+    _, ordinal, _ = read(bytes(_state["map"]))  # type: ignore[call-overload]
+    at(ordinal)
 
 
 @contextmanager

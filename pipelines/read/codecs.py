@@ -9,8 +9,8 @@ that all frames were packed with, itself packed or not; another further on is no
 of `n_input` packed bytes gives at most 33 MiB (a Zstandard block of 4 bytes may hold 128 KiB and cannot be cut short),
 whatever a bomb claims. A frame that asks for a window above 128 MiB counts as damaged, on every machine alike.
 
-Price, framing included, of a record of 43 kB: gzip by ISA-L 140 us, Zstandard 210, LZ4 130. A gzip member is opened
-for its first 16 bytes; of the other two the whole first block is unpacked to see whether it begins a record.
+Price, framing included, of a record of 43 kB: gzip by ISA-L 140 us, Zstandard 210, LZ4 130. To see whether a member
+begins a record, gzip and LZ4 are opened for their first 16 bytes; of Zstandard the first block is unpacked once more.
 
 What a flipped bit does to a frame without a checksum, nobody can see (`zstd` writes one, many libraries do not): the
 record is then read as the broken bytes say. LZ4's old frames (magic 02 21 4c 18) are not read.
@@ -23,11 +23,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import zstandard
 from isal import isal_zlib
 from lz4.frame import LZ4FrameDecompressor
+
+from pipelines.read.heads import gzip_head, has_gzip_flags, lz4_head, zstd_head
 
 __all__ = ["GZIP", "LZ4", "SKIPPABLE", "ZSTD_MAGIC", "Codec", "Member", "dictionary_in", "zstd"]
 
@@ -60,32 +63,46 @@ class Codec:
     """One way of packing members.
 
     magic: what each begins with; new: begins to unpack one, and what was unpacked before is given up; broken: what
-    unpacking raises; n_input: how many packed bytes are handed over at a time; n_opening: within how many packed
-    bytes a member's first bytes come out; skips: whether skippable frames may stand between members.
+    unpacking raises; head: the first n bytes of what a member holds, of its packed bytes, fewer where it is broken
+    or none; n_head: within how many packed bytes they come out; n_input: how many packed bytes are handed over at a
+    time; skips: whether skippable frames may stand between members; may_begin: whether a member can begin with these
+    four bytes, where unpacking takes what it should refuse.
     """
 
     magic: bytes
     new: Callable[[], Member]
     broken: type[Exception]
+    head: Callable[[bytes, int], bytes]
+    n_head: int
     n_input: int
-    n_opening: int
     skips: bool
+    may_begin: Callable[[bytes], bool] = bool
 
 
 def _gzip_member() -> Any:
     return isal_zlib.decompressobj(31)
 
 
-# A header of gzip may carry 64 KiB of extra field. The stub of ISA-L's error calls the class an instance.
+# The stub of ISA-L's error calls the class an instance.
 _ISAL_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]
-GZIP = Codec(b"\x1f\x8b\x08", _gzip_member, _ISAL_ERROR, n_input=32 << 10, n_opening=160 << 10, skips=False)
+GZIP = Codec(
+    b"\x1f\x8b\x08",
+    _gzip_member,
+    _ISAL_ERROR,
+    gzip_head,
+    n_head=160 << 10,  # a header may carry 64 KiB of extra field, and a name and comment
+    n_input=32 << 10,
+    skips=False,
+    may_begin=has_gzip_flags,
+)
 # Blocks have up to 4 MiB and come out whole. What is packed holds 255 times its bytes at most.
 LZ4 = Codec(
     b"\x04\x22\x4d\x18",
     LZ4FrameDecompressor,
     RuntimeError,
+    lz4_head,
+    n_head=32 << 10,
     n_input=32 << 10,
-    n_opening=(4 << 20) + 64,
     skips=True,
 )
 
@@ -98,8 +115,9 @@ def zstd(dictionary: bytes = b"", *, max_window: int = _MAX_WINDOW) -> Codec:
         ZSTD_MAGIC,
         lambda: _ZstdMember(context),
         zstandard.ZstdError,
+        partial(zstd_head, context),
+        n_head=160 << 10,
         n_input=1 << 10,
-        n_opening=160 << 10,
         skips=True,
     )
 

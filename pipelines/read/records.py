@@ -182,8 +182,9 @@ def _stored_record(segment: Inflated, frame: _Frame, size: int) -> Raw:
     is_first = frame.start - frame.n_blank <= begins
     locator = member if is_first else f"{member}+{frame.start - begins}"
     after = segment.mark(frame.after)
-    if segment.end == "damaged" and frame.after >= segment.limit:
-        after = segment.stop
+    if segment.end in ("damaged", "cut") and frame.after >= segment.limit:
+        # What is lost belongs to the record in the broken member, and to none that stands whole before it.
+        after = segment.stop if segment.in_last_member(max(frame.start, frame.after - 1)) else after
     if after is None or not is_first:
         # It shares its member with other records: no range of the file holds it alone.
         return Raw(locator, 0, size, frame.flaw, frame.headers, body)
