@@ -145,7 +145,7 @@ def test_a_member_is_found_behind_damage_whatever_its_header_holds(tmp_path: Pat
 
 
 LZ4_HEADER = lz4.frame.compress(b"x", block_size=lz4.frame.BLOCKSIZE_MAX4MB, store_size=False)[:7]
-MEMBERS_OF_ALL_LENGTHS = {
+DECOYS = {
     "comment_without_end": (gzip_member, b"\x1f\x8b\x08\x10"),
     "comment_without_end_far_apart": (gzip_member, b"\x1f\x8b\x08\x10" + b"\1" * 20),
     "comment_without_end_out_of_a_crowd": (gzip_member, b"\x1f\x8b\x08\x10" + b"\1" * 61),
@@ -156,9 +156,9 @@ MEMBERS_OF_ALL_LENGTHS = {
 }
 
 
-@pytest.mark.parametrize("kind", MEMBERS_OF_ALL_LENGTHS)
+@pytest.mark.parametrize("kind", DECOYS)
 def test_a_megabyte_of_what_only_looks_like_members_is_passed_in_a_moment(tmp_path: Path, kind: str) -> None:
-    pack, decoy = MEMBERS_OF_ALL_LENGTHS[kind]
+    pack, decoy = DECOYS[kind]
     data = pack(PAGES[0]) + decoy * ((1 << 20) // len(decoy)) + b"\1" * (1 << 16) + pack(PAGES[1])
     begun = time.process_time()
     found = rows(Warc(), source(tmp_path / "a", data))
