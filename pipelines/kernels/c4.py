@@ -37,8 +37,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
+from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel, pointer
 from pipelines.kernels.lanes import readable
+from pipelines.kernels.line_words import line_after, read_line
 from pipelines.kernels.phrases import (
     SAYS_CURLY_BRACKET,
     SAYS_JAVASCRIPT,
@@ -50,14 +51,13 @@ from pipelines.kernels.phrases import (
 )
 from pipelines.kernels.sentences import (
     DIGIT,
-    LINE_END,
     count_light_sentences,
     count_sentences,
     count_spacy_sentences,
     find_spacy_sentences,
+    line_stop,
     text_classes,
 )
-from pipelines.kernels.unicode import SPACE
 from pipelines.kernels.word_spans import word_groups
 from pipelines.kernels.words import byte_at, decode, strip
 
@@ -92,46 +92,6 @@ _WORD_TOO_LONG, _NO_END_MARK, _TOO_FEW_WORDS, _JAVASCRIPT, _POLICY, _CITATION, _
 _KEEP = -1
 
 _EDIT, _NEEDED = np.frombuffer(b"[edit]", np.uint8), np.frombuffer(b"[citation needed]", np.uint8)
-
-
-@inline
-def _read_line(
-    data: Bytes, at: int, end: int, classes: Bytes, line_end: int
-) -> tuple[int, int, int, int, int, bool]:
-    """One line: its span without white space at the ends, the next one's start, words, longest word, any "[".
-
-    line_end: the class of what ends it before `end`: LINE_END, or 0 for nothing.
-    """
-    first = last = -1
-    n_words = longest = length = 0
-    bracket = False
-    while at < end:
-        point = byte_at(data, at)
-        if point < 0x80:
-            after = at + 1
-        else:
-            point, after = decode(data, at, end)
-        kind = byte_at(classes, point)
-        if kind & SPACE:
-            length = 0
-            if kind & line_end:
-                if first < 0:
-                    first = last = at
-                if point == 13 and after < end and byte_at(data, after) == 10:
-                    after += 1
-                return first, last, after, n_words, longest, bracket
-        else:
-            n_words += length == 0
-            length += 1
-            longest = max(longest, length)
-            bracket |= point == 91
-            if first < 0:
-                first = at
-            last = after
-        at = after
-    if first < 0:
-        first = last = end
-    return first, last, end, n_words, longest, bracket
 
 
 @inline
@@ -240,13 +200,14 @@ def cut_lines(  # noqa: C901 -- one flat pass over the lines
 ) -> Spans:
     """The spans to cut, `int64[n_spans, 5]`: document, start, stop (bytes in it), 0 for a joint or -1, reason.
 
-    rules: int64[8]: most characters of a word or -1, fewest words, then 0 or 1 for: end marks, citations,
-    javascript, policy; lines spared for "lorem ipsum", for "{".
+    data: at least 64 bytes. rules: int64[8]: most characters of a word or -1, fewest words, then 0 or 1 for: end
+    marks, citations, javascript, policy; lines spared for "lorem ipsum", for "{".
     sentence_ends: where each sentence ends, one document's after another's; they are taken for lines and joined by a
     blank. Without any lines are lines, joined by "\\n".
     """
     by_sentence, sentence = len(sentence_ends) > 0, 0
-    line_end, joint = (0, 32) if by_sentence else (LINE_END, 10)
+    joint = 32 if by_sentence else 10
+    n_readable, data = len(data), pointer(data)
     longest_doc = 0
     for doc in range(len(offsets) - 1):
         longest_doc = max(longest_doc, offsets[doc + 1] - offsets[doc])
@@ -258,11 +219,14 @@ def cut_lines(  # noqa: C901 -- one flat pass over the lines
         first_span, started = n, False
         solid_stop, n_then = base, n  # the end of what is left so far, and the spans before it
         while at < end:
-            start, stop = at, end
+            start = at
             if by_sentence:
-                stop = sentence_ends[sentence]
+                stop = at = sentence_ends[sentence]
                 sentence += 1
-            first, last, at, n_words, longest, bracket = _read_line(data, start, stop, classes, line_end)
+            else:
+                stop = line_stop(data, at, end, n_readable, classes)
+                at = line_after(data, stop, end)
+            first, last, n_words, longest, bracket = read_line(data, start, stop, n_readable, classes)
             if by_sentence and first == last:
                 fate = _WHITE_SPACE  # no sentence at all, where a blank line is a line
             elif rules[0] >= 0 and longest > rules[0]:
@@ -343,7 +307,7 @@ def line_spans(
     limits = (-1 if max_word_chars is None else max_word_chars, min_words or 0)
     switches = (end_marks, citations, javascript, policy, spare_lorem_ipsum, spare_curly_bracket)
     rules = np.array([*limits, *switches], np.int64)
-    found = cut_lines(data, offsets, text_classes(), rules, _sentence_ends(data, offsets, units))
+    found = cut_lines(readable(data), offsets, text_classes(), rules, _sentence_ends(data, offsets, units))
     row, start, end, replacement, reason = np.ascontiguousarray(found.T)
     return LineSpans(row, start, end, replacement == 0, reason)
 

@@ -24,7 +24,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.extending import intrinsic
 
-__all__ = ["ALL", "N_LANES", "between", "first_bit", "n_bits_set", "readable"]
+__all__ = ["ALL", "N_LANES", "between", "first_bit", "n_bits_set", "n_leading", "readable"]
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -59,6 +59,13 @@ def _first_bit(_context: Any, _bits: Any) -> Any:
     return types.int64(types.uint64), build
 
 
+def _n_leading(_context: Any, _bits: Any) -> Any:
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), build
+
+
 def _n_bits_set(_context: Any, _bits: Any) -> Any:
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
@@ -71,6 +78,9 @@ between: Callable[[Bytes, int, int, int], np.uint64] = intrinsic(_between)  # ty
 
 first_bit: Callable[[np.uint64], int] = intrinsic(_first_bit)  # type: ignore[assignment]
 """The number of the lowest bit that is set; 64 for none."""
+
+n_leading: Callable[[np.uint64], int] = intrinsic(_n_leading)  # type: ignore[assignment]
+"""How many bits above the highest one that is set are not; 64 for none."""
 
 n_bits_set: Callable[[np.uint64], int] = intrinsic(_n_bits_set)  # type: ignore[assignment]
 """How many bits are set."""

@@ -48,6 +48,7 @@ __all__ = [
     "count_spacy_sentences",
     "find_spacy_sentences",
     "line_ends",
+    "line_stop",
     "next_sentence",
     "text_classes",
 ]
@@ -153,7 +154,7 @@ def line_ends(data: Bytes, at: int, end: int, n_readable: int) -> np.uint64:
 
 
 @inline
-def _line_stop(data: Bytes, at: int, end: int, n_readable: int, classes: Bytes) -> int:
+def line_stop(data: Bytes, at: int, end: int, n_readable: int, classes: Bytes) -> int:
     """The byte at which the line that byte `at` is in ends."""
     while at < end:
         found = line_ends(data, at, end, n_readable)
@@ -226,7 +227,7 @@ def count_spacy_sentences(
         at, end = offsets[doc], offsets[doc + 1]
         word, last_word = word_offsets[doc], word_offsets[doc + 1]
         while at < end:
-            stop = _line_stop(data, at, end, n_readable, classes)
+            stop = line_stop(data, at, end, n_readable, classes)
             n_sentences = 0
             while at < stop or not n_sentences:
                 at, word = next_sentence(data, at, stop, word, last_word, classes, starts, ends)

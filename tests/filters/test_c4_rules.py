@@ -59,6 +59,21 @@ def test_spans_are_in_order_apart_and_inside_their_texts(docs: list[str], rules:
     assert all(a[0] < b[0] or a[2] <= b[1] for a, b in pairwise(places))
 
 
+LONG_WORDS = st.sampled_from([1, 2, 61, 62, 63, 64, 65, 127, 128, 129, 200]).map("w".__mul__)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(LONG_WORDS | st.sampled_from([" ", "\t ", "\n", "\r\n", "[1]", ".", "é", "\x1f"]), max_size=20)
+)
+def test_words_are_told_wherever_sixty_four_bytes_end(pieces: list[str]) -> None:
+    doc = "".join(pieces)
+    for longest in (1, 62, 63, 64, 65, 128, 200):
+        given = {"max_word_chars": longest, "min_words": 2, "end_marks": False}
+        rules = C4Lines(**given).model_dump()
+        assert edited(C4Lines(**given), [doc]) == [line_twins.c4_text(doc, rules)]
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(texts, max_size=4))
 def test_counts_equal_the_twins(docs: list[str]) -> None:
