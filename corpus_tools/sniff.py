@@ -101,7 +101,15 @@ def _unpacked(file: BinaryIO, head: bytes) -> bytes:
     if head[:2] == _GZIP:
         return _inflated(head)
     data = _of_frames(partial(_read_at, file))
-    return b"" if head[:4] in _FRAMED_WARC and not data.startswith(b"WARC/") else data
+    return b"" if head[:4] in _FRAMED_WARC and not _is_crawl(data) else data
+
+
+def _is_crawl(head: bytes) -> bool:
+    """Whether a WARC or ARC file begins so."""
+    from pipelines.read.forms import FORMS
+
+    start = head.lstrip(b"\r\n")
+    return any(form.begins(start) for form in FORMS)
 
 
 def _read_at(file: BinaryIO, pos: int, n_bytes: int) -> bytes:
@@ -156,11 +164,12 @@ def _inflated(head: bytes) -> bytes:
 def _kind(path: Path, head: bytes) -> tuple[str | None, dict[str, Any], str]:
     if ".paths" in path.name:
         return None, {}, f'a list of paths: name it in a recipe as "@{path.name}"'
-    if head.startswith(b"WARC/") and ".wat" in path.name:
+    if _is_crawl(head) and ".wat" in path.name:
         return None, {}, "a WAT file: metadata without text"
-    if head.startswith(b"WARC/"):
+    if _is_crawl(head):
         wet = b"WARC-Type: conversion" in head
-        return ("wet", {}, "WARC of extracted text") if wet else ("warc", {}, "WARC of pages")
+        kind = "WARC" if b"WARC/" in head[:64] else "ARC"
+        return ("wet", {}, "WARC of extracted text") if wet else ("warc", {}, f"{kind} of pages")
     if head.startswith(b"PAR1"):
         return "parquet", _parquet_columns(path), "Parquet"
     if (row := _json_row(head)) is not None:

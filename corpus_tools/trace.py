@@ -164,9 +164,7 @@ def open_trace(run: Path) -> Trace:
     Raises: MissingFileError, FormatError, DigestError.
     """
     if not (run / "config.json").is_file():
-        raise MissingFileError(
-            f"{run}: expected the folder of a run, found none. `quern train train.yaml --out {run}` makes one."
-        )
+        raise MissingFileError.of_run(run)
     mix = MixManifest.read(run / "mix.json")
     config = read_sealed(run / "config.json")
     if mix.digest != config["mix"]:

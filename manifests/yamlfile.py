@@ -135,7 +135,10 @@ def _refuse_sealed(data: bytes, path: Path) -> None:
     kind = found[1].decode()
     what, advice = f"a file that Quern wrote ({kind})", "name the file it was made from"
     if kind == "quern.corpus":
-        what, advice = "a corpus's manifest", f"write a mix that names it, as in  corpora: [{path}]"
+        what, advice = (
+            "a corpus's manifest",
+            f"it was built from a recipe, and a mix names it, as in  corpora: [{path}]",
+        )
     raise YamlError(f"{path}:1:1: expected a file that a person wrote, got {what}; {advice}")
 
 

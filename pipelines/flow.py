@@ -26,6 +26,7 @@ __all__ = ["check_flow"]
 
 ALL = "*"
 _MOST_LISTED = 6
+_LIMITS = " (and the limits of docs/recipes.md, Other languages)"
 
 
 def check_flow(reader: Read, steps: Sequence[Step]) -> list[str]:
@@ -40,6 +41,7 @@ def check_flow(reader: Read, steps: Sequence[Step]) -> list[str]:
         found = [
             _missing_column(step.name, step.stage, columns),
             _wrong_language(step.name, step.stage, sent, columns),
+            _joined_words(step.name, step.stage, sent),
             _other_units(step.name, step.stage, cut),
         ]
         mistakes += [f"{step.where}: {mistake}" for mistake in found if mistake]
@@ -94,7 +96,7 @@ def _wrong_language(
     return (
         f"expected documents in {_listed(languages)} only, which {name} holds for, got "
         f"{'any language' if ALL in strangers else _listed(strangers)}: they would be dropped for what it "
-        f"does not know. {_ways_out(name, stage, known, strangers)}"
+        f"does not know. {_ways_out(stage.name, stage, known, strangers)}"
     )
 
 
@@ -119,7 +121,9 @@ def _ways_out(name: str, stage: Stage, known: list[str], strangers: list[str]) -
     languages = _languages_of(stage)
     if not known and len(languages) > _MOST_LISTED:
         light = (
-            f"Write  {name}: {{words: light}}, or leave {name} out" if _cuts(stage) else f"Leave {name} out"
+            f"Write  {name}: {{words: light}}{_LIMITS}, or leave {name} out"
+            if _cuts(stage)
+            else f"Leave {name} out"
         )
         return f"{light}, or send it other languages only, as in  {name}: {{for: [en, de]}}"
     fit = ", ".join(known or languages)
@@ -160,7 +164,7 @@ def _word_remedy(stage: Stage, strangers: Sequence[str]) -> str:
         given += ["words: light"] if _cuts(stage) in ("spaces", "spacy") else []
     elif _cuts(stage) == "spacy":
         given.append("words: spaces")
-    limits = " (and the limits of docs/recipes.md, Other languages)" if "words: light" in given else ""
+    limits = _LIMITS if "words: light" in given else ""
     return f", give it {' and '.join(given)}{limits}" if given else ""
 
 
@@ -169,11 +173,30 @@ def _other_units(name: str, stage: Stage, cut: Step | None) -> str | None:
     if stage.name != "c4_quality" or cut is None:
         return None
     ours, theirs = getattr(stage, "units", None), getattr(cut.stage, "units", None)
-    if ours == theirs:
+    if ours == theirs or not _meet(stage, cut.stage):
         return None
     words = ", words: spacy" if theirs == "sentences" else ""
     return (
         f"expected units: {theirs} for {name}, as {cut.name} before it has, got units: {ours}: it would count "
-        f"sentences in a text that was cut another way. Write  {name}: {{units: {theirs}{words}}}  or  "
-        f"{cut.name}: {{units: {ours}}}"
+        f"sentences in a text that was cut another way. Write  {stage.name}: {{units: {theirs}{words}}}  or  "
+        f"c4_lines: {{units: {ours}}}"
+    )
+
+
+def _meet(one: Stage, other: Stage | None) -> bool:
+    """Returns whether a document may pass both, by their routes."""
+    routes = [set(getattr(stage, "route", None) or ()) for stage in (one, other)]
+    return not all(routes) or bool(routes[0] & routes[1])
+
+
+def _joined_words(name: str, stage: Stage, sent: tuple[str, ...] | None) -> str | None:
+    """Returns what is wrong with a list of words that must stand by themselves where nothing stands apart."""
+    reaching = getattr(stage, "route", None) or sent or ()
+    if not getattr(stage, "by_themselves", False) or not _without_spaces(reaching):
+        return None
+    joined = [language for language in reaching if _without_spaces([language])]
+    return (
+        f"expected by_themselves: false of {name} for {_listed(joined)}, whose words have no spaces around them, got "
+        f"true: it would find next to none. Write  {stage.name}: {{for: [{', '.join(joined)}], by_themselves: false, "
+        "...}"
     )

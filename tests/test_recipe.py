@@ -300,7 +300,8 @@ def test_english_through_an_english_rule_is_let_through(folder, steps):
         (
             "zh",
             "gopher_repetition",
-            "Write  gopher_repetition: {words: light}, or leave gopher_repetition out",
+            "Write  gopher_repetition: {words: light} (and the limits of docs/recipes.md, Other languages), or leave "
+            "gopher_repetition out",
         ),
         (
             "zh",
@@ -342,7 +343,7 @@ def test_labels_of_another_model_are_taken_for_the_languages_they_mean(folder):
     text = web(rest=f", steps: [language: {{{model}}}, gopher_quality: {{for: [eng_Latn]}}, gopher_quality]")
     (found,) = mistakes(folder, text)
     assert "got deu_Latn: they would be dropped" in found
-    assert "gopher_quality_2: {for: [eng_Latn]}" in found
+    assert "gopher_quality: {for: [eng_Latn]}" in found
 
 
 def test_a_route_needs_a_language_step_before_it(folder):
@@ -381,10 +382,19 @@ def test_c4_s_rule_counts_in_the_units_its_lines_were_cut_in(folder, steps, ways
         "[c4_lines, c4_quality: {words: spacy}]",
         "[c4_quality: {units: sentences, words: spacy}]",
         "[c4_lines: {units: sentences}]",
+        "[language: {keep: [en, zh]}, c4_lines: {for: [en], units: sentences}, c4_quality: {for: [zh], words: light}]",
     ],
 )
 def test_c4_s_rule_alone_or_in_the_same_units_is_let_through(folder, steps):
     assert load(folder, web(rest=f", steps: {steps}")).sources[0].steps
+
+
+def test_bad_words_that_stand_by_themselves_are_refused_where_words_have_no_spaces(folder):
+    (folder / "bad.txt").write_text("bad\n")
+    steps = "[language: {keep: [en, zh]}, c4_bad_words: {for: [zh], file: bad.txt%s}]"
+    found = mistakes(folder, web(rest=f", steps: {steps % ''}"))
+    assert "by_themselves: false of c4_bad_words for zh" in found[0]
+    assert load(folder, web(rest=f", steps: {steps % ', by_themselves: false'}")).sources
 
 
 # --- the rest of a recipe --------------------------------------------------------------------------

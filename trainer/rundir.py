@@ -226,9 +226,7 @@ def open_run(path: Path | str) -> Run:
     """
     path = Path(path)
     if not (path / "config.json").is_file():
-        raise MissingFileError(
-            f"{path}: expected the folder of a run, found none. `quern train train.yaml --out {path}` makes one."
-        )
+        raise MissingFileError.of_run(path)
     value = read_sealed(path / "config.json")
     if value.get("format") != FORMAT:
         raise FormatError(

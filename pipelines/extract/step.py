@@ -40,9 +40,9 @@ Page = tuple[bytes, None] | tuple[None, str]
 
 @dataclass(frozen=True, slots=True)
 class _Markup:
-    """A page decoded, and what a look at its tags tells."""
+    """A page in UTF-8, and what a look at its tags tells."""
 
-    page: str
+    page: bytes
     tags: Tags
 
 
@@ -152,7 +152,7 @@ class Extract(Rewrite):
         if self.engine == "quern":
             return page
         markup = page.tobytes()
-        return _Markup(markup.decode(), scan_tags(markup))
+        return _Markup(markup, scan_tags(markup))
 
     def _text_of(self, page: Bytes | _Markup | str) -> Page:
         if isinstance(page, str):
@@ -165,7 +165,7 @@ class Extract(Rewrite):
         return (None, "too_deep") if depth > self.max_depth else (text, None)
 
     def _by_tree(self, markup: _Markup) -> Page:
-        page, tags = markup.page, markup.tags
+        page, tags = markup.page.decode(), markup.tags
         if flaw := tree_flaw(page, tags, max_depth=self.max_depth):
             return None, flaw
         if self.engine == "resiliparse":

@@ -103,10 +103,10 @@ def test_a_missing_corpus_ends_with_the_commands_that_make_one(tmp_path):
 
 @pytest.mark.parametrize("verb", [("trace", "{run}", "--step", "1"), ("sample", "{run}")])
 def test_a_folder_that_is_no_run_ends_with_the_command_that_makes_one(store, tmp_path, verb):
-    for folder in (tmp_path / "none", store.root):
+    for folder, found in ((tmp_path / "none", "none"), (store.root, "a corpus")):
         result = quern(*(word.format(run=folder) for word in verb))
         assert result.exit_code == 1
-        assert f"{folder}: expected the folder of a run, found none. `quern train" in result.stderr
+        assert f"{folder}: expected the folder of a run, found {found}. `quern train" in result.stderr
 
 
 def test_the_help_of_a_probe_promises_no_more_than_it_reckons():
@@ -142,8 +142,10 @@ def test_a_manifest_in_the_place_of_a_file_a_person_writes_is_one_line_and_what_
     path = store.root / "corpus.json"
     refused = quern(*command, path)
     assert refused.exit_code == 2
-    told = "expected a file that a person wrote, got a corpus's manifest; write a mix that names it, as in"
-    assert refused.stderr.splitlines() == [f"{path}:1:1: {told}  corpora: [{path}]", REMEDY]
+    told = (
+        "expected a file that a person wrote, got a corpus's manifest; it was built from a recipe, and a mix"
+    )
+    assert refused.stderr.splitlines() == [f"{path}:1:1: {told} names it, as in  corpora: [{path}]", REMEDY]
 
 
 @pytest.mark.parametrize("command", [("mix", "check"), ("plan",), ("train",)])

@@ -30,6 +30,13 @@ BOOK = (
 ROW = json.dumps({"body": "some text " * 50, "post_id": "7", "link": "https://example.org/"}) + "\n"
 
 
+ARC = (
+    b"filedesc://pages.arc 0.0.0.0 20080430204825 text/plain 77\n1 0 Someone\n"
+    b"URL IP-address Archive-date Content-type Archive-length\n\n"
+    b"http://a.org/ 10.0.0.1 20080430204826 text/html 44\nHTTP/1.1 200 OK\r\n\r\n<html>ab</html>\n"
+)
+
+
 def warc(kind, n=3):
     record = f"WARC/1.0\r\nWARC-Type: {kind}\r\nContent-Length: 5\r\n\r\nhello\r\n\r\n".encode()
     return [b"WARC/1.0\r\nWARC-Type: warcinfo\r\nContent-Length: 0\r\n\r\n\r\n\r\n", *([record] * n)]
@@ -53,6 +60,9 @@ def with_dictionary(records, *, is_packed):
 
 FILES = {
     "pages.warc.gz": (b"".join(gzip.compress(r) for r in warc("response")), "warc", {}),
+    "pages.arc": (ARC, "warc", {}),
+    "pages.arc.gz": (gzip.compress(ARC), "warc", {}),
+    "pages.arc.lz4": (lz4.frame.compress(ARC), "warc", {}),
     "pages.warc": (b"".join(warc("response")), "warc", {}),
     "text.warc.wet.gz": (b"".join(gzip.compress(r) for r in warc("conversion")), "wet", {}),
     "pages.warc.lz4": (b"".join(lz4.frame.compress(r) for r in warc("response")), "warc", {}),

@@ -233,10 +233,10 @@ def test_members_of_a_gzip_body_share_one_limit_and_end(tmp_path: Path) -> None:
     records = [record("response", http(data, "Content-Encoding: gzip")) for data in (halves, empty)]
     found = rows(Warc(max_bytes=1 << 20), source(tmp_path / "a.warc", b"".join(records)))
     assert reasons(found)[0] == "too_large"
-    begun = time.perf_counter()
+    begun = time.process_time()
     (row,) = rows(Warc(), source(tmp_path / "b.warc", records[1]))
     assert row["payload"] == BODY
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 @pytest.mark.parametrize("codec", ["gzip", "br", "gzip, gzip"])
