@@ -7,7 +7,8 @@ gzip by zlib, which unpacks no further than it is asked to: ISA-L runs ahead and
 LZ4 by a few lines here: its library gives a block whole or not at all. Of Zstandard the first block alone is handed
 over; its checksum is not looked at.
 
-Price of one that is none: 1 us, 4 where zlib has to say so. A block of Zstandard (128 KiB) takes 30 us and more.
+Price of one that is none: 1 us, 4 where zlib has to say so. A block of Zstandard (128 KiB) takes 30 us and more. Of
+the blocks of a frame at most 16 may hold nothing: a frame that begins with more counts as none.
 
 Cannot be told: a gzip member or a Zstandard frame whose first bytes are behind a broken code table or in a block that
 does not unpack. Its header may be sound, but a frame that begins a record cannot then be told from one that goes on
@@ -28,6 +29,7 @@ __all__ = ["gzip_head", "has_gzip_flags", "lz4_head", "zstd_head"]
 _PIECE = 512  # what a broken bit may hide before it
 _RESERVED, _HEADER_CRC, _EXTRA, _STRINGS = 0xE0, 2, 4, (8, 16)
 _MAX_ZSTD_BLOCK = 128 << 10
+_MAX_EMPTY = 16  # else every head in a chain of such blocks is opened for all that follow it
 _RAW, _COMPRESSED = 0, 2
 
 
@@ -80,8 +82,8 @@ def zstd_head(context: zstandard.ZstdDecompressor, data: bytes, n_bytes: int) ->
     """The first bytes, at least `n_bytes`, of the frame that `data` begins with, fewer as above."""
     frame, out = context.decompressobj(write_size=16 << 10), b""
     try:
-        begin, at = 0, zstandard.frame_header_size(data)
-        while len(out) < n_bytes and at + 3 <= len(data):
+        begin, at, n_blocks = 0, zstandard.frame_header_size(data), 0
+        while len(out) < n_bytes and at + 3 <= len(data) and n_blocks <= len(out) + _MAX_EMPTY:
             header = int.from_bytes(data[at : at + 3], "little")
             kind, end = header >> 1 & 3, at + 3 + (header >> 3)
             # One byte many times begins no record.
@@ -93,6 +95,7 @@ def zstd_head(context: zstandard.ZstdDecompressor, data: bytes, n_bytes: int) ->
             if header & 1:
                 break
             begin = at = end
+            n_blocks += 1
     except zstandard.ZstdError:
         pass
     return out
@@ -101,8 +104,8 @@ def zstd_head(context: zstandard.ZstdDecompressor, data: bytes, n_bytes: int) ->
 def lz4_head(data: bytes, n_bytes: int) -> bytes:
     """The first `n_bytes` of the frame that `data` begins with, fewer as above."""
     out = bytearray()
-    at = _lz4_header(data)
-    while at and len(out) < n_bytes and at + 4 <= len(data):
+    at, n_blocks = _lz4_header(data), 0
+    while at and len(out) < n_bytes and at + 4 <= len(data) and n_blocks <= len(out) + _MAX_EMPTY:
         size = int.from_bytes(data[at : at + 4], "little")
         block = data[at + 4 : at + 4 + (size & 0x7FFFFFFF)]
         if size >> 31:
@@ -113,6 +116,7 @@ def lz4_head(data: bytes, n_bytes: int) -> bytes:
         if not size or len(block) < size & 0x7FFFFFFF:
             break
         at += 4 + len(block) + (4 if data[4] & 0x10 else 0)
+        n_blocks += 1
     return bytes(out[:n_bytes])
 
 

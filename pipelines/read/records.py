@@ -21,7 +21,8 @@ is exact even where a record holds another WARC.
 
 Price: the codec's; 1 read of a header (10 us) a record for the part of a plain file before a split. Every split but
 the first of a file packed as one member looks through its own bytes for a member and finds none: such a file is read
-(and a remote one fetched) twice in all, however many splits it has, but unpacked once.
+(and a remote one fetched) twice in all, however many splits it has, but unpacked once. A record above the limit is
+not held back; where its length proves wrong, the segment is inflated again, at most 16 times (`streams.py`).
 """
 
 from __future__ import annotations

@@ -38,6 +38,8 @@ _BLOCK = 1 << 20
 _FIRST = 512  # shows how nearly every gzip member begins
 _SHORTEST = 24  # no member with a record has fewer bytes
 _CROWD, _MAX_CROWD = 256, 4
+_MAX_RECALLS = 16
+_BEAT = 256  # pieces, members or skippable frames: at most seconds, even of a bomb
 
 End = Literal["", "eof", "sync", "garbage", "cut", "damaged"]
 Piece = bytes | int | tuple[End, int]
@@ -124,6 +126,7 @@ class Inflated:
         self._begin = pieces
         self._start = start
         self._total: int | None = None
+        self._n_recalls = 0
         self._rewind()
 
     def _rewind(self) -> None:
@@ -157,7 +160,8 @@ class Inflated:
         return self.limit >= pos
 
     def find_record(self, pos: int) -> int | None:
-        """Where the next record begins behind a line end at or after `pos`."""
+        """Where the next record begins behind a line end at or after `pos`, skipped bytes included."""
+        self._recall(pos)
         while True:
             if found := self.form.following.search(self._buffer, max(0, pos - self._base)):
                 return self._base + found.end()
@@ -188,6 +192,19 @@ class Inflated:
             self._total = self.limit
             self._rewind()
             self._pass(here)
+
+    def _recall(self, pos: int) -> None:
+        """Have the bytes from `pos` on again where they were given up: all is inflated again up to them.
+
+        At most 16 times, so that a stream of nothing but wrong lengths costs 18 times a sound one (once more where
+        `skip` met its end) and not the square of its length. From then on, what was skipped for a length that proves wrong is lost with its record: the next
+        one is looked for behind it.
+        """
+        if pos >= self._base or self._n_recalls == _MAX_RECALLS:
+            return
+        self._n_recalls += 1
+        self._rewind()
+        self._pass(pos)
 
     def _pass(self, pos: int) -> None:
         while not self.end and self.limit < pos:
@@ -229,12 +246,14 @@ class Inflated:
 def inflated(file: Stored, codec: Codec, start: int) -> Iterator[Piece]:
     """The members of a file from the sync point `start` to the next."""
     member = here = start
+    n_pieces = 0
     while True:
         inflate = codec.new()
         if not codec.may_begin(file.read(here, 4)):
             yield _broken(file, codec, member, "damaged")
             return
         while not inflate.eof:
+            n_pieces = _counted(n_pieces)
             piece = file.read(here, codec.n_input)
             try:
                 out = inflate.decompress(piece)
@@ -254,6 +273,13 @@ def inflated(file: Stored, codec: Codec, start: int) -> Iterator[Piece]:
         member = here
 
 
+def _counted(n: int) -> int:
+    """`n` and one more, told now and then as work that goes on: giving up the record would not shorten it."""
+    if n % _BEAT == _BEAT - 1:
+        heartbeat.beat()
+    return n + 1
+
+
 def _past_skippable(file: Stored, codec: Codec, here: int) -> int:
     """Where the skippable frames that stand at `here` end.
 
@@ -262,16 +288,18 @@ def _past_skippable(file: Stored, codec: Codec, here: int) -> int:
     """
     if not codec.skips or file.read(here, 4) not in SKIPPABLE:
         return here
-    at = here
+    at, n_frames = here, 0
     while file.read(at, 4) in SKIPPABLE:
+        n_frames = _counted(n_frames)
         at += 8 + int.from_bytes(file.read(at + 4, 4), "little")
     return at if at == file.size or file.read(at, len(codec.magic)) == codec.magic else here
 
 
 def first_member(file: Stored, codec: Codec) -> int:
     """Where the first member stands that holds anything: an empty one may lead, so that skippable frames follow it."""
-    here = _past_skippable(file, codec, 0)
+    here, n_empty = _past_skippable(file, codec, 0), 0
     while codec.skips and file.read(here, len(codec.magic)) == codec.magic:
+        n_empty = _counted(n_empty)
         inflate, head = codec.new(), file.read(here, _FIRST)
         try:
             is_empty = not inflate.decompress(head) and inflate.eof

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pipelines import heartbeat
 from pipelines.read.codecs import GZIP, LZ4, Codec, zstd
 from pipelines.read.forms import WARC
-from pipelines.read.streams import Stored, begins_record, find_sync
+from pipelines.read.streams import Inflated, Stored, begins_record, find_sync, first_member, inflated
 from pipelines.read.warc import Warc
 from tests.read.warcs import PACKS, gzip_member, lz4_frame, page, rows, source, zstd_frame
 
@@ -144,7 +144,47 @@ def test_a_member_is_found_behind_damage_whatever_its_header_holds(tmp_path: Pat
     assert tile(found, len(data))
 
 
+def identities(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The url of each row, and its reason without what depends on the limit."""
+    return [(row["url"], row["reason"].replace("too_large", "")) for row in found]
+
+
+@pytest.mark.parametrize("max_bytes", [1, 200, 500, 1000, 32 << 20])
+def test_a_wrong_length_above_the_limit_hides_no_record_of_its_member(tmp_path: Path, max_bytes: int) -> None:
+    draw = random.Random(5)
+    for _ in range(15):
+        wrong = draw.sample(range(N - 1), draw.randrange(1, 4))
+        hurt = [page(n, length=draw.randrange(700, 3000)) if n in wrong else PAGES[n] for n in range(N)]
+        plain = rows(Warc(max_bytes=max_bytes), source(tmp_path / "plain", b"".join(hurt)))
+        assert reasons(plain).count("bad_length") == len(wrong)
+        assert {f"http://example.org/{n}" for n in range(N)} == {row["url"] for row in plain}
+        for pack in PACKS.values():
+            packed = rows(Warc(max_bytes=max_bytes), source(tmp_path / "packed", pack(b"".join(hurt))))
+            assert identities(packed) == identities(plain)
+
+
+def test_wrong_lengths_make_a_stream_be_inflated_a_bounded_number_of_times() -> None:
+    n_begun = 0
+
+    def pieces() -> Any:
+        nonlocal n_begun
+        n_begun += 1
+        yield from PAGES
+        yield "eof", 0
+
+    stream = Inflated(pieces, 0, WARC)
+    begins = [sum(map(len, PAGES[:n])) for n in range(N)]
+    found = []
+    for _ in range(40):
+        stream.skip(begins[6])
+        found.append(stream.find_record(begins[1] - 4))
+    assert found == [begins[1]] * 16 + [begins[7]] * 24
+    assert n_begun == 17
+
+
 LZ4_HEADER = lz4.frame.compress(b"x", block_size=lz4.frame.BLOCKSIZE_MAX4MB, store_size=False)[:7]
+# 86 bytes of a block that hold the head of a frame, whose first block ends where the next unit's size stands.
+LZ4_GRID = struct.pack("<I", 86) + bytes(16) + LZ4_HEADER + struct.pack("<I", 59) + bytes(59)
 DECOYS = {
     "comment_without_end": (gzip_member, b"\x1f\x8b\x08\x10"),
     "comment_without_end_far_apart": (gzip_member, b"\x1f\x8b\x08\x10" + b"\1" * 20),
@@ -152,6 +192,7 @@ DECOYS = {
     "no_field": (gzip_member, b"\x1f\x8b\x08\x00"),
     "broken_code_table": (gzip_member, b"\x1f\x8b\x08\x00" + bytes(6) + b"\x04\xc0\x81"),
     "block_of_4_mib": (lz4_frame, LZ4_HEADER + struct.pack("<I", 4 << 20)),
+    "grid_of_blocks_that_hold_nothing": (lz4_frame, LZ4_GRID),
     "block_of_100_kib": (zstd_frame, zstd().magic + b"\x00\x58" + struct.pack("<I", 100 << 13 | 4)[:3]),
 }
 
@@ -195,6 +236,41 @@ def test_a_long_search_is_seen_as_work_on_the_same_record(
     assert (ordinal, split) == (7, 2)
 
 
+LEADING: dict[str, bytes] = {
+    "zstd": zstd_frame(b""),
+    "lz4": lz4_frame(b""),
+    "skippable": b"\x50\x2a\x4d\x18" + bytes(4),
+}
+
+
+@pytest.mark.parametrize("kind", LEADING)
+def test_a_crowd_of_empty_frames_is_seen_as_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    state = memoryview(bytearray(heartbeat.SIZE))
+    monkeypatch.setitem(heartbeat._state, "map", state)
+    monkeypatch.setitem(heartbeat._state, "beats", 0)
+    codec, pack = ("lz4", lz4_frame) if kind == "lz4" else ("zstd", zstd_frame)
+    (tmp_path / "a").write_bytes(LEADING[kind] * 1024 + pack(PAGES[0]))
+    with (tmp_path / "a").open("rb") as file:
+        stored = Stored(file, WARC)
+        assert first_member(stored, CODECS[codec]) == 1024 * len(LEADING[kind])
+    assert heartbeat.read(bytes(state))[0] >= 4
+
+
+@each_codec
+def test_a_crowd_of_empty_members_within_a_segment_is_seen_as_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
+) -> None:
+    state = memoryview(bytearray(heartbeat.SIZE))
+    monkeypatch.setitem(heartbeat._state, "map", state)
+    monkeypatch.setitem(heartbeat._state, "beats", 0)
+    (tmp_path / "a").write_bytes(PACKS[codec](PAGES[0]) + PACKS[codec](b"") * 1024)
+    with (tmp_path / "a").open("rb") as file:
+        assert list(inflated(Stored(file, WARC), CODECS[codec], 0))[-1] == ("eof", file.seek(0, 2))
+    assert heartbeat.read(bytes(state))[0] >= 4
+
+
 # --- first bytes --------------------------------------------------------------------------------------
 
 TEXTS = st.one_of(
@@ -230,6 +306,20 @@ def test_first_bytes_come_out_of_several_blocks(tmp_path: Path) -> None:
     flushed = b"".join(frame.compress(data[at : at + 50]) + frame.flush(1) for at in range(0, 4000, 50))
     assert LZ4.head(linked, 3000) == data[:3000]
     assert CODECS["zstd"].head(flushed, 3000)[:3000] == data[:3000]
+
+
+@pytest.mark.parametrize("n_empty", [0, 1, 16, 17, 10_000])
+def test_first_bytes_stand_behind_few_blocks_that_hold_nothing(n_empty: int) -> None:
+    text = b"WARC/1.0\r\n what follows"
+    raw = 1 | len(text) << 3  # the last block, as it is
+    frames = {
+        LZ4: LZ4_HEADER + b"\1\0\0\0\0" * n_empty + struct.pack("<I", 1 << 31 | len(text)) + text + bytes(4),
+        CODECS["zstd"]: zstd().magic + b"\x00\x58" + bytes(3) * n_empty + struct.pack("<I", raw)[:3] + text,
+    }
+    for codec, frame in frames.items():
+        assert codec.head(frame, 10)[:10] == (text[:10] if n_empty <= 16 else b"")
+    assert zstandard.ZstdDecompressor().decompressobj().decompress(frames[CODECS["zstd"]]) == text
+    assert lz4.frame.decompress(frames[LZ4]) == text
 
 
 @given(st.sampled_from(list(PACKS)), st.binary(max_size=60), st.integers(0, 40), st.integers(0, 60))
