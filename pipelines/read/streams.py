@@ -197,8 +197,8 @@ class Inflated:
         """Have the bytes from `pos` on again where they were given up: all is inflated again up to them.
 
         At most 16 times, so that a stream of nothing but wrong lengths costs 18 times a sound one (once more where
-        `skip` met its end) and not the square of its length. From then on, what was skipped for a length that proves wrong is lost with its record: the next
-        one is looked for behind it.
+        `skip` met its end) and not the square of its length. From then on, what was skipped for a length that proves
+        wrong is lost with its record: the next one is looked for behind it.
         """
         if pos >= self._base or self._n_recalls == _MAX_RECALLS:
             return
