@@ -139,7 +139,10 @@ def test_a_file_above_one_mebibyte_is_refused(tmp_path):
 def test_a_manifest_is_told_as_one_whatever_its_size(tmp_path):
     path = tmp_path / "corpus.json"
     path.write_text(f'{{"benchmarks":[],"format":"quern.corpus","name":"{"x" * (1 << 20)}"}}\n')
-    with pytest.raises(YamlError, match=r"corpus\.json:1:1: .*got a corpus's manifest; write a mix"):
+    with pytest.raises(
+        YamlError,
+        match=r"corpus\.json:1:1: .*got a corpus's manifest; it was built from a recipe, and a mix names it",
+    ):
         load_yaml(path)
     path.write_text('{"config":{},"format":"quern.run/1"}\n')
     with pytest.raises(YamlError, match=r"got a file that Quern wrote \(quern\.run\)"):
