@@ -8,8 +8,8 @@
 Ours is FineWeb's recipe through `make_plan` and `build`, with spaCy's words; datatrove's the steps of its FineWeb
 example, in its own environment. Each runs in a fresh process bound to one core and one thread, in turn, `--runs`
 times; medians count. Both run in the process they were started in (`workers=0`; datatrove's local executor with one
-worker), which has built 8 pages before the clock starts: imports, kernels and spaCy are loaded, on both sides. Ours
-starts with the environment that a build gives its workers. Within the clock both load the language model and write
+worker), which has built 8 pages before the clock starts: imports, kernels and spaCy are loaded, on both sides. Both
+start with the environment that a build gives its workers. Within the clock both load the language model and write
 what they keep; ours also hashes its input, writes what it drops, and matches, clusters and judges its signatures, for
 `build` does; datatrove also forks its extractor.
 
@@ -134,10 +134,13 @@ def run_pair(
     folder: Path, name: str, python: Path, task: Mapping[str, Any], *, packages: Path | None = None
 ) -> Pair:
     """Both sides' answers to one task, ours first."""
-    ours = run_side(
-        sys.executable, "quern_web.py", task, folder=folder / f"{name} ours", variables=worker_environment()
+    variables = worker_environment()
+    # The allocator and the threads are the same on both sides; only where modules lie is not.
+    theirs = {key: value for key, value in variables.items() if key != "PYTHONPATH"}
+    ours = run_side(sys.executable, "quern_web.py", task, folder=folder / f"{name} ours", variables=variables)
+    peer = run_side(
+        python, "datatrove_web.py", task, folder=folder / f"{name} peer", packages=packages, variables=theirs
     )
-    peer = run_side(python, "datatrove_web.py", task, folder=folder / f"{name} peer", packages=packages)
     print(f"{name}: ours {brief(ours)}; datatrove {brief(peer)}", flush=True)
     return ours, peer
 
