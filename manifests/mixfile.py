@@ -41,6 +41,7 @@ MAX_EPOCHS = 16
 EXACT_PERIOD = 1 << 20
 # Longer ones (shares by token counts) are rounded to 65,536 rows, an error below 1e-5.
 ROUND_PERIOD = 1 << 16
+_REMEDY = "see with `quern audit` which step dropped them, and build again"
 
 
 class _Model(BaseModel):
@@ -150,8 +151,17 @@ def mix_of_corpus(path: Path, *, seq_len: int, seed: int, tokens: int) -> Resolv
     Raises: MixError, DamageError.
     """
     manifest = CorpusManifest.read(path)
+    mistakes = _Mistakes(Positions(str(path)))
+    corpora = [_Corpus(manifest.name, manifest.root(path), manifest)]
+    tokenizer = _one_tokenizer(corpora, mistakes)
     counts = {s.name: manifest.n_tokens(s.name) for s in manifest.sources}
     weights = {name: Fraction(n, sum(counts.values())) for name, n in counts.items() if n}
+    if not weights:
+        mistakes.add(
+            ("corpora",),
+            f"expected tokens to train on, found none: no document was kept, or all are held out; {_REMEDY}",
+        )
+        mistakes.stop()
     phase = PhaseChoice.model_construct(tokens=tokens, weights=weights)
     config = MixFile.model_construct(
         name=manifest.name,
@@ -162,11 +172,9 @@ def mix_of_corpus(path: Path, *, seq_len: int, seed: int, tokens: int) -> Resolv
         phases=[phase],
         allow=[],
     )
-    mistakes = _Mistakes(Positions(str(path)))
-    corpora = [_Corpus(manifest.name, manifest.root(path), manifest)]
     names, sources = _sources(config, corpora, mistakes)
     phases = _phases(config, names, mistakes)
-    mix = _manifest(config, corpora, _one_tokenizer(corpora, mistakes), sources=sources, phases=phases)
+    mix = _manifest(config, corpora, tokenizer, sources=sources, phases=phases)
     _feasible(mix, config, mistakes)
     return ResolvedMix(mix, {corpora[0].digest: corpora[0].root})
 
@@ -245,8 +253,8 @@ def _empty_text(name: str, weights: dict[str, Fraction], empty: set[str]) -> str
     line = ", ".join(f"{each}: {share_text(weight)}" for each, weight in left.items())
     remedy = f"Write  weights: {{{line}}}  or" if any(left.values()) else "Take the phase out, or"
     return (
-        f'expected tokens to train on in "{name}", found none: no document of it was kept, or all are held out. '
-        f"{remedy} see with `quern audit` which step dropped them, change that and build again"
+        f'expected tokens to train on in "{name}", found none: no document was kept, or all are held out. '
+        f"{remedy} {_REMEDY}"
     )
 
 

@@ -43,6 +43,7 @@ def check_flow(reader: Read, steps: Sequence[Step]) -> list[str]:
             _wrong_language(step.name, step.stage, sent, columns),
             _joined_words(step.name, step.stage, sent),
             _other_units(step.name, step.stage, cut),
+            _long_words(step.stage, sent),
         ]
         mistakes += [f"{step.where}: {mistake}" for mistake in found if mistake]
         columns = _columns_after(step.name, step.stage, columns)
@@ -199,4 +200,20 @@ def _joined_words(name: str, stage: Stage, sent: tuple[str, ...] | None) -> str 
         f"expected by_themselves: false of {name} for {_listed(joined)}, whose words have no spaces around them, got "
         f"true: it would find next to none. Write  {stage.name}: {{for: [{', '.join(joined)}], by_themselves: false, "
         "...}"
+    )
+
+
+def _long_words(stage: Stage, sent: tuple[str, ...] | None) -> str | None:
+    """Returns what is wrong with a mean word length that nobody chose, where a word is a gram of two letters."""
+    reaching = getattr(stage, "route", None) or sent or ()
+    shortest = getattr(stage, "min_mean_word_chars", None)
+    if shortest is None or _cuts(stage) != "light" or not _without_spaces(reaching):
+        return None
+    if "min_mean_word_chars" in stage.model_fields_set:
+        return None
+    cut = [language for language in reaching if _without_spaces([language])]
+    return (
+        f"expected min_mean_word_chars to be chosen for {_listed(cut)}, whose words `light` cuts to about two "
+        f"letters, got the default {shortest:g}, which drops nearly every page. Write  {stage.name}: {{for: "
+        f"[{', '.join(cut)}], words: light, min_mean_word_chars: 1, ...}}{_LIMITS}"
     )

@@ -314,7 +314,7 @@ def test_english_through_an_english_rule_is_let_through(folder, steps):
         ("de", "c4_quality", "give it words: light"),
         ("zh", "c4_quality: {words: spacy}", "give it words: light"),
         ("th", "fineweb_quality", "Write  fineweb_quality: {words: light}"),
-        ("th", "gopher_quality: {words: light}", "give it stop_words: [...],"),
+        ("th", "gopher_quality: {words: light, min_mean_word_chars: 2}", "give it stop_words: [...],"),
     ],
 )
 def test_a_language_without_spaces_is_shown_light_words_among_the_ways_out(folder, keep, rule, way_out):
@@ -328,13 +328,26 @@ def test_a_language_without_spaces_is_shown_light_words_among_the_ways_out(folde
         "gopher_repetition: {words: light}",
         "fineweb_quality: {words: light}",
         "c4_quality: {words: light}",
-        "gopher_quality: {words: light, stop_words: [的, 是]}",
-        "gopher_quality: {words: light, min_stop_words: null}",
+        "gopher_quality: {words: light, min_mean_word_chars: 1, stop_words: [的, 是]}",
+        "gopher_quality: {words: light, min_mean_word_chars: null, min_stop_words: null}",
     ],
 )
 def test_light_words_are_let_through_in_any_language(folder, rule):
     steps = f", steps: [language: {{keep: [en, zh, th]}}, {rule}]"
     assert rule.partition(":")[0] in names(load(folder, web(rest=steps)).sources[0].steps)
+
+
+@pytest.mark.parametrize(
+    ("keep", "rule", "cut"),
+    [
+        ("en, zh", "gopher_quality: {words: light, stop_words: [的]}", "zh"),
+        ("en, ja, th", "gopher_quality: {for: [ja, th], words: light, min_stop_words: null}", "ja, th"),
+    ],
+)
+def test_a_mean_word_length_for_words_between_spaces_is_refused_for_grams(folder, keep, rule, cut):
+    (found,) = mistakes(folder, web(rest=f", steps: [language: {{keep: [{keep}]}}, {rule}]"))
+    assert f"expected min_mean_word_chars to be chosen for {cut}, whose words" in found
+    assert f"gopher_quality: {{for: [{cut}], words: light, min_mean_word_chars: 1, ...}}" in found
 
 
 def test_labels_of_another_model_are_taken_for_the_languages_they_mean(folder):

@@ -236,6 +236,12 @@ def test_a_corpus_alone_is_a_mix_of_its_sources_by_their_tokens(corpus):
     assert mix.phases[0].shares == [1, 2]
 
 
+def test_a_corpus_without_tokens_is_no_mix_and_says_so(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 0})
+    with pytest.raises(MixError, match=r"expected tokens to train on, found none.*quern audit"):
+        mix_of_corpus(tmp_path / "c", seq_len=16, seed=0, tokens=3000)
+
+
 def test_a_corpus_is_found_by_the_beginning_of_its_digest(corpus):
     manifest = CorpusManifest.read(corpus / "c")
     assert CorpusManifest.read(Path(f"{corpus / 'c'}@{manifest.digest[:6]}")) == manifest
