@@ -35,6 +35,7 @@ _GZIP = b"\x1f\x8b"
 _FRAMED = re.compile(rb"\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|[\x50-\x5f]\x2a\x4d\x18")
 # LZ4, and a dictionary for the frames behind it: readers of WARCs know them, those of lines and tables do not.
 _FRAMED_WARC = (b"\x04\x22\x4d\x18", b"\x5d\x2a\x4d\x18")
+_WARC = re.compile(rb"WARC/[01]\.", re.IGNORECASE)
 _CODE = re.compile(
     r"\.(c|cc|cpp|cs|css|go|h|hpp|hs|java|jl|js|jsx|kt|lua|m|php|pl|ps1|py|r|rb|rs|scala|sh|sql|swift|ts|tsx)$",
     re.IGNORECASE,
@@ -101,15 +102,18 @@ def _unpacked(file: BinaryIO, head: bytes) -> bytes:
     if head[:2] == _GZIP:
         return _inflated(head)
     data = _of_frames(partial(_read_at, file))
-    return b"" if head[:4] in _FRAMED_WARC and not _is_crawl(data) else data
+    return b"" if head[:4] in _FRAMED_WARC and not _crawl(data) else data
 
 
-def _is_crawl(head: bytes) -> bool:
-    """Whether a WARC or ARC file begins so."""
-    from pipelines.read.forms import FORMS
+def _crawl(head: bytes) -> str:
+    """Whether a crawl begins so: its format, `WARC` or `ARC`, nothing where none does."""
+    from pipelines.read.forms import ARC
 
     start = head.lstrip(b"\r\n")
-    return any(form.begins(start) for form in FORMS)
+    # With the version: a list of paths may begin with a folder named warc.
+    if _WARC.match(start):
+        return "WARC"
+    return "ARC" if ARC.begins(start) else ""
 
 
 def _read_at(file: BinaryIO, pos: int, n_bytes: int) -> bytes:
@@ -164,12 +168,13 @@ def _inflated(head: bytes) -> bytes:
 def _kind(path: Path, head: bytes) -> tuple[str | None, dict[str, Any], str]:
     if ".paths" in path.name:
         return None, {}, f'a list of paths: name it in a recipe as "@{path.name}"'
-    if _is_crawl(head) and ".wat" in path.name:
+    crawl = _crawl(head)
+    if crawl and ".wat" in path.name:
         return None, {}, "a WAT file: metadata without text"
-    if _is_crawl(head):
-        wet = b"WARC-Type: conversion" in head
-        kind = "WARC" if b"WARC/" in head[:64] else "ARC"
-        return ("wet", {}, "WARC of extracted text") if wet else ("warc", {}, f"{kind} of pages")
+    if crawl == "WARC" and b"WARC-Type: conversion" in head:
+        return "wet", {}, "WARC of extracted text"
+    if crawl:
+        return "warc", {}, f"{crawl} of pages"
     if head.startswith(b"PAR1"):
         return "parquet", _parquet_columns(path), "Parquet"
     if (row := _json_row(head)) is not None:

@@ -30,7 +30,7 @@ from corpus_tools.screen import table
 from manifests.commit import FileRef
 from manifests.digest import read_sealed
 from manifests.errors import DigestError, MissingFileError, UsageError
-from manifests.mix import MixManifest, MixShard, MixSource
+from manifests.mix import MixManifest, MixShard, MixSource, require_run
 from manifests.order import Order
 
 __all__ = ["Trace", "open_trace", "trace_document", "trace_steps", "trace_text"]
@@ -163,8 +163,7 @@ def open_trace(run: Path) -> Trace:
 
     Raises: MissingFileError, FormatError, DigestError.
     """
-    if not (run / "config.json").is_file():
-        raise MissingFileError.of_run(run)
+    require_run(run)
     mix = MixManifest.read(run / "mix.json")
     config = read_sealed(run / "config.json")
     if mix.digest != config["mix"]:

@@ -20,8 +20,6 @@ A bad record in the data is none of these: it is a drop with a reason.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 __all__ = [
     "AccountError",
     "ConfigError",
@@ -93,14 +91,6 @@ class FormatError(DamageError):
 
 class MissingFileError(DamageError):
     """A manifest names a file that is not there."""
-
-    @classmethod
-    def of_run(cls, folder: Path) -> MissingFileError:
-        """The error for a folder that is no run's."""
-        found = "a corpus" if (folder / "corpus.json").is_file() else "none"
-        return cls(
-            f"{folder}: expected the folder of a run, found {found}. `quern train train.yaml` makes one."
-        )
 
 
 class InputError(QuernError):

@@ -24,7 +24,16 @@ from manifests.errors import FormatError, MissingFileError
 from manifests.order import Order, OrderPhase, OrderSource
 from manifests.shards import Shard, TokenStream
 
-__all__ = ["Allowed", "MixCorpus", "MixManifest", "MixPhase", "MixShard", "MixSource", "open_stream"]
+__all__ = [
+    "Allowed",
+    "MixCorpus",
+    "MixManifest",
+    "MixPhase",
+    "MixShard",
+    "MixSource",
+    "open_stream",
+    "require_run",
+]
 
 VERSION = 1
 
@@ -171,3 +180,16 @@ def _located(corpus: str, locations: Mapping[str, Path]) -> Path:
             f"corpus {corpus}: the mix needs it and nobody said where it is. Name its folder in the mix file's corpora."
         )
     return locations[corpus]
+
+
+def require_run(folder: Path) -> None:
+    """Returns if a run lies in `folder`: its mix and its configuration.
+
+    Raises: MissingFileError, which names a corpus where one lies there.
+    """
+    if (folder / "config.json").is_file():
+        return
+    found = "a corpus" if (folder / "corpus.json").is_file() else "none"
+    raise MissingFileError(
+        f"{folder}: expected the folder of a run, found {found}. `quern train train.yaml` makes one."
+    )

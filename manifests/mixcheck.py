@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 from manifests.mix import MixManifest, MixSource
+from manifests.quantities import share_text
 
 __all__ = ["CheckRow", "check", "effective_tokens", "epochs_text", "longest_run"]
 
@@ -100,11 +102,28 @@ def epochs_text(row: CheckRow, mix: MixManifest, longest: int) -> str:
     if row.available < 2 * mix.seq_len:
         least = 2 * mix.seq_len
         return f"expected at least {least:,} tokens in {row.source} for rows of {mix.seq_len}, got {row.available:,}"
-    weight = row.wanted / (mix.n_rows * mix.seq_len)
-    feasible = weight * row.max_epochs / row.epochs
+    lighter = _lighter(row, mix)
     return (
         f"expected at most {row.max_epochs} epochs of {row.source}, got {row.epochs:.1f} "
         f"({row.wanted:,} tokens wanted, {row.available:,} there). "
-        f"Nearest that can be fed: weight {feasible:.3g} instead of {weight:.3g}, or {longest:,} tokens in all; "
+        f"Nearest that can be fed: {f'weights: {{{lighter}}}, or ' if lighter else ''}{longest:,} tokens in all; "
         f"or allow it: sources: {{{row.source}: {{from: ['*/{row.source}'], max_epochs: {math.ceil(row.epochs)}}}}}"
     )
+
+
+def _lighter(row: CheckRow, mix: MixManifest) -> str:
+    """The weights of a mix of one phase with this source at its cap; none where the others cannot take the rest."""
+    others = [each for each in check(mix) if each.source != row.source and each.wanted]
+    n_rows = row.max_epochs * max(0, row.available // mix.seq_len - 1) - 1
+    share, rest = Fraction(n_rows, mix.n_rows), 1 - Fraction(row.wanted, mix.n_rows * mix.seq_len)
+    if len(mix.phases) > 1 or not others or share <= 0:
+        return ""
+    if any(each.epochs * (1 - share) / rest > each.max_epochs for each in others):
+        return ""
+    shares = dict(zip((source.name for source in mix.sources), mix.phases[0].shares, strict=True))
+    total = sum(shares.values())
+    weight = share / (1 - share) * (total - shares[row.source]) / total
+    # Rounded down to three digits, so that it is not refused again.
+    digit = Fraction(10) ** (math.floor(math.log10(weight)) - 2)
+    weights = {name: Fraction(n, total) for name, n in shares.items()} | {row.source: weight // digit * digit}
+    return ", ".join(f"{name}: {share_text(each)}" for name, each in weights.items())

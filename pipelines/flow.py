@@ -196,10 +196,12 @@ def _joined_words(name: str, stage: Stage, sent: tuple[str, ...] | None) -> str 
     if not getattr(stage, "by_themselves", False) or not _without_spaces(reaching):
         return None
     joined = [language for language in reaching if _without_spaces([language])]
+    apart = [language for language in reaching if language not in joined and language != ALL]
+    kept = f"Write  {stage.name}: {{for: [{', '.join(apart)}], file: ...}}  and " if apart else "Write "
     return (
         f"expected by_themselves: false of {name} for {_listed(joined)}, whose words have no spaces around them, got "
-        f"true: it would find next to none. Write  {stage.name}: {{for: [{', '.join(joined)}], by_themselves: false, "
-        "...}"
+        f"true: it would find next to none. {kept} {stage.name}: {{for: [{', '.join(joined)}], by_themselves: false, "
+        f"file: ...}}  with a list of {'their' if len(joined) > 1 else 'its'} words"
     )
 
 

@@ -1,6 +1,7 @@
 """A recipe is resolved into frozen stages and lists of files, or refused with every mistake at its place."""
 
 import gzip
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -407,6 +408,14 @@ def test_bad_words_that_stand_by_themselves_are_refused_where_words_have_no_spac
     found = mistakes(folder, web(rest=f", steps: {steps % ''}"))
     assert "by_themselves: false of c4_bad_words for zh" in found[0]
     assert load(folder, web(rest=f", steps: {steps % ', by_themselves: false'}")).sources
+    (both,) = mistakes(folder, web(rest=f", steps: {steps.replace('for: [zh], ', '') % ''}"))
+    apart, joined = re.findall(r"c4_bad_words: \{.*?\}", both)
+    assert (apart, joined) == (
+        "c4_bad_words: {for: [en], file: ...}",
+        "c4_bad_words: {for: [zh], by_themselves: false, file: ...}",
+    )
+    written = f"[language: {{keep: [en, zh]}}, {apart}, {joined}]".replace("...", "bad.txt")
+    assert load(folder, web(rest=f", steps: {written}")).sources
 
 
 # --- the rest of a recipe --------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from tokenizers import Tokenizer
 from manifests.commit import FileRef, commit_bytes
 from manifests.digest import digest_value, plain, read_sealed, seal
 from manifests.errors import DigestError, FormatError, MissingFileError, UsageError
-from manifests.mix import MixManifest, open_stream
+from manifests.mix import MixManifest, open_stream, require_run
 from manifests.shards import TokenStream
 from trainer.checkpoint import Checkpoint, load_newest, open_checkpoint
 from trainer.metrics import read_lines
@@ -225,8 +225,7 @@ def open_run(path: Path | str) -> Run:
     Raises: MissingFileError, FormatError, DigestError.
     """
     path = Path(path)
-    if not (path / "config.json").is_file():
-        raise MissingFileError.of_run(path)
+    require_run(path)
     value = read_sealed(path / "config.json")
     if value.get("format") != FORMAT:
         raise FormatError(

@@ -63,7 +63,9 @@ FILES = {
     "pages.arc": (ARC, "warc", {}),
     "pages.arc.gz": (gzip.compress(ARC), "warc", {}),
     "pages.arc.lz4": (lz4.frame.compress(ARC), "warc", {}),
+    "quotes.arc": (ARC + b"<p>WARC-Type: conversion" * 9, "warc", {}),
     "pages.warc": (b"".join(warc("response")), "warc", {}),
+    "list.txt": (b"warc/a.warc.gz\nwarc/b.warc.gz\n" * 9, "gutenberg", {}),
     "text.warc.wet.gz": (b"".join(gzip.compress(r) for r in warc("conversion")), "wet", {}),
     "pages.warc.lz4": (b"".join(lz4.frame.compress(r) for r in warc("response")), "warc", {}),
     "text.warc.wet.lz4": (b"".join(lz4.frame.compress(r) for r in warc("conversion")), "wet", {}),
@@ -145,7 +147,7 @@ def test_a_folder_of_many_kinds_gives_a_source_of_each_and_says_what_was_left_ou
     recipe, mix, _ = accepted(tmp_path / "out")
     found = {s.name: {f.path for f in s.files} for s in recipe.sources}
     assert found["web"] == {name for name, (_, reader, _) in FILES.items() if reader == "warc"}
-    assert found["books"] == {"book.txt", "plain.txt"}
+    assert found["books"] == {"book.txt", "list.txt", "plain.txt"}
     assert set(mix.phases[0].weights) == set(found)
     assert sum("left out" in remark for remark in made.remarks) == sum(
         reader is None for _, reader, _ in FILES.values()

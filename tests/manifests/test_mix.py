@@ -1,5 +1,6 @@
 """A mix is checked against what its corpora hold, all mistakes at once, each at its line."""
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -153,7 +154,7 @@ def test_a_mix_does_not_depend_on_where_its_corpora_lie(corpus):
         ),
         (
             "phases:\n  - {tokens: 100k, weights: {web: 0.5, books: 0.5}}\n",
-            r"at most 16 epochs of books, got 25\.2.*weight 0\.317 instead of 0\.5",
+            r"at most 16 epochs of books, got 25\.2.*be fed: 63,488 tokens in all; or allow it",
         ),
         (
             "sources:\n  x: {from: [c/nothing]}\nphases:\n  - {tokens: 1k, weights: {x: 1}}\n",
@@ -186,6 +187,28 @@ def test_weights_of_empty_sources_are_refused_at_their_line_with_weights_to_past
     pasted = path.read_text().replace("weights: {web: 0.7, books: 30%}", "weights: {books: 0.3}")
     path.write_text("\n".join(pasted.splitlines()[:-1]))
     assert [s.name for s in load_mix(path).manifest.sources] == ["books"]
+
+
+@pytest.mark.parametrize("weights", ["{web: 0.3, few: 0.7}", "{few: 0.7, web: 20%, more: 1/10}"])
+def test_the_weights_that_a_refused_mix_proposes_are_fed_when_pasted(tmp_path, weights):
+    make_corpus(tmp_path / "c", {"web": 40_000, "few": 900, "more": 9000})
+    text = "phases:\n  - {tokens: 100k, weights: WEIGHTS}\n"
+    with pytest.raises(MixError) as caught:
+        load_mix(write_mix(tmp_path, text.replace("WEIGHTS", weights)))
+    proposed = re.search(r"weights: (\{[^}]*\}), or", str(caught.value))[1]
+    few = next(
+        row
+        for row in check(load_mix(write_mix(tmp_path, text.replace("WEIGHTS", proposed))).manifest)
+        if row.source == "few"
+    )
+    assert 15.5 < few.epochs <= 16
+
+
+@pytest.mark.parametrize("weights", ["{few: 1}", "{few: 0.9, more: 0.1}"])
+def test_no_weights_are_proposed_where_none_can_be_fed(tmp_path, weights):
+    make_corpus(tmp_path / "c", {"few": 900, "more": 1000})
+    with pytest.raises(MixError, match=r"Nearest that can be fed: [\d,]+ tokens in all; or allow it"):
+        load_mix(write_mix(tmp_path, f"phases:\n  - {{tokens: 100k, weights: {weights}}}\n"))
 
 
 def test_an_override_of_the_epoch_cap_is_recorded(corpus):
