@@ -21,7 +21,8 @@ is exact even where a record holds another WARC.
 
 Price: the codec's; 1 read of a header (10 us) a record for the part of a plain file before a split. Every split but
 the first of a file packed as one member looks through its own bytes for a member and finds none: such a file is read
-(and a remote one fetched) twice in all, however many splits it has, but unpacked once. A record above the limit is
+(and a remote one fetched) twice in all, however many splits it has, but unpacked once. Where the first bytes of a file
+say nothing of it, each process looks through it once for a record. A record above the limit is
 not held back; where its length proves wrong, the segment is inflated again, at most 16 times (`streams.py`).
 """
 
@@ -29,9 +30,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
+from itertools import count
 from typing import BinaryIO
 
+from pipelines import heartbeat
 from pipelines.read.codecs import GZIP, LZ4, Codec, dictionary_in, zstd
 from pipelines.read.forms import FORMS, WARC, Form
 from pipelines.read.opening import open_input
@@ -42,6 +45,8 @@ __all__ = ["FLAWS", "SPLIT_BYTES", "Raw", "raw_records", "record_splits"]
 
 SPLIT_BYTES = 64 << 20
 _MAX_HEADER = 64 << 10
+_MAX_BLANK = 64 << 10  # line ends behind a record that are looked past before it is given out
+_BEAT = 256  # records
 # Names of remote files in one piece: every split of a plain one would fetch all that stands before it.
 _WHOLE = (".warc", ".wet", ".arc")
 _NONE: Mapping[str, str] = {}
@@ -107,7 +112,7 @@ def raw_records(split: Split, *, max_bytes: int) -> Iterator[Raw]:
     Raises: nothing for what the file holds; OSError when it cannot be read at all.
     """
     with open_input(split.file) as stream:
-        kind = _kind(stream)
+        kind = _kind(stream, split.file)
         stored = Stored(stream, kind.form if kind else WARC)
         if kind and kind.codec:
             yield from _packed(stored, kind.codec, split, max_bytes)
@@ -117,39 +122,56 @@ def raw_records(split: Split, *, max_bytes: int) -> Iterator[Raw]:
             yield Raw(0, 0, stored.size, "unknown_format" if stored.size else "empty_file")
 
 
-def _kind(stream: BinaryIO) -> _Kind | None:
+def _kind(stream: BinaryIO, named: SourceFile) -> _Kind | None:
     """How a file is packed and which records it holds, by its first bytes; None where no record is found."""
     file = Stored(stream, WARC)
     head = file.read(0, max(form.n_begin for form in FORMS))
     if head.startswith(b"PK\x03\x04") or not head:
         return None
-    codecs = (GZIP, LZ4, zstd(dictionary_in(file.read)))
+    codecs = _codecs(file)
     starts = {codec: first_member(file, codec) for codec in codecs}
     standing = [codec for codec, at in starts.items() if file.read(at, len(codec.magic)) == codec.magic]
     for form in FORMS:
-        if form.begins(head.lstrip(b"\r\n")):
+        if form.begins(head):
             return _Kind(form)
         for codec in standing:
             if begins_record(Stored(stream, form), codec, starts[codec]):
                 return _Kind(form, codec)
-    return _kind_of_damaged(stream, standing or [*codecs, None])
+    if file.size <= SPLIT_BYTES:
+        return _kind_of_damaged(stream, standing or [*codecs, None])
+    # Every split asks.
+    return _kind_searched(named, tuple(codec.magic for codec in standing))
+
+
+def _codecs(file: Stored) -> tuple[Codec, ...]:
+    return GZIP, LZ4, zstd(dictionary_in(file.read))
+
+
+@lru_cache(maxsize=4)
+def _kind_searched(named: SourceFile, standing: Sequence[bytes]) -> _Kind | None:
+    with open_input(named) as stream:
+        codecs = _codecs(Stored(stream, WARC))
+        return _kind_of_damaged(stream, [c for c in codecs if c.magic in standing] or [*codecs, None])
 
 
 def _kind_of_damaged(stream: BinaryIO, codecs: Sequence[Codec | None]) -> _Kind | None:
-    """The same where the first bytes say nothing: by any record that is found, packed in one of these or not."""
+    """The same where the first bytes say nothing: by the first record that is found, packed in one of these or not."""
+    kind, first = None, Stored(stream, WARC).size
     for form in FORMS:
         stored = Stored(stream, form)
         for codec in codecs:
-            found = find_sync(stored, codec, 0, stored.size) if codec else stored.find_record(0)
+            found = find_sync(stored, codec, 0, first) if codec else stored.find_record(0, first)
             if found is not None:
-                return _Kind(form, codec)
-    return None
+                kind, first = _Kind(form, codec), found
+    return kind
 
 
 def _plain(stored: Stored, split: Split, max_bytes: int) -> Iterator[Raw]:
-    for frame in _frames(stored, max_bytes):
+    for n, frame in enumerate(_frames(stored, max_bytes)):
         if frame.start >= split.end:
             return
+        if frame.start < split.start and n % _BEAT == 0:
+            heartbeat.beat()
         if frame.start >= split.start:
             body = b"" if frame.flaw else stored.read(frame.body, frame.stop - frame.body)
             length = frame.after - frame.start
@@ -161,7 +183,9 @@ def _packed(stored: Stored, codec: Codec, split: Split, max_bytes: int) -> Itera
     first = first_member(stored, codec)
     stop = split.end if split.start else stored.size
     pos = find_sync(stored, codec, max(split.start, first), stop)
-    if pos is not None and split.start == 0 and pos > first:
+    if pos is None and split.start == 0:
+        yield Raw(0, 0, stored.size, "damaged")  # what told the kind stands where nothing is looked for
+    elif pos is not None and split.start == 0 and pos > first:
         yield Raw(first, first, pos - first, "damaged")
     while pos is not None and pos < split.end:
         segment = Inflated(partial(inflated, stored, codec, pos), pos, stored.form)
@@ -196,7 +220,7 @@ def _frames(source: Stored | Inflated, max_bytes: int) -> Iterator[_Frame]:
     """Every record of a stream from its start, and every stretch of it that is none."""
     pos = 0
     while True:
-        before, pos = pos, _skip_blank(source, pos)
+        before, pos = pos, _past_blank(source, pos)
         source.forget(pos)
         if not source.has(pos + 1):
             break
@@ -245,7 +269,9 @@ def _unsound(source: Stored | Inflated, stop: int, after: int) -> str | None:
         if source.mark(after) is not None:
             return None
     following = source.read(after, source.form.n_begin)
-    sound = not following or source.form.follows(following) or source.form.cut.fullmatch(following)
+    sound = (
+        not following.strip(b"\r\n") or source.form.follows(following) or source.form.cut.fullmatch(following)
+    )
     return None if sound else "bad_length"
 
 
@@ -263,12 +289,28 @@ def _garbage(
 
 
 def _skip_blank(source: Stored | Inflated, pos: int) -> int:
-    while run := source.read(pos, 16):
+    """Where the line ends at `pos` end, or are 64 KiB and more."""
+    n_bytes, most = 16, pos + _MAX_BLANK
+    while pos < most and (run := source.read(pos, n_bytes)):
         left = run.lstrip(b"\r\n")
         pos += len(run) - len(left)
         if left:
             break
+        n_bytes = _MAX_BLANK
     return pos
+
+
+def _past_blank(source: Stored | Inflated, pos: int) -> int:
+    """Where the line ends at `pos` end, however many, in the memory of a piece."""
+    for n in count(1):
+        after = _skip_blank(source, pos)
+        if after - pos < _MAX_BLANK:
+            break
+        pos = after
+        source.forget(pos)
+        if n % _BEAT == 0:
+            heartbeat.beat()
+    return after
 
 
 def _head(source: Stored | Inflated, pos: int) -> bytes | None:

@@ -23,6 +23,7 @@ How members are packed is asked of a `Codec` (`codecs.py`), what begins a record
 from __future__ import annotations
 
 import os
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -39,6 +40,7 @@ _FIRST = 512  # shows how nearly every gzip member begins
 _SHORTEST = 24  # no member with a record has fewer bytes
 _CROWD, _MAX_CROWD = 256, 4
 _MAX_RECALLS = 16
+_MANY_MARKS = 4096
 _BEAT = 256  # pieces, members or skippable frames: at most seconds, even of a bomb
 
 End = Literal["", "eof", "sync", "garbage", "cut", "damaged"]
@@ -87,12 +89,13 @@ class Stored:
                 return
             start += len(block) - len(pattern) + 1
 
-    def find_record(self, pos: int) -> int | None:
-        """Where the next record begins behind a line end at or after `pos`."""
-        while pos < self.size:
-            block = self.read(pos, _BLOCK)
-            if found := self.form.following.search(block):
-                return pos + found.end()
+    def find_record(self, pos: int, stop: int | None = None) -> int | None:
+        """Where the next record begins behind a line end at or after `pos`, and before `stop`."""
+        stop = self.size if stop is None else stop
+        while pos < stop:
+            heartbeat.beat()
+            if found := self.form.following.search(self.read(pos, _BLOCK)):
+                return pos + found.end() if pos + found.end() < stop else None
             pos += _BLOCK - self.form.n_begin
         return None
 
@@ -127,14 +130,14 @@ class Inflated:
         self._start = start
         self._total: int | None = None
         self._n_recalls = 0
+        self._wanted = 0
         self._rewind()
 
     def _rewind(self) -> None:
         self._pieces = self._begin()
         self._buffer = bytearray()
         self._base = 0
-        self._marks = [0]
-        self._members = [self._start]
+        self._marks, self._members = array("q", [0]), array("q", [self._start])
         self.end: End = ""
         self.stop = self._start
 
@@ -168,15 +171,28 @@ class Inflated:
             if self.end:
                 return None
             pos = max(pos, self.limit - self.form.n_begin)
-            self.forget(pos)
+            self._drop(pos)
             self._grow()
 
     def forget(self, pos: int) -> None:
-        """Give up the bytes before `pos`."""
+        """Give up the bytes before `pos`, and which members they stood in."""
+        self._wanted = pos
+        self._drop(pos)
+
+    def _drop(self, pos: int) -> None:
         pos = min(pos, self.limit)
         if pos > self._base:
             del self._buffer[: pos - self._base]
             self._base = pos
+        if len(self._marks) > _MANY_MARKS:
+            self._drop_marks()
+
+    def _drop_marks(self) -> None:
+        # Asked for are the member of what is wanted and those at what stands in memory.
+        first, last = (bisect_right(self._marks, pos) - 1 for pos in (self._wanted, self._base))
+        for kept in (self._marks, self._members):
+            del kept[first + 1 : last]
+            del kept[: min(first, last)]
 
     def skip(self, pos: int) -> None:
         """Inflate up to `pos` and give up what stands before it, in the memory of one piece.
@@ -209,8 +225,8 @@ class Inflated:
     def _pass(self, pos: int) -> None:
         while not self.end and self.limit < pos:
             self._grow()
-            self.forget(pos)
-        self.forget(pos)
+            self._drop(pos)
+        self._drop(pos)
 
     def mark(self, pos: int) -> int | None:
         """The file's position of the last member that begins at `pos`; None where none begins there."""
@@ -236,6 +252,8 @@ class Inflated:
         piece = next(self._pieces)
         if isinstance(piece, bytes):
             self._buffer += piece
+        elif isinstance(piece, int) and self._marks[-1] == self.limit:
+            self._members[-1] = piece  # the one before it holds nothing
         elif isinstance(piece, int):
             self._marks.append(self.limit)
             self._members.append(piece)
@@ -331,7 +349,8 @@ def begins_record(file: Stored, codec: Codec, pos: int) -> bool:
     """Whether a member that begins a record stands at `pos`, by its first bytes or, out of a crowd, by more.
 
     To open each of a million magics for 160 KiB would take hours. So one with two more in its first bytes is none, and
-    one that many stand closely before is opened for its first bytes only. This is asked of the file alone and not of
+    one that many stand closely before is opened for its first bytes only (of a Zstandard page behind four empty frames
+    they say nothing: behind damage it joins the damaged one). This is asked of the file alone and not of
     what was opened before, so that the answer is the same from wherever a search begins.
 
     A member whose first bytes cannot be unpacked begins no record, so it belongs to the one before it (`heads.py`).
