@@ -101,7 +101,7 @@ class Extract(Rewrite):
 
     def kernels(self) -> tuple[str, ...]:
         """Those that look at every page, and those of the engine."""
-        of_engine = KERNELS if self.engine == "quern" else ("pages.scan_markup",)
+        of_engine = KERNELS if self.engine == "quern" else ("tags.scan_markup",)
         return ("pages.scan_page", "pages.find_title", *of_engine)
 
     def columns(self, batch: Batch) -> dict[str, pa.Array]:

@@ -94,6 +94,24 @@ HOSTILE: dict[str, Callable[[random.Random], Page]] = {
     "many_links": lambda _: _html("<a href='http://example.org/'>link</a> " * 60_000),
     "wide_table": lambda _: _html("<table><tr>" + "<td>1</td>" * N),
     "selects": lambda _: _html("<select>" + "<option>a" * N),
+    "options_of_mixed_case": lambda _: _html("<select>" + "<Option>a" * N),
+    "closes_nothing": lambda _: _html("<div></x>" * N),
+    "closes_nothing_inline": lambda _: _html("<span></x>" * N),
+    "closes_in_an_object": lambda _: _html("<div><object></div></object>" * 50_000),
+    "closes_in_a_comment": lambda _: _html("<div><!--</div>-->" * N),
+    "closes_in_an_attribute": lambda _: _html("<div><img a='</div>'>" * 60_000),
+    "closes_in_raw_text": lambda _: _html("<div><textarea></div></textarea>" * 50_000),
+    "void_by_three_letters": lambda _: _html("<imgx>" * N),
+    "inputs_in_a_drawing": lambda _: _html("<svg>" + "<input>" * N),
+    "attributes_behind_quotes": lambda _: _html("<p " + "".join(f'a{i}=""' for i in range(N)) + ">text"),
+    "attributes_behind_slashes": lambda _: _html("<p " + "/".join(f"a{i}" for i in range(N)) + ">text"),
+    "attributes_behind_a_quoted_end": lambda _: _html(
+        "<p z='>' " + " ".join(f"a{i}" for i in range(N)) + ">text"
+    ),
+    "attributes_of_many_tags": lambda _: _html(
+        ("<p " + " ".join(f"a{i}" for i in range(5000)) + ">text") * 100
+    ),
+    "attributes_without_end": lambda _: _html("<p " + " ".join(f"a{i}" for i in range(N))),
     "frames": lambda _: _html("<iframe srcdoc='<p>x'>" * 50_000),
     "right_to_left": lambda _: _html("\u202e\u2066\u202d" * N),
     "combining": lambda _: _html("e" + "\u0301" * 500_000),

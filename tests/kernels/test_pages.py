@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import itertools
-import re
 
 import numba
 import numpy as np
@@ -12,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipelines.extract.page import _KINDS, page_title
+from pipelines.extract.page import page_title
 from pipelines.kernels.jit import BYTES, pointer
-from pipelines.kernels.pages import find_title, scan_markup, scan_page
+from pipelines.kernels.pages import find_title, scan_page
 from pipelines.kernels.search import count, find, find_high
 
 
@@ -104,45 +102,3 @@ def test_the_title_is_found_before_the_body_and_before_drawings(page: str, at: i
 def test_where_no_title_is_found_none_is_read(page: str) -> None:
     if find_title(as_array(page.encode())) < 0:
         assert page_title(page) is None
-
-
-LONG = 8
-
-
-def markup_of(data: bytes) -> tuple[int, int, int, int]:
-    """`scan_markup` by regular expressions."""
-    depths, seen, runs = [0], 0, [0]
-    for tag in re.findall(rb"<[^<]*", data):
-        closes = tag.startswith(b"</")
-        letters = [byte & 0x7F | 32 for byte in tag[1 + closes : 4 + closes].ljust(3)]
-        # Names of fewer letters run into what follows, be it the next tag.
-        kind = int(_KINDS[letters[0] << 14 | letters[1] << 7 | letters[2]])
-        seen |= kind
-        if chr(letters[0]).isalpha() and not kind & 1:
-            depths.append(depths[-1] + (-1 if closes else 1))
-        inside = tag.partition(b">")[0]
-        if len(inside) > LONG:
-            plain = re.sub(rb"\"[^\"]*\"|'[^']*'", b"", inside)
-            runs.append(len(re.findall(rb"[\t-\r ]+", plain)))
-    lows = itertools.accumulate(depths, min)
-    n_options = data.count(b"<option") + data.count(b"<OPTION")
-    return max(d - low for d, low in zip(depths, lows, strict=True)), seen, n_options, max(runs)
-
-
-_TAGS = st.sampled_from(
-    [b"<div>", b"</div>", b"<p>", b"</p >", b"<br>", b"<b>", b"<option>", b"<OPTION a>", b"<Option>", b"</option>",
-     b"<svg x=y>", b"<a href='x'>", b"<!-- x", b"<li>", b"<dialog ", b">", b"text > x", b"\xc3\xa9", b"<canvas>",
-     b"</ x>", b"<i a", b' b="x y" ', b"='", b"' \t", b'"', b"\n", b"<em  a b\x0bc \xc2\xa0d>"]
-)  # fmt: skip
-
-
-@settings(deadline=None)
-@given(st.lists(_TAGS, max_size=40).map(b"".join))
-def test_what_the_tags_tell_is_what_expressions_tell(data: bytes) -> None:
-    assert scan_markup(as_array(data), _KINDS, LONG) == markup_of(data)
-
-
-@given(st.binary(max_size=6))
-def test_a_page_cut_in_a_tag_is_scanned_to_its_end_and_no_further(data: bytes) -> None:
-    whole = np.frombuffer(data + b"<div><div>", np.uint8)
-    assert scan_markup(whole[: len(data)], _KINDS, 0) == scan_markup(as_array(data), _KINDS, 0)
