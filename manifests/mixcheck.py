@@ -10,15 +10,20 @@ it says `too_many_epochs`, which `mixfile` refuses.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from manifests.mix import MixManifest, MixSource
 from manifests.quantities import share_text
 
-__all__ = ["CheckRow", "check", "effective_tokens", "epochs_text", "longest_run"]
+__all__ = ["CheckRow", "check", "effective_tokens", "epochs_text", "longest_run", "shares_of"]
 
 WARN_EPOCHS = 4
+# A period's table takes 1 us an entry to make; up to here (six decimals) weights are kept exactly.
+EXACT_PERIOD = 1 << 20
+# Longer ones (shares by token counts) are rounded to 65,536 rows, an error below 1e-5.
+ROUND_PERIOD = 1 << 16
 # Muennighoff et al. 2023 (arXiv 2305.16264), fitted decay of repeated data.
 R_STAR = 15.387756
 
@@ -97,33 +102,59 @@ def longest_run(mix: MixManifest, row: CheckRow) -> int:
     return windows * mix.seq_len * row.max_epochs * total // row.wanted
 
 
-def epochs_text(row: CheckRow, mix: MixManifest, longest: int) -> str:
-    """What is wrong with a source of too many epochs, and what could be fed: `longest` tokens by all sources' caps."""
+def shares_of(weights: Sequence[Fraction]) -> list[int]:
+    """Integer shares that stand in the weights' proportions: exactly, where a period of 2^20 rows can hold them.
+
+    Other weights are rounded to a period of 65,536 by largest remainder; a weight above 0 keeps at least 1.
+
+    >>> shares_of([Fraction("0.7"), Fraction("0.3")])
+    [7, 3]
+    """
+    total = sum(weights)
+    exact = [w / total for w in weights]
+    period = math.lcm(*(w.denominator for w in exact))
+    if period <= EXACT_PERIOD:
+        return [int(w * period) for w in exact]
+    shares = [max(int(w * ROUND_PERIOD), 1 if w else 0) for w in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda k: (-(exact[k] * ROUND_PERIOD % 1), k))
+    for k in by_remainder[: max(0, ROUND_PERIOD - sum(shares))]:
+        shares[k] += 1
+    divisor = math.gcd(*shares)
+    return [s // divisor for s in shares]
+
+
+def epochs_text(row: CheckRow, mix: MixManifest, longest: int, *, is_written: bool) -> str:
+    """What is wrong with a source of too many epochs, and what could be fed: `longest` tokens by all sources' caps.
+
+    is_written: whether somebody wrote the weights, in a mix.yaml, and may write others.
+    """
     if row.available < 2 * mix.seq_len:
         least = 2 * mix.seq_len
         return f"expected at least {least:,} tokens in {row.source} for rows of {mix.seq_len}, got {row.available:,}"
-    lighter = _lighter(row, mix)
+    lighter = _lighter(row, mix) if is_written else ""
+    allow = f"sources: {{{row.source}: {{from: ['*/{row.source}'], max_epochs: {math.ceil(row.epochs)}}}}}"
     return (
         f"expected at most {row.max_epochs} epochs of {row.source}, got {row.epochs:.1f} "
         f"({row.wanted:,} tokens wanted, {row.available:,} there). "
         f"Nearest that can be fed: {f'weights: {{{lighter}}}, or ' if lighter else ''}{longest:,} tokens in all; "
-        f"or allow it: sources: {{{row.source}: {{from: ['*/{row.source}'], max_epochs: {math.ceil(row.epochs)}}}}}"
+        f"or {'allow it: ' if is_written else 'write a mix.yaml that allows it:  '}{allow}"
     )
 
 
 def _lighter(row: CheckRow, mix: MixManifest) -> str:
-    """The weights of a mix of one phase with this source at its cap; none where the others cannot take the rest."""
-    others = [each for each in check(mix) if each.source != row.source and each.wanted]
+    """The weights of a mix of one phase with this source at its cap; "" where no such mix can be fed."""
     n_rows = row.max_epochs * max(0, row.available // mix.seq_len - 1) - 1
-    share, rest = Fraction(n_rows, mix.n_rows), 1 - Fraction(row.wanted, mix.n_rows * mix.seq_len)
-    if len(mix.phases) > 1 or not others or share <= 0:
-        return ""
-    if any(each.epochs * (1 - share) / rest > each.max_epochs for each in others):
+    share = Fraction(n_rows, mix.n_rows)
+    if len(mix.phases) > 1 or len(mix.sources) < 2 or share <= 0:
         return ""
     shares = dict(zip((source.name for source in mix.sources), mix.phases[0].shares, strict=True))
     total = sum(shares.values())
     weight = share / (1 - share) * (total - shares[row.source]) / total
-    # Rounded down to three digits, so that it is not refused again.
-    digit = Fraction(10) ** (math.floor(math.log10(weight)) - 2)
+    digit = Fraction(10) ** (math.floor(math.log10(weight)) - 2) if weight else Fraction(1)
     weights = {name: Fraction(n, total) for name, n in shares.items()} | {row.source: weight // digit * digit}
+    if not any(weights.values()):
+        return ""
+    phase = mix.phases[0].model_copy(update={"shares": shares_of(list(weights.values()))})
+    if any(each.epochs > each.max_epochs for each in check(mix.model_copy(update={"phases": [phase]}))):
+        return ""
     return ", ".join(f"{name}: {share_text(each)}" for name, each in weights.items())

@@ -17,7 +17,6 @@ tokens; too many epochs (16, or its max_epochs); contaminated documents that wer
 from __future__ import annotations
 
 import fnmatch
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,17 +29,13 @@ from manifests.corpus import CorpusManifest, Partition, TokenizerEntry
 from manifests.errors import MixError, QuernError
 from manifests.mistakes import did_you_mean
 from manifests.mix import Allowed, MixCorpus, MixManifest, MixPhase, MixShard, MixSource
-from manifests.mixcheck import check, epochs_text, longest_run
+from manifests.mixcheck import check, epochs_text, longest_run, shares_of
 from manifests.quantities import Count, Share, share_text
 from manifests.yamlfile import Positions, apply_overrides, load_yaml, validate
 
-__all__ = ["MixFile", "ResolvedMix", "load_mix", "mix_of_corpus", "shares_of"]
+__all__ = ["MixFile", "ResolvedMix", "load_mix", "mix_of_corpus"]
 
 MAX_EPOCHS = 16
-# A period's table takes 1 us an entry to make; up to here (six decimals) weights are kept exactly.
-EXACT_PERIOD = 1 << 20
-# Longer ones (shares by token counts) are rounded to 65,536 rows, an error below 1e-5.
-ROUND_PERIOD = 1 << 16
 _REMEDY = "see with `quern audit` which step dropped them, and build again"
 
 
@@ -141,7 +136,7 @@ def load_mix(path: Path, overrides: Sequence[str] = ()) -> ResolvedMix:
     names, sources = _sources(config, corpora, mistakes)
     phases = _phases(config, names, mistakes)
     manifest = _manifest(config, corpora, tokenizer, sources=sources, phases=phases)
-    _feasible(manifest, config, mistakes)
+    _feasible(manifest, config, mistakes, is_written=True)
     return ResolvedMix(manifest, {c.digest: c.root for c in corpora})
 
 
@@ -175,7 +170,7 @@ def mix_of_corpus(path: Path, *, seq_len: int, seed: int, tokens: int) -> Resolv
     names, sources = _sources(config, corpora, mistakes)
     phases = _phases(config, names, mistakes)
     mix = _manifest(config, corpora, tokenizer, sources=sources, phases=phases)
-    _feasible(mix, config, mistakes)
+    _feasible(mix, config, mistakes, is_written=False)
     return ResolvedMix(mix, {corpora[0].digest: corpora[0].root})
 
 
@@ -321,27 +316,6 @@ def _contamination(manifests: list[CorpusManifest]) -> Any:
     return "marked" if kept else "clean"
 
 
-def shares_of(weights: Sequence[Fraction]) -> list[int]:
-    """Integer shares that stand in the weights' proportions: exactly, where a period of 2^20 rows can hold them.
-
-    Other weights are rounded to a period of 65,536 by largest remainder; a weight above 0 keeps at least 1.
-
-    >>> shares_of([Fraction("0.7"), Fraction("0.3")])
-    [7, 3]
-    """
-    total = sum(weights)
-    exact = [w / total for w in weights]
-    period = math.lcm(*(w.denominator for w in exact))
-    if period <= EXACT_PERIOD:
-        return [int(w * period) for w in exact]
-    shares = [max(int(w * ROUND_PERIOD), 1 if w else 0) for w in exact]
-    by_remainder = sorted(range(len(exact)), key=lambda k: (-(exact[k] * ROUND_PERIOD % 1), k))
-    for k in by_remainder[: max(0, ROUND_PERIOD - sum(shares))]:
-        shares[k] += 1
-    divisor = math.gcd(*shares)
-    return [s // divisor for s in shares]
-
-
 def _phases(config: MixFile, names: list[str], mistakes: _Mistakes) -> list[MixPhase]:
     phases = []
     for i, phase in enumerate(config.phases):
@@ -382,13 +356,16 @@ def _manifest(
     )
 
 
-def _feasible(mix: MixManifest, config: MixFile, mistakes: _Mistakes) -> None:
+def _feasible(mix: MixManifest, config: MixFile, mistakes: _Mistakes, *, is_written: bool) -> None:
     rows = check(mix)
     longest = min((longest_run(mix, row) for row in rows if row.wanted), default=0)
     for row in rows:
         phase = next((i for i, p in enumerate(config.phases) if p.weights.get(row.source)), 0)
         if row.verdict == "too_many_epochs":
-            mistakes.add(("phases", phase, "weights", row.source), epochs_text(row, mix, longest))
+            mistakes.add(
+                ("phases", phase, "weights", row.source),
+                epochs_text(row, mix, longest, is_written=is_written),
+            )
         if row.verdict == "contaminated":
             mistakes.add(
                 ("phases", phase, "weights", row.source),

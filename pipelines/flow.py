@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.batch import DOCUMENT
-from pipelines.filters.labels import UNSPACED, short_label
+from pipelines.filters.labels import UNSPACED, WRITTEN_IN_HAN, short_label
 from pipelines.stage import Read, Rewrite, Stage
 
 if TYPE_CHECKING:
@@ -196,26 +196,35 @@ def _joined_words(name: str, stage: Stage, sent: tuple[str, ...] | None) -> str 
     if not getattr(stage, "by_themselves", False) or not _without_spaces(reaching):
         return None
     joined = [language for language in reaching if _without_spaces([language])]
-    apart = [language for language in reaching if language not in joined and language != ALL]
-    kept = f"Write  {stage.name}: {{for: [{', '.join(apart)}], file: ...}}  and " if apart else "Write "
     return (
         f"expected by_themselves: false of {name} for {_listed(joined)}, whose words have no spaces around them, got "
-        f"true: it would find next to none. {kept} {stage.name}: {{for: [{', '.join(joined)}], by_themselves: false, "
-        f"file: ...}}  with a list of {'their' if len(joined) > 1 else 'its'} words"
+        f"true: it would find next to none. "
+        f"{_one_each(stage, reaching, joined, 'file: ...', 'by_themselves: false, file: ...')} with a list of "
+        f"{'their' if len(joined) > 1 else 'its'} words"
     )
 
 
 def _long_words(stage: Stage, sent: tuple[str, ...] | None) -> str | None:
-    """Returns what is wrong with a mean word length that nobody chose, where a word is a gram of two letters."""
+    """Returns what is wrong with a mean word length that nobody chose, where a word is a gram of one or two letters."""
     reaching = getattr(stage, "route", None) or sent or ()
     shortest = getattr(stage, "min_mean_word_chars", None)
-    if shortest is None or _cuts(stage) != "light" or not _without_spaces(reaching):
+    grams = [language for language in reaching if short_label(language) in WRITTEN_IN_HAN]
+    if not grams or shortest is None or _cuts(stage) != "light":
         return None
     if "min_mean_word_chars" in stage.model_fields_set:
         return None
-    cut = [language for language in reaching if _without_spaces([language])]
+    own = f"{', '.join(f'{name}: [...]' for name in _word_params(stage))}, words: light"
     return (
-        f"expected min_mean_word_chars to be chosen for {_listed(cut)}, whose words `light` cuts to about two "
-        f"letters, got the default {shortest:g}, which drops nearly every page. Write  {stage.name}: {{for: "
-        f"[{', '.join(cut)}], words: light, min_mean_word_chars: 1, ...}}{_LIMITS}"
+        f"expected min_mean_word_chars to be chosen for {_listed(grams)}, whose words `light` cuts to one or two "
+        f"letters, got the default {shortest:g}, which drops nearly every page. "
+        f"{_one_each(stage, reaching, grams, 'words: light', f'{own}, min_mean_word_chars: 1')}{_LIMITS}"
     )
+
+
+def _one_each(
+    stage: Stage, reaching: Sequence[str], these: Sequence[str], of_others: str, of_these: str
+) -> str:
+    """Returns what to write so that `these` languages have a step of their own and the others keep one."""
+    others = [language for language in reaching if language not in these and language != ALL]
+    kept = f"{stage.name}: {{for: [{', '.join(others)}], {of_others}}}  and  " if others else ""
+    return f"Write  {kept}{stage.name}: {{for: [{', '.join(these)}], {of_these}}} "

@@ -315,7 +315,7 @@ def test_english_through_an_english_rule_is_let_through(folder, steps):
         ("de", "c4_quality", "give it words: light"),
         ("zh", "c4_quality: {words: spacy}", "give it words: light"),
         ("th", "fineweb_quality", "Write  fineweb_quality: {words: light}"),
-        ("th", "gopher_quality: {words: light, min_mean_word_chars: 2}", "give it stop_words: [...],"),
+        ("th", "gopher_quality: {words: light}", "give it stop_words: [...],"),
     ],
 )
 def test_a_language_without_spaces_is_shown_light_words_among_the_ways_out(folder, keep, rule, way_out):
@@ -342,13 +342,25 @@ def test_light_words_are_let_through_in_any_language(folder, rule):
     ("keep", "rule", "cut"),
     [
         ("en, zh", "gopher_quality: {words: light, stop_words: [的]}", "zh"),
-        ("en, ja, th", "gopher_quality: {for: [ja, th], words: light, min_stop_words: null}", "ja, th"),
+        ("en, ja, zh, th", "gopher_quality: {for: [ja, th, zh], words: light, stop_words: [的]}", "ja, zh"),
     ],
 )
 def test_a_mean_word_length_for_words_between_spaces_is_refused_for_grams(folder, keep, rule, cut):
-    (found,) = mistakes(folder, web(rest=f", steps: [language: {{keep: [{keep}]}}, {rule}]"))
+    steps = f", steps: [language: {{keep: [{keep}]}}, %s]"
+    (found,) = mistakes(folder, web(rest=steps % rule))
     assert f"expected min_mean_word_chars to be chosen for {cut}, whose words" in found
-    assert f"gopher_quality: {{for: [{cut}], words: light, min_mean_word_chars: 1, ...}}" in found
+    apart, grams = re.findall(r"gopher_quality: \{.*?\}", found)
+    assert f"for: [{cut}]" in grams
+    grams = grams.replace("[...]", "[的]")
+    # What is left to the others is asked for their own stop words.
+    apart = apart.replace("light}", "light, stop_words: [the]}")
+    assert load(folder, web(rest=steps % f"{apart}, {grams}")).sources
+
+
+@pytest.mark.parametrize("language", ["th", "km", "lo", "my"])
+def test_grams_of_other_scripts_are_as_long_as_words(folder, language):
+    rule = "gopher_quality: {words: light, min_stop_words: null}"
+    assert load(folder, web(rest=f", steps: [language: {{keep: [{language}]}}, {rule}]")).sources
 
 
 def test_labels_of_another_model_are_taken_for_the_languages_they_mean(folder):

@@ -20,7 +20,6 @@ import re
 from dataclasses import dataclass
 from html import unescape
 from math import isqrt
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -157,7 +156,7 @@ def tree_flaw(page: str, tags: Tags, *, max_depth: int) -> str | None:
 
 
 def is_deeper_than(page: str, tags: Tags, *, max_depth: int) -> bool:
-    """Whether elements are nested in more than `max_depth` others, or end tags amiss may nest _TOO_OPEN more.
+    """Whether elements stand more than `max_depth` deep (html is 1), or may by _TOO_OPEN more for end tags amiss.
 
     A tree is built only where `tags` suggest it, and first of the page's head: what is deep takes a parser the square.
     """
@@ -187,14 +186,7 @@ def scan_tags(markup: bytes) -> Tags:
 
 
 def _tree_deeper_than(page: str, max_depth: int) -> bool:
-    node: Any = HTMLTree.parse(page).document
-    depth = 0
-    # Every access makes an object anew (6 us), so each neighbour is asked for once.
-    while node is not None and depth <= max_depth:
-        if (following := node.first_child) is not None:
-            node, depth = following, depth + 1
-            continue
-        while node is not None and (following := node.next) is None:
-            node, depth = node.parent, depth - 1
-        node = following
-    return depth > max_depth
+    # A walk takes Python 6 us a node; the parser's own search for an element within so many takes 1 ms in all.
+    within = " > ".join("*" * (max_depth + 1))
+    document = HTMLTree.parse(page).document
+    return document is not None and document.query_selector(within) is not None

@@ -6,7 +6,7 @@ one word, and the most frequent pair of words is half the document.
 
 from __future__ import annotations
 
-__all__ = ["SPACED", "UNSPACED", "short_label"]
+__all__ = ["SPACED", "UNSPACED", "WRITTEN_IN_HAN", "short_label"]
 
 SPACED = tuple(
     """
@@ -19,6 +19,7 @@ SPACED = tuple(
     """.split()  # noqa: SIM905 -- a page of quoted codes reads worse
 )
 UNSPACED = ("bo", "ja", "km", "lo", "my", "th", "wuu", "yue", "zh")
+WRITTEN_IN_HAN = ("ja", "wuu", "yue", "zh")
 
 # Codes of ISO 639-3, as GlotLID writes them before the script, and the label that lid.176 has for the language.
 _SHORT = dict(

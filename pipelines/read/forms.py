@@ -27,8 +27,8 @@ __all__ = ["ARC", "FORMS", "WARC", "Form", "parse_headers"]
 class Form:
     """One way of writing records.
 
-    n_begin: bytes that `begins` and `follows` need to see, line ends before the record included (some writers put a
-    record's last ones at the head of the next member); begins: whether a record stands here, wherever that is;
+    n_begin: bytes that `begins` and `follows` need to see; begins: whether a record stands here, wherever that is,
+    line ends before it or not (some writers put a record's last ones at the head of the next member);
     follows: the same, less strict, where a record ended; following: matches where the next record begins, from the
     line end before it; head_end: matches the end of a header block; cut: matches all of what is left where a stream
     ends before it can be told to begin a record; headers: the fields of a header block, none of an odd line.

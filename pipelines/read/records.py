@@ -45,7 +45,7 @@ __all__ = ["FLAWS", "SPLIT_BYTES", "Raw", "raw_records", "record_splits"]
 
 SPLIT_BYTES = 64 << 20
 _MAX_HEADER = 64 << 10
-_MAX_BLANK = 64 << 10  # line ends behind a record that are looked past before it is given out
+_BLANK = 64 << 10
 _BEAT = 256  # records
 # Names of remote files in one piece: every split of a plain one would fetch all that stands before it.
 _WHOLE = (".warc", ".wet", ".arc")
@@ -85,7 +85,8 @@ class Raw:
 class _Frame:
     """Positions in a stream: record, body [body, stop), and `after`, where the next record begins.
 
-    n_blank: how many line ends stand before the record; old ARC files begin their gzip members with one.
+    n_blank: how many line ends stand before the record; old ARC files begin their gzip members with one. data: the
+    body, where it was given up for the many line ends behind it.
     """
 
     start: int
@@ -95,6 +96,7 @@ class _Frame:
     flaw: str | None
     headers: Mapping[str, str]
     n_blank: int = 0
+    data: bytes | None = None
 
 
 def record_splits(file: SourceFile) -> list[Split]:
@@ -202,7 +204,7 @@ def _packed(stored: Stored, codec: Codec, split: Split, max_bytes: int) -> Itera
 
 
 def _stored_record(segment: Inflated, frame: _Frame, size: int) -> Raw:
-    body = b"" if frame.flaw else segment.read(frame.body, frame.stop - frame.body)
+    body = b"" if frame.flaw else frame.data or segment.read(frame.body, frame.stop - frame.body)
     member, begins = segment.member(frame.start)
     is_first = frame.start - frame.n_blank <= begins
     locator = member if is_first else f"{member}+{frame.start - begins}"
@@ -255,10 +257,14 @@ def _frame(source: Stored | Inflated, pos: int, max_bytes: int) -> _Frame:
     if not source.has(stop):
         flaw = "bad_length" if isinstance(source, Inflated) else "truncated"
         return _garbage(source, pos, body - 4, flaw, headers)
-    after = _skip_blank(source, stop)
+    too_large = "too_large" if stop - body > max_bytes else None
+    after, data = _skip_blank(source, stop), None
+    if after - stop >= _BLANK:
+        data = b"" if too_large else source.read(body, stop - body)
+        after = _past_blank(source, after)
     if doubt := _unsound(source, stop, after):
         return _garbage(source, pos, body - 4, doubt, headers)
-    return _Frame(pos, body, stop, after, "too_large" if stop - body > max_bytes else None, headers)
+    return _Frame(pos, body, stop, after, too_large, headers, data=data)
 
 
 def _unsound(source: Stored | Inflated, stop: int, after: int) -> str | None:
@@ -290,24 +296,24 @@ def _garbage(
 
 def _skip_blank(source: Stored | Inflated, pos: int) -> int:
     """Where the line ends at `pos` end, or are 64 KiB and more."""
-    n_bytes, most = 16, pos + _MAX_BLANK
+    n_bytes, most = 16, pos + _BLANK
     while pos < most and (run := source.read(pos, n_bytes)):
         left = run.lstrip(b"\r\n")
         pos += len(run) - len(left)
         if left:
             break
-        n_bytes = _MAX_BLANK
+        n_bytes = _BLANK
     return pos
 
 
 def _past_blank(source: Stored | Inflated, pos: int) -> int:
-    """Where the line ends at `pos` end, however many, in the memory of a piece."""
+    """Where the line ends at `pos` end, however many: they are given up as they are passed."""
     for n in count(1):
         after = _skip_blank(source, pos)
-        if after - pos < _MAX_BLANK:
+        if after - pos < _BLANK:
             break
         pos = after
-        source.forget(pos)
+        source.drop(pos)
         if n % _BEAT == 0:
             heartbeat.beat()
     return after

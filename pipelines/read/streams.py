@@ -37,6 +37,7 @@ __all__ = ["Inflated", "Stored", "begins_record", "find_sync", "first_member", "
 
 _BLOCK = 1 << 20
 _FIRST = 512  # shows how nearly every gzip member begins
+_LEAD = 64  # line ends that a member may begin with
 _SHORTEST = 24  # no member with a record has fewer bytes
 _CROWD, _MAX_CROWD = 256, 4
 _MAX_RECALLS = 16
@@ -100,6 +101,9 @@ class Stored:
         return None
 
     def forget(self, pos: int) -> None:
+        """Nothing is held back here."""
+
+    def drop(self, pos: int) -> None:
         """Nothing is held back here."""
 
     def skip(self, pos: int) -> None:
@@ -171,15 +175,16 @@ class Inflated:
             if self.end:
                 return None
             pos = max(pos, self.limit - self.form.n_begin)
-            self._drop(pos)
+            self.drop(pos)
             self._grow()
 
     def forget(self, pos: int) -> None:
         """Give up the bytes before `pos`, and which members they stood in."""
         self._wanted = pos
-        self._drop(pos)
+        self.drop(pos)
 
-    def _drop(self, pos: int) -> None:
+    def drop(self, pos: int) -> None:
+        """Give up the bytes before `pos`, of a record whose member will still be asked for."""
         pos = min(pos, self.limit)
         if pos > self._base:
             del self._buffer[: pos - self._base]
@@ -225,8 +230,8 @@ class Inflated:
     def _pass(self, pos: int) -> None:
         while not self.end and self.limit < pos:
             self._grow()
-            self._drop(pos)
-        self._drop(pos)
+            self.drop(pos)
+        self.drop(pos)
 
     def mark(self, pos: int) -> int | None:
         """The file's position of the last member that begins at `pos`; None where none begins there."""
@@ -360,11 +365,13 @@ def begins_record(file: Stored, codec: Codec, pos: int) -> bool:
     if around.count(codec.magic, before, before + _SHORTEST) > 2:
         return False
     start = codec.head(around[before:], form.n_begin)
+    if start[:1] in (b"\r", b"\n"):
+        start = codec.head(around[before:], form.n_begin + _LEAD)
     if form.begins(start):
         return True
     if len(start) >= form.n_begin or around.count(codec.magic, 0, before) >= _MAX_CROWD:
         return False
-    return form.begins(codec.head(file.read(pos, codec.n_head), form.n_begin))
+    return form.begins(codec.head(file.read(pos, codec.n_head), form.n_begin + _LEAD))
 
 
 def find_sync(file: Stored, codec: Codec, start: int, stop: int) -> int | None:

@@ -17,7 +17,7 @@ from lxml import etree, html
 
 from manifests.errors import QuernError
 from pipelines.extract import Extract
-from pipelines.extract.third_party import require_trafilatura, trafilatura_text
+from pipelines.extract.third_party import _TEST, _where_present, require_trafilatura, trafilatura_text
 from pipelines.plan import make_plan
 from tests.extract.test_extract import HTML, PROSE, batch, reasons
 
@@ -91,6 +91,13 @@ def xpaths_as_shipped() -> dict[str, list[etree.XPath]]:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return {name: each for name, each in vars(module).items() if isinstance(each, list)}
+
+
+def test_a_pattern_that_matches_the_empty_string_is_still_asked_of_absent_attributes() -> None:
+    for pattern, rewritten in (("x|", False), ("^x?$", False), ("x", True), ("(^| )x", True)):
+        path = f".//*[re:test(@id|@class, '{pattern}', 'i')]"
+        found = _TEST.sub(_where_present, path)
+        assert found == (f".//*[((@id|@class) and {path[5:-1]})]" if rewritten else path)
 
 
 ELEMENTS = ["div", "section", "p", "span", "ul", "li", "article", "main", "aside", "a", "h1"]

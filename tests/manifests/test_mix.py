@@ -13,8 +13,8 @@ from manifests.commit import commit_bytes
 from manifests.corpus import Benchmark, CorpusManifest, Partition, ShardEntry, SourceEntry, TokenizerEntry
 from manifests.errors import DamageError, FormatError, MissingFileError, MixError, UsageError
 from manifests.mix import MixManifest, open_stream
-from manifests.mixcheck import check, effective_tokens
-from manifests.mixfile import load_mix, mix_of_corpus, shares_of
+from manifests.mixcheck import check, effective_tokens, shares_of
+from manifests.mixfile import load_mix, mix_of_corpus
 from manifests.shards import ShardHeader, write_shard
 
 
@@ -189,19 +189,34 @@ def test_weights_of_empty_sources_are_refused_at_their_line_with_weights_to_past
     assert [s.name for s in load_mix(path).manifest.sources] == ["books"]
 
 
-@pytest.mark.parametrize("weights", ["{web: 0.3, few: 0.7}", "{few: 0.7, web: 20%, more: 1/10}"])
-def test_the_weights_that_a_refused_mix_proposes_are_fed_when_pasted(tmp_path, weights):
+def test_the_weights_that_a_refused_mix_proposes_are_fed_when_pasted(tmp_path):
     make_corpus(tmp_path / "c", {"web": 40_000, "few": 900, "more": 9000})
-    text = "phases:\n  - {tokens: 100k, weights: WEIGHTS}\n"
-    with pytest.raises(MixError) as caught:
-        load_mix(write_mix(tmp_path, text.replace("WEIGHTS", weights)))
-    proposed = re.search(r"weights: (\{[^}]*\}), or", str(caught.value))[1]
-    few = next(
-        row
-        for row in check(load_mix(write_mix(tmp_path, text.replace("WEIGHTS", proposed))).manifest)
-        if row.source == "few"
-    )
-    assert 15.5 < few.epochs <= 16
+    n_refused = 0
+    for few in range(20, 100, 3):
+        text = f"phases:\n  - {{tokens: {60 + few}k, weights: WEIGHTS}}\n"
+        path = write_mix(tmp_path, text.replace("WEIGHTS", f"{{few: 0.{few}, web: 0.5, more: 1/13}}"))
+        with pytest.raises(MixError) as caught:
+            load_mix(path)
+        proposed = re.search(r"weights: (\{[^}]*\}), or", str(caught.value))[1]
+        mix = load_mix(write_mix(tmp_path, text.replace("WEIGHTS", proposed))).manifest
+        assert 15 < next(row.epochs for row in check(mix) if row.source == "few") <= 16
+        n_refused += 1
+    assert n_refused == 27
+
+
+@pytest.mark.parametrize("tokens", ["200M", "2000M"])
+def test_a_weight_too_small_to_be_kept_exactly_is_not_proposed(tmp_path, tokens):
+    make_corpus(tmp_path / "c", {"web": 40_000, "few": 900})
+    sources = "sources:\n  web: {from: ['*/web'], max_epochs: 1000000}\n"
+    text = f"{sources}phases:\n  - {{tokens: {tokens}, weights: {{web: 0.9, few: 0.1}}}}\n"
+    with pytest.raises(MixError, match=r"Nearest that can be fed: [\d,]+ tokens in all; or allow it"):
+        load_mix(write_mix(tmp_path, text))
+
+
+def test_a_corpus_named_as_the_mix_is_told_no_weights(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 40_000, "few": 70})
+    with pytest.raises(MixError, match=r"be fed: [\d,]+ tokens in all; or write a mix.yaml that allows it"):
+        mix_of_corpus(tmp_path / "c", seq_len=16, seed=0, tokens=560_000)
 
 
 @pytest.mark.parametrize("weights", ["{few: 1}", "{few: 0.9, more: 0.1}"])

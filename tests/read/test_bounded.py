@@ -12,16 +12,18 @@ from typing import Any
 import pytest
 
 from pipelines import heartbeat
-from pipelines.read.codecs import GZIP
+from pipelines.read.codecs import GZIP, LZ4, zstd
 from pipelines.read.forms import WARC
 from pipelines.read.records import SPLIT_BYTES
-from pipelines.read.streams import Inflated, Stored
+from pipelines.read.streams import Inflated, Stored, inflated
 from pipelines.read.warc import Warc
 from pipelines.stage import SourceFile, Split
 from tests.read.warcs import PACKS, gzip_member, http, lz4_frame, page, record, rows, source, zstd_frame
 
 N = 4
 PAGES = [page(n) for n in range(N)]
+
+CODECS = {"gzip": GZIP, "zstd": zstd(), "lz4": LZ4}
 
 each_codec = pytest.mark.parametrize("codec", PACKS)
 
@@ -60,7 +62,7 @@ def test_line_ends_between_records_take_the_memory_of_a_piece(tmp_path: Path) ->
     assert peak < 160 << 20
 
 
-@pytest.mark.parametrize("n_blank", [(64 << 10) - 5, 64 << 10, (64 << 10) + 1, 128 << 10, 300_000])
+@pytest.mark.parametrize("n_blank", [65_531, 65_536, *range(65_558, 65_566), 131_072, 300_000])
 def test_a_record_behind_many_line_ends_is_whole_packed_or_not(tmp_path: Path, n_blank: int) -> None:
     data = PAGES[0] + b"\n" * n_blank + PAGES[1] + b"\n" * n_blank
     plain = rows(Warc(), source(tmp_path / "plain", data))
@@ -71,14 +73,37 @@ def test_a_record_behind_many_line_ends_is_whole_packed_or_not(tmp_path: Path, n
         assert [row["payload"] for row in packed] == [row["payload"] for row in plain]
 
 
+@pytest.mark.parametrize("n_blank", [60_000, 70_000, 700_000])
+def test_what_stands_behind_many_line_ends_is_told_as_behind_few(tmp_path: Path, n_blank: int) -> None:
+    one = gzip_member(PAGES[0] + b"\n" * n_blank)
+    other = gzip_member(PAGES[1])
+    (alone, _) = rows(Warc(), source(tmp_path / "sound", one + other))
+    assert (alone["reason"], alone["origin"][0]["length"]) == ("", len(one))
+    assert reasons(rows(Warc(), source(tmp_path / "cut", one[:-9]))) == ["truncated"]
+    broken = one[:-6] + bytes([one[-6] ^ 1]) + one[-5:]
+    assert reasons(rows(Warc(), source(tmp_path / "broken", broken + other))) == ["damaged", ""]
+    junk = gzip_member(PAGES[0] + b"\n" * n_blank + b"junk " * 20 + b"\r\n\r\n" + PAGES[1])
+    assert reasons(rows(Warc(), source(tmp_path / "junk", junk))) == ["bad_length", ""]
+
+
+def test_many_line_ends_are_seen_as_work(tmp_path: Path, n_beats: Any) -> None:
+    file = source(tmp_path / "a", PAGES[0] + b"\n" * (40 << 20) + PAGES[1])
+    assert reasons(rows(Warc(), file)) == ["", ""]
+    assert n_beats() >= 5, "two for the rows and one at least for each 16 MiB"
+
+
 @each_codec
-def test_members_that_hold_nothing_take_no_memory(tmp_path: Path, codec: str) -> None:
+def test_members_that_hold_nothing_leave_no_mark(tmp_path: Path, codec: str) -> None:
     pack = PACKS[codec]
-    few, many = (
-        traced(source(tmp_path / "a", pack(PAGES[0]) + pack(b"") * n + pack(PAGES[1]))) for n in (10, 20_000)
-    )
-    assert few[0] == many[0] == ["", ""]
-    assert many[1] - few[1] < 1 << 20
+    first, second = pack(PAGES[0]), pack(PAGES[1])
+    file = source(tmp_path / "a", first + pack(b"") * 3000 + second)
+    with file.full.open("rb") as stream:
+        stored = Stored(stream, WARC)
+        segment = Inflated(lambda: inflated(stored, CODECS[codec], 0), 0, WARC)
+        assert not segment.has(len(PAGES[0]) + 1)
+        assert len(segment._marks) <= 2
+    found = rows(Warc(), file)
+    assert [row["origin"][0]["offset"] for row in found] == [0, file.size - len(second)]
 
 
 def test_members_of_a_byte_take_less_memory_than_the_file(tmp_path: Path) -> None:
@@ -87,7 +112,7 @@ def test_members_of_a_byte_take_less_memory_than_the_file(tmp_path: Path) -> Non
     (tmp_path / "a").write_bytes(gzip_member(PAGES[0]) + data)
     with (tmp_path / "a").open("rb") as file:
         stored = Stored(file, WARC)
-        segment = Inflated(lambda: pieces(stored), 0, WARC)
+        segment = Inflated(lambda: inflated(stored, GZIP, 0), 0, WARC)
         segment.skip(end := len(PAGES[0]) + 50_000)
         # The member of what is wanted is known still, what stands between is not.
         assert segment.member(0) == (0, 0)
@@ -96,14 +121,8 @@ def test_members_of_a_byte_take_less_memory_than_the_file(tmp_path: Path) -> Non
         assert len(segment._marks) < 10_000
 
 
-def pieces(stored: Stored) -> Any:
-    from pipelines.read.streams import inflated
-
-    return inflated(stored, GZIP, 0)
-
-
 @each_codec
-@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b"\r\n\r\n"])
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n\r\n", b"\r\n" * 25])
 def test_a_member_may_begin_with_line_ends(tmp_path: Path, codec: str, blank: bytes) -> None:
     pack = PACKS[codec]
     members = [pack(blank + one) for one in PAGES]
