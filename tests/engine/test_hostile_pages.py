@@ -112,9 +112,12 @@ def check_build(folder: Path, good: set[str]) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("kind", sorted(HOSTILE))
 def test_a_hostile_page_is_text_or_a_reason(kind, engine):
+    step = Extract(engine=engine)
+    # Kernels that no process of this machine has compiled yet would be within the clock.
+    step.extract(np.frombuffer(page_html(1), np.uint8), "text/html")
     data, media = HOSTILE[kind](random.Random(1))
     start = time.process_time()
-    text, reason = Extract(engine=engine).extract(np.frombuffer(data, np.uint8), media)
+    text, reason = step.extract(np.frombuffer(data, np.uint8), media)
     assert (text is None) != (reason is None)
     assert reason is None or reason in Extract.reasons
     assert time.process_time() - start < 2 * MAX_SECONDS

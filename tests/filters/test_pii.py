@@ -64,6 +64,7 @@ def test_networks_are_public_or_not_as_the_library_says(address: str) -> None:
      "a!" * 50_000 + ".@b.co", "a." * 50_000 + ".@b.co"],
 )  # fmt: skip
 def test_no_text_takes_more_than_linear_time(text: str) -> None:
+    edited(Pii(), ["Its kernel is compiled before the clock starts: a@b.co."])
     start = time.process_time()
     edited(Pii(), [text])
     assert time.process_time() - start < 3
