@@ -46,6 +46,7 @@ from pipelines.kernels.phrases import (
     SAYS_LOREM_IPSUM,
     SAYS_POLICY,
     find_mentions,
+    next_sign,
     number_sentences,
     says,
 )
@@ -148,13 +149,22 @@ def _has_end_mark(line: Bytes, start: int, stop: int) -> bool:
 
 
 @inline
-def _fate(line: Bytes, start: int, stop: int, n_words: int, rules: Offsets) -> int:
-    """The reason why a line without its citations goes, or `_KEEP`. rules: as `cut_lines` has them."""
+def _says_between(data: Bytes, start: int, stop: int, sign: int, end: int, n_readable: int) -> tuple[int, int]:
+    """What [start, stop) says, and the first sign behind it; sign: the first one from `start` on."""
+    said = 0
+    while sign < stop:
+        said |= says(data, max(start, sign - 11), min(stop, sign + 14))
+        sign = next_sign(data, sign + 1, end, n_readable)
+    return said, sign
+
+
+@inline
+def _fate(line: Bytes, start: int, stop: int, n_words: int, said: int, rules: Offsets) -> int:
+    """The reason why a line without its citations goes, or `_KEEP`. said: by it; rules: as `cut_lines` has them."""
     if rules[2] and not _has_end_mark(line, start, stop):
         return _NO_END_MARK
     if n_words < rules[1]:
         return _TOO_FEW_WORDS
-    said = says(line, start, stop)
     if rules[6] and said & SAYS_LOREM_IPSUM:
         return _KEEP
     if rules[4] and said & SAYS_JAVASCRIPT:
@@ -208,6 +218,7 @@ def cut_lines(  # noqa: C901 -- one flat pass over the lines
     by_sentence, sentence = len(sentence_ends) > 0, 0
     joint = 32 if by_sentence else 10
     n_readable, data = len(data), pointer(data)
+    max_chars = rules[0] if rules[0] >= 0 else n_readable
     longest_doc = 0
     for doc in range(len(offsets) - 1):
         longest_doc = max(longest_doc, offsets[doc + 1] - offsets[doc])
@@ -218,6 +229,7 @@ def cut_lines(  # noqa: C901 -- one flat pass over the lines
         at = base
         first_span, started = n, False
         solid_stop, n_then = base, n  # the end of what is left so far, and the spans before it
+        sign = next_sign(data, base, end, n_readable)
         while at < end:
             start = at
             if by_sentence:
@@ -226,16 +238,19 @@ def cut_lines(  # noqa: C901 -- one flat pass over the lines
             else:
                 stop = line_stop(data, at, end, n_readable, classes)
                 at = line_after(data, stop, end)
-            first, last, n_words, longest, bracket = read_line(data, start, stop, n_readable, classes)
+            first, last, n_words, longest, bracket = read_line(
+                data, start, stop, n_readable, classes, max_chars
+            )
+            said, sign = _says_between(data, first, last, sign, end, n_readable)
             if by_sentence and first == last:
                 fate = _WHITE_SPACE  # no sentence at all, where a blank line is a line
             elif rules[0] >= 0 and longest > rules[0]:
                 fate = _WORD_TOO_LONG
             elif bracket and rules[3]:
                 length = _without_citations(data, first, last, classes, scratch)
-                fate = _fate(scratch, 0, length, n_words, rules)
+                fate = _fate(scratch, 0, length, n_words, says(scratch, 0, length), rules)
             else:
-                fate = _fate(data, first, last, n_words, rules)
+                fate = _fate(data, first, last, n_words, said, rules)
             if fate != _KEEP:
                 spans, n = _add(spans, n, doc, start - base, at - base, -1, fate)
                 continue

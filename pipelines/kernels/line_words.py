@@ -2,9 +2,10 @@ r"""One line's words by white space: how many, the longest, and where the first 
 
     " So it is. [1]\n"    first 1, last 14, 4 words, 3 characters the longest, a bracket
 
-A line of ASCII is read 64 bytes at a time (`lanes.py`), any other character by character.
+A line is read 64 bytes at a time (`lanes.py`); one that has white space beyond ASCII, or a word that may be too long
+because it has more bytes than characters, character by character.
 
-Price: 1 GB/s of ASCII, 300 MB/s of other lines.
+Price: 1 GB/s of ASCII, 300 MB/s character by character.
 """
 
 from __future__ import annotations
@@ -23,15 +24,28 @@ Bytes = npt.NDArray[np.uint8]
 
 
 @inline
-def _read_block(data: Bytes, at: int, end: int, n_readable: int) -> tuple[np.uint64, bool, bool]:
-    """Which of the 64 bytes from `at` on, and before `end`, are in words; any beyond ASCII, any "["."""
+def _read_block(
+    data: Bytes, at: int, end: int, n_readable: int, classes: Bytes
+) -> tuple[np.uint64, bool, bool, bool]:
+    """Which of the 64 bytes from `at` on, and before `end`, are in words, those beyond ASCII among them.
+
+    Then whether any is beyond ASCII, any of these is white space, and any is "[".
+    """
     place = min(at, n_readable - N_LANES)
     shift = np.uint64(at - place)
     inside = ~(ALL << np.uint64(end - at)) if at + N_LANES > end else ALL
     spaces = (between(data, place, 9, 13) | between(data, place, 28, 32)) >> shift
-    high = between(data, place, 0x80, 0xFF) >> shift
+    high = between(data, place, 0x80, 0xFF) >> shift & inside
     brackets = between(data, place, 91, 91) >> shift
-    return ~spaces & inside, high & inside != 0, brackets & inside != 0
+    blank = False
+    if high:
+        # What leads white space beyond ASCII: U+85, A0; U+1680; U+2000 to 205F; U+3000.
+        leads = (between(data, place, 0xC2, 0xC2) | between(data, place, 0xE1, 0xE3)) >> shift & inside
+        while leads:
+            point, _ = decode(data, at + first_bit(leads), end)
+            blank |= byte_at(classes, point) & SPACE != 0
+            leads &= leads - np.uint64(1)
+    return ~spaces & inside, high != 0, blank, brackets & inside != 0
 
 
 @inline
@@ -44,15 +58,21 @@ def _longest_run(bits: np.uint64) -> int:
 
 
 @inline
-def _read_ascii(data: Bytes, at: int, end: int, n_readable: int) -> tuple[int, int, int, int, bool, bool]:
-    """`read_line`, 64 bytes at a time; whether the line is all ASCII, or the rest is not true."""
+def _read_blocks(
+    data: Bytes, at: int, end: int, n_readable: int, classes: Bytes
+) -> tuple[int, int, int, int, bool, bool, bool]:
+    """`read_line`, its longest word in bytes; whether all is ASCII, and whether any of this is true.
+
+    It is not where white space is beyond ASCII.
+    """
     first = last = -1
     n_words = longest = length = 0  # length: of the word that the block before ended in
-    bracket = False
+    bracket, is_ascii = False, True
     while at < end:
-        words, is_high, has_bracket = _read_block(data, at, end, n_readable)
-        if is_high:
-            return first, last, n_words, longest, bracket, False
+        words, is_high, is_blank, has_bracket = _read_block(data, at, end, n_readable, classes)
+        if is_blank:
+            return first, last, n_words, longest, bracket, False, False
+        is_ascii &= not is_high
         bracket |= has_bracket
         if words:
             first = at + first_bit(words) if first < 0 else first
@@ -65,16 +85,21 @@ def _read_ascii(data: Bytes, at: int, end: int, n_readable: int) -> tuple[int, i
             longest = max(longest, length + first_bit(~words), _longest_run(words))
             length = n_leading(~words)
         at += N_LANES
-    return first, last, n_words, max(longest, length), bracket, True
+    return first, last, n_words, max(longest, length), bracket, is_ascii, True
 
 
 @inline
 def read_line(
-    data: Bytes, at: int, end: int, n_readable: int, classes: Bytes
+    data: Bytes, at: int, end: int, n_readable: int, classes: Bytes, max_chars: int
 ) -> tuple[int, int, int, int, bool]:
-    """One line, which ends at `end`: its span without white space at the ends, words, longest word, any "["."""
-    first, last, n_words, longest, bracket, is_ascii = _read_ascii(data, at, end, n_readable)
-    if not is_ascii:
+    """One line, which ends at `end`: its span without white space at the ends, words, longest word, any "[".
+
+    The longest word is told in characters where it has more than `max_chars`, else in characters or in bytes.
+    """
+    first, last, n_words, longest, bracket, is_ascii, is_true = _read_blocks(
+        data, at, end, n_readable, classes
+    )
+    if not is_true or (longest > max_chars and not is_ascii):
         first, last, n_words, longest, bracket = _read_characters(data, at, end, classes)
     if first < 0:
         first = last = end
