@@ -26,10 +26,14 @@ from datasketch import MinHash
 from datatrove.pipeline.filters import gopher_repetition_filter as datatrove
 from support.machine import ROOT
 from support.texts import default_folder, load_texts
+from support.verdicts import batch_of
 
+from pipelines.filters.bad_words import C4BadWords
 from pipelines.filters.c4 import C4Lines, C4Quality
 from pipelines.filters.fineweb import FineWebQuality
 from pipelines.filters.gopher import GopherQuality, GopherRepetition
+from pipelines.filters.paragraphs import C4Paragraphs
+from pipelines.filters.pii import Pii
 from pipelines.kernels.c4 import c4_counts, line_spans
 from pipelines.kernels.fineweb import fineweb_counts
 from pipelines.kernels.gopher import quality_counts
@@ -78,6 +82,7 @@ def main() -> None:
         "fineweb_quality": rate(lambda: fineweb_counts(data, offsets), len(data)),
         "fineweb_quality_spacy": rate(lambda: fineweb_counts(data, offsets, words="spacy"), len(data)),
         "fineweb_quality_light": rate(lambda: fineweb_counts(data, offsets, words="light"), len(data)),
+        **other_rules(texts, len(data)),
         "shingle": rate(lambda: shingle(data, offsets), len(data)),
         "sign": rate(lambda: sign(shingles), len(data)),
         "minhash": rate(lambda: sketch(data, offsets), len(data)),
@@ -93,9 +98,33 @@ def main() -> None:
         print(f"name={name} mb_s={ours:.1f}{beside}")
 
 
+def other_rules(texts: Sequence[str], n_bytes: int) -> dict[str, float]:
+    """Rules without a kernel of their own name: pages by paragraphs, 400 listed words, addresses of people."""
+    batch = batch_of(texts)
+    words = sorted({word for text in texts[:50] for word in text.lower().split() if word.isalpha()})
+    with tempfile.TemporaryDirectory() as folder:
+        # Made-up words, as rare as the listed ones should be: each a real one with its letters turned round.
+        listed = [word[::-1] for word in words if len(word) > 3 and word[::-1] not in words]
+        (Path(folder) / "words.txt").write_text("\n".join(listed[:400]), encoding="utf-8")
+        bad_words = C4BadWords(file="words.txt", root=Path(folder))
+        return {
+            "c4_paragraphs": rate(lambda: C4Paragraphs().measure(batch), n_bytes),
+            "c4_bad_words": rate(lambda: bad_words.measure(batch), n_bytes),
+            "pii": rate(lambda: Pii().spans(batch), n_bytes),
+        }
+
+
 def print_compile_seconds() -> None:
     """A fresh process and a fresh cache for each rule, less what a process that compiles nothing takes."""
-    rules = [GopherQuality(), GopherRepetition(), C4Lines(), C4Quality(), FineWebQuality()]
+    rules = [
+        GopherQuality(),
+        GopherRepetition(),
+        C4Lines(),
+        C4Quality(),
+        FineWebQuality(),
+        C4Paragraphs(),
+        Pii(),
+    ]
     for words in ("spacy", "light"):
         rules += [rule(words=words) for rule in (GopherQuality, GopherRepetition, C4Quality, FineWebQuality)]
     nothing = compile_seconds(())
