@@ -12,7 +12,7 @@ would find among other documents; it prints bounds:
     lower   what stays kept, less one for each band (and for `exact`) of each document that comes to the search:
             there it may join a cluster to another, or take a place and lose it in the next gather
 
-Only 0 and the documents that pass the rules bound it where `minhash` compares candidates again (`min_jaccard`), and
+Only 0 and the documents that pass the rules bound it where `minhash` compares candidates again (`verify`), and
 where a gather that replaces a document by another text (`editions`) has one after it: what the replaced one held
 there becomes free.
 
@@ -300,7 +300,7 @@ class _Bounds:
         clustering = [s.stage for s in gathers if s.stage in ("editions", "exact", "minhash")]
         self._replaces = any(stage != "exact" for stage in clustering[:-1])
         # Where candidates are compared again, who is compared with whom depends on who else is there.
-        self._compares = any(s.params.get("min_jaccard") is not None for s in gathers)
+        self._compares = any(s.params.get("verify", "none") != "none" for s in gathers)
         self.final = self._lost = self._added = self._passed = self._n_rows = 0
         self._freed: list[pa.Array] = []
         self._gone: list[pa.Array] = []

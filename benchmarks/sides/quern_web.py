@@ -40,7 +40,7 @@ sources:
       - c4_lines: {{end_marks: false}}
       - c4_quality: {{words: spacy}}
       - fineweb_quality: {{words: spacy}}
-steps: [minhash]
+steps: [minhash: {{bands: 14, rows: 8, verify: none}}]
 """
 
 
@@ -117,7 +117,7 @@ def parts(plan: Plan, texts: Path) -> dict[str, dict[str, float]]:
     extract, _ = seconds(lambda: [stage.text(batch) for batch in pages])
     kept = pa.concat_tables([pq.read_table(part, columns=["text"]) for part in finals(plan)])
     texts.write_text(json.dumps(kept["text"].to_pylist()))
-    scheme = Scheme(5, 14, 8, 1, "xxh32")
+    scheme = Scheme(5, 14, 8, 1, name="quern")
     sign_texts(kept, scheme)
     signatures, _ = seconds(lambda: sign_texts(kept, scheme))
     return {"extract": {"cpu": extract}, "signatures": {"cpu": signatures}}

@@ -73,9 +73,9 @@ def make_members(cluster: npt.NDArray[Any], ordinal: I64s, high: U64s, low: U64s
     return Members(ordinal[order][back], ordinal[keepers], high[keepers], low[keepers], size)
 
 
-def write_members(file: Any, members: Members) -> None:
-    """Write members to an open binary file."""
-    write_arrays(file, {name: getattr(members, name) for name in Members.__slots__})
+def write_members(file: Any, members: Members, **more: I64s) -> None:
+    """Write members to an open binary file; more: further arrays with one entry a member."""
+    write_arrays(file, {**{name: getattr(members, name) for name in Members.__slots__}, **more})
 
 
 def read_members(paths: Sequence[Path], low: int, high: int) -> Members:

@@ -1,23 +1,29 @@
 """Near-duplicates: of documents that share most of their word 5-grams, one stays.
 
-    sign     a part -> 112 MinHashes a document, and a key for each of 14 bands of 8      632 bytes a document
-    match    a band, a range of keys -> edges: documents with equal bands, each with the first of its group
-    cluster  all edges -> connected components, the keeper of each
-    verdict  a part -> keep or `near_duplicate`, with cluster, keeper and estimated similarity in per mille
+    sign     a part -> 120 MinHashes a document, and a key for each of 24 bands of 5      812 bytes a document
+    match    a band, a range of keys -> candidates: documents with equal bands, each with the first of its group
+    sets     a part -> all shingles of the documents that some candidate pair names
+    verify   a range of pairs -> those whose shingles are alike: |A and B| / |A or B| >= min_jaccard
+    cluster  all pairs that are alike -> who falls for whom
+    verdict  a part -> keep or `near_duplicate`, with cluster, keeper and similarity in per mille
 
-Two documents of Jaccard similarity s share a band with probability 1 - (1 - s^rows)^bands: .92 at .8, .56 at
-.7, .06 at .5 for 14 x 8, FineWeb's setting, which therefore finds most copies with one word in fifty changed
-and few with one in twenty. More bands of fewer rows find more; `min_jaccard` then takes back what they find
-too much, by comparing whole signatures before an edge is made.
+Two documents of Jaccard similarity s share a band with probability 1 - (1 - s^rows)^bands: .99 at .7 for 24 x 5, and
+.04 at .2, which costs a comparison and removes nobody, for every pair is verified. FineWeb's 14 x 8 (.92 at .8, .56 at
+.7), which verifies nothing, finds most copies with one word in fifty changed and a third of those with one in twenty;
+it is `{bands: 14, rows: 8, verify: none}`.
 
-Components are transitive: the ends of a chain may have little in common, and a template may chain thousands
-of pages. Nothing is cut; the facts name the largest clusters, and `max_cluster` counts those above a size.
+    verify: exact      by all shingles. A document falls only for one that stays and is itself like it: of a chain
+                       a - b - c, where c is not like a, b falls for a and c stays
+    verify: estimate   the same by signatures alone, without reading texts again: standard error .05
+    verify: none       one equal band makes two documents one; whoever is connected falls. Ends of a chain may have
+                       little in common, a template may chain thousands of pages; the facts name the largest clusters
 
-The keeper is the first by (place of its source in the recipe, doc_id), or the longest text. A document
-without words is never merged. Signatures equal datasketch's `MinHash(num_perm=112, seed=1, scheme="affine32")`
-over our shingles.
+Who is better is decided by (place of the source in the recipe, doc_id), or first by length. Documents with equal
+signatures are always compared with the best of them; others with the first sixteen of their group that lead it, so a
+group of k costs at most 16 k comparisons. A document without words is never merged, one of fewer words than a shingle
+has one shingle.
 
-Price: signing 66 MB/s a core, reading included; match holds about 40 bytes of memory a document of its range,
+Price: signing 190 MB/s a core, reading included; match holds about 50 bytes of memory a document of its range,
 cluster about 150 for each document that has a duplicate.
 
 Source: Broder 1997; Lee et al. 2022, "Deduplicating training data makes language models better"; Penedo et
@@ -30,14 +36,15 @@ from collections.abc import Iterator, Sequence
 from decimal import ROUND_CEILING, Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.dedup.arrays import ArrayFile, read_arrays, write_arrays
+from pipelines.dedup.evidence import make_stars, n_verifications, per_mille, verify_pairs, write_sets
 from pipelines.dedup.members import Members, cluster_facts, make_members, read_members, settle, write_members
 from pipelines.dedup.repeats import (
     Repeats,
@@ -51,11 +58,13 @@ from pipelines.dedup.repeats import (
 )
 from pipelines.dedup.signatures import (
     Scheme,
+    SchemeName,
     band_keys,
     count_equal,
     read_signatures,
     sign_texts,
     sorted_keys,
+    whole_keys,
 )
 from pipelines.dedup.texts import id_words, text_bytes
 from pipelines.kernels.clusters import flatten_parents, union_edges
@@ -66,49 +75,74 @@ __all__ = ["MinHash", "cluster_documents", "find_edges", "join_clusters", "judge
 I64s = npt.NDArray[np.int64]
 U64s = npt.NDArray[np.uint64]
 MAX_LEADERS = 16
+# Three standard errors of an estimate below the limit a pair may still be alike; two above, it surely is.
+_MAYBE, _SURELY = Decimal("-0.15"), Decimal("0.1")
 
 
 class MinHash(Gather):
     """Drops documents that share most of their word n-grams with another."""
 
     name: ClassVar[str] = "minhash"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reasons: ClassVar[tuple[str, ...]] = ("near_duplicate",)
 
     ngram: int = Field(default=5, ge=1, le=255)
     """Words in a shingle; a document of fewer words has one shingle, of all of them."""
-    bands: int = Field(default=14, ge=1, le=1024)
+    bands: int = Field(default=24, ge=1, le=1024)
     """Bands; one equal band makes two documents candidates."""
-    rows: int = Field(default=8, ge=1, le=64)
+    rows: int = Field(default=5, ge=1, le=64)
     """Hashes in a band."""
     seed: int = Field(default=1, ge=0, lt=1 << 32)
     """Seed of the permutations."""
+    scheme: SchemeName = "quern"
+    """Whose signatures: our own, the fastest, or datasketch's (its "affine32"), bit for bit."""
     hash: Literal["xxh32", "sha1"] = "xxh32"
-    """Hash of a shingle; `sha1` is datasketch's default and four times as slow."""
+    """Hash of a shingle of datasketch's; `sha1` is its default and four times as slow."""
     within: Literal["source", "all"] = "all"
     """`source` compares only documents of the same source."""
     keep: Literal["first", "longest"] = "first"
     """Who stays: the first by (source's place in the recipe, doc_id), or the longest text, ties by that."""
-    min_jaccard: float | None = Field(default=None, ge=0, le=1)
-    """Least similarity, estimated from whole signatures, of two documents that share a band."""
+    verify: Literal["exact", "estimate", "none"] = "exact"
+    """Whether candidates are compared before one falls: by all their shingles, by their signatures, or not at all."""
+    min_jaccard: float = Field(default=0.7, ge=0, le=1)
+    """Least similarity of a document that falls and the one that stays for it, unless `verify: none`."""
     max_cluster: int | None = Field(default=None, ge=2)
     """Clusters of more documents are counted in the facts; they are not cut."""
 
+    @model_validator(mode="after")
+    def _hash_is_datasketchs(self) -> MinHash:
+        if self.scheme == "quern" and self.hash != "xxh32":
+            raise ValueError(
+                f"expected `hash` beside scheme: datasketch, got hash: {self.hash} beside scheme: quern, which has a "
+                "hash of its own; leave it out, or write scheme: datasketch"
+            )
+        return self
+
     @property
-    def scheme(self) -> Scheme:
+    def signing(self) -> Scheme:
         """What makes signatures comparable."""
-        return Scheme(self.ngram, self.bands, self.rows, self.seed, self.hash)
+        return Scheme(self.ngram, self.bands, self.rows, self.seed, self.hash, self.scheme)
 
     def kernels(self) -> tuple[str, ...]:
-        """Those that shingle, sign and join."""
-        joining = ("clusters.union_edges", "clusters.flatten_parents")
-        return ("minhash.shingle_documents", "minhash.sign_documents", *joining)
+        """Those that shingle, sign, compare and join."""
+        signing = {
+            "quern": ("sketches.sketch_documents", "sketches.hash_shingles"),
+            "datasketch": ("minhash.shingle_documents", "minhash.sign_documents"),
+        }[self.scheme]
+        if self.verify == "none":
+            return (*signing, "clusters.union_edges", "clusters.flatten_parents")
+        return (*signing, "sets.count_common", "sets.settle_stars")
 
     def phases(self) -> list[Phase]:
-        """sign, match, cluster, verdict."""
+        """sign, match, cluster, verdict; before the third sets and verify where shingles are compared."""
+        comparing = [
+            Phase("sets", "part", partial(write_sets, scheme=self.signing)),
+            Phase("verify", n_verifications, partial(verify_pairs, min_jaccard=self.min_jaccard)),
+        ]
         return [
             Phase("sign", "part", partial(sign_part, stage=self)),
             Phase("match", partial(_n_matches, bands=self.bands), partial(find_edges, stage=self)),
+            *(comparing if self.verify == "exact" else []),
             Phase("cluster", "one", partial(cluster_documents, stage=self)),
             Phase("verdict", "part", partial(judge, stage=self), keep=True),
         ]
@@ -122,75 +156,135 @@ def sign_part(task: GatherTask, *, stage: MinHash) -> None:
     """Write the signatures of the documents of a part that are alive and have words."""
     table = task.read_part(task.unit, ["doc_id", "text"])
     alive = task.alive(task.unit)
-    signatures, n_shingles = sign_texts(table if alive.all() else table.filter(pa.array(alive)), stage.scheme)
+    signatures, n_shingles = sign_texts(
+        table if alive.all() else table.filter(pa.array(alive)), stage.signing
+    )
     signed = n_shingles > 0
     rows = np.flatnonzero(alive)[signed]
-    banded = signatures[signed].reshape(-1, stage.bands, stage.rows).transpose(1, 0, 2)
-    source = task.parts[task.unit].source
-    keys, at = sorted_keys(band_keys(banded, within=source if stage.within == "source" else None))
+    signatures = signatures[signed]
+    source = task.parts[task.unit].source if stage.within == "source" else None
+    bands = band_keys(signatures.reshape(-1, stage.bands, stage.rows), within=source)
+    keys, at = sorted_keys(bands)
     high, low = id_words(table)
-    arrays: dict[str, npt.NDArray[Any]] = {"signature": banded, "key": keys, "at": at}
+    arrays: dict[str, npt.NDArray[Any]] = {"signature": signatures, "key": keys, "at": at}
+    arrays["whole"] = whole_keys(bands)
     arrays |= {"id_high": high[rows], "id_low": low[rows], "row": rows, "n_bytes": text_bytes(table)}
     with task.output("signatures", ".arrays") as file:
-        write_arrays(file, arrays, about=stage.scheme.about())
+        write_arrays(file, arrays, about=stage.signing.about())
     task.facts.update(n_signed=len(rows), n_without_words=int(alive.sum()) - len(rows))
 
 
 def find_edges(task: GatherTask, *, stage: MinHash) -> None:
-    """Write the edges that one band makes in one range of its keys: pairs of ordinals a < b, sorted."""
+    """Write the edges that one band makes in one range of its keys: pairs of ordinals a < b, sorted, and all of them.
+
+    named: the ordinals in any pair, ascending, each once.
+    """
     files = read_signatures(task.inputs("sign", "signatures"))
     band, bucket = task.unit % stage.bands, task.unit // stage.bands
     keys = [file["key"][band] for file in files]
     found = repeated(keys, [bucket_slice(k, bucket, task.n_units // stage.bands) for k in keys])
-    key, ordinals = _ranked(task, files, found, band)
-    pairs = zip(*_pairs(key, ordinals, task=task, stage=stage, files=files), strict=True)
-    leaders, members = (np.concatenate(side) for side in pairs)
+    group = _ranked(task, files, found, band, longest=stage.keep == "longest")
+    if stage.verify == "none":
+        pairs = [_lead(group)[:2]]
+    else:
+        same, firsts = _equal(group)
+        likely = _like(firsts, files, bases(task.parts), stage=stage)
+        # Who has an equal signature has every band in common: told once, by the first.
+        pairs = [*([same] if band == 0 else []), *(_with_equals(*pair, same) for pair in likely)]
+    nobody = np.zeros((2, 0), dtype=np.int64)
+    leaders, members = np.concatenate([nobody, *map(np.stack, pairs)], axis=1)
     low, high = np.minimum(leaders, members), np.maximum(leaders, members)
     order = np.lexsort((high, low))
+    named = np.unique(np.concatenate([low, high]))
     with task.output("edges", ".arrays") as file:
-        write_arrays(file, {"a": low[order], "b": high[order]})
+        write_arrays(file, {"a": low[order], "b": high[order], "named": named})
     task.facts["n_edges"] = len(order)
 
 
-def _ranked(task: GatherTask, files: Sequence[ArrayFile], found: Repeats, band: int) -> tuple[U64s, I64s]:
-    """Keys and ordinals of documents with a repeated key, by (key, priority of the source, doc_id)."""
+class _Group(NamedTuple):
+    """Documents with a repeated key, by (key, rank): their keys, ordinals, and the keys of their whole signatures."""
+
+    key: U64s
+    ordinal: I64s
+    whole: U64s
+
+    def take(self, rows: npt.NDArray[Any]) -> _Group:
+        return _Group(self.key[rows], self.ordinal[rows], self.whole[rows])
+
+
+def _ranked(
+    task: GatherTask, files: Sequence[ArrayFile], found: Repeats, band: int, *, longest: bool
+) -> _Group:
+    """Documents with a repeated key, the better ones of a key first."""
     key = gather([file["key"][band] for file in files], found)
     mine = Repeats(found.file, gather([file["at"][band] for file in files], found).astype(np.int64))
-    ids = (gather([file[name] for file in files], mine) for name in ("id_low", "id_high"))
-    order = np.lexsort((*ids, priorities(task.parts)[mine.file], key))
-    ordinals = bases(task.parts)[mine.file] + gather([file["row"] for file in files], mine)
-    return key[order], ordinals[order]
+    ids = [gather([file[name] for file in files], mine) for name in ("id_low", "id_high")]
+    rows = gather([file["row"] for file in files], mine)
+    ranks = [priorities(task.parts)[mine.file]]
+    if longest:
+        ranks.append(-gather([file["n_bytes"] for file in files], Repeats(mine.file, rows)))
+    order = np.lexsort((*ids, *ranks, key))
+    whole = gather([file["whole"] for file in files], mine)
+    return _Group(key, bases(task.parts)[mine.file] + rows, whole).take(order)
 
 
-def _pairs(
-    key: U64s, ordinals: I64s, *, task: GatherTask, stage: MinHash, files: Sequence[ArrayFile]
+def _lead(group: _Group) -> tuple[I64s, I64s, npt.NDArray[np.bool_]]:
+    """(leaders, members, is_member): the first of each key with every other one of it."""
+    starts = group_starts(group.key)
+    leaders = np.repeat(group.ordinal[starts[:-1]], np.diff(starts))
+    is_member = np.ones(len(group.key), dtype=np.bool_)
+    is_member[starts[:-1]] = False
+    return leaders[is_member], group.ordinal[is_member], is_member
+
+
+def _equal(group: _Group) -> tuple[tuple[I64s, I64s], _Group]:
+    """Those with an equal signature, each with the best of them; and the group without them."""
+    # A stable sort keeps the order of ranks.
+    order = np.argsort(group.whole, kind="stable")
+    order = order[np.argsort(group.key[order], kind="stable")]
+    starts = group_starts(group.key[order], group.whole[order])
+    firsts = order[starts[:-1]]
+    leaders = np.repeat(firsts, np.diff(starts))
+    is_member = leaders != order
+    same = group.ordinal[leaders[is_member]], group.ordinal[order[is_member]]
+    return same, group.take(np.sort(firsts))
+
+
+def _with_equals(leaders: I64s, members: I64s, same: tuple[I64s, I64s]) -> tuple[I64s, I64s]:
+    """The pairs, and each leader with those whose signature equals the member's: they fall with it or not at all."""
+    order = np.argsort(same[0], kind="stable")
+    firsts, others = same[0][order], same[1][order]
+    starts = np.searchsorted(firsts, members)
+    counts = np.searchsorted(firsts, members, side="right") - starts
+    at = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+    return np.concatenate([leaders, np.repeat(leaders, counts)]), np.concatenate([members, others[at]])
+
+
+def _like(
+    group: _Group, files: Sequence[ArrayFile], first: I64s, *, stage: MinHash
 ) -> Iterator[tuple[I64s, I64s]]:
-    """(leaders, members): each document with the first of its group. At least one pair of arrays.
+    """(leaders, members): each document with the first of its group that it may be like.
 
-    With `min_jaccard` a document that is not like its leader goes on to the next round, where the first of
-    those left leads; after 16 leaders it stays alone, so a group of k costs at most 16 k comparisons.
+    A document that is not surely like its leader goes on to the next round, where the first of those left leads;
+    after 16 leaders it stays alone.
     """
+    maybe, surely = (_least_equal(stage, by) for by in (_MAYBE, _SURELY))
+    if stage.verify == "estimate":
+        maybe = surely = _least_equal(stage, Decimal(0))
     for _ in range(MAX_LEADERS):
-        starts = group_starts(key)
-        leaders = np.repeat(ordinals[starts[:-1]], np.diff(starts))
-        is_member = np.ones(len(key), dtype=np.bool_)
-        is_member[starts[:-1]] = False
-        key, ordinals, leaders = key[is_member], ordinals[is_member], leaders[is_member]
-        alike = _alike(files, bases(task.parts), leaders, ordinals, stage=stage)
-        yield leaders[alike], ordinals[alike]
-        key, ordinals = key[~alike], ordinals[~alike]
-        if not len(key):
+        leaders, members, is_member = _lead(group)
+        if not len(members):
             return
+        n_equal = count_equal(files, first, leaders, members)
+        likely = n_equal >= maybe
+        yield leaders[likely], members[likely]
+        group = group.take(np.flatnonzero(is_member)[n_equal < surely])
 
 
-def _alike(
-    files: Sequence[ArrayFile], first: I64s, a: I64s, b: I64s, *, stage: MinHash
-) -> npt.NDArray[np.bool_]:
-    if stage.min_jaccard is None:
-        return np.ones(len(a), dtype=np.bool_)
-    # In integers: the least number of equal hashes that reaches the limit as it was written.
-    least = (Decimal(repr(stage.min_jaccard)) * stage.bands * stage.rows).to_integral_value(ROUND_CEILING)
-    return count_equal(files, first, a, b) >= int(least)
+def _least_equal(stage: MinHash, by: Decimal) -> int:
+    """The least number of equal hashes that reaches the limit, as it was written, and so much more."""
+    limit = min(max(Decimal(repr(stage.min_jaccard)) + by, Decimal(0)), Decimal(1))
+    return int((limit * stage.bands * stage.rows).to_integral_value(ROUND_CEILING))
 
 
 def join_clusters(paths: Sequence[Path]) -> tuple[I64s, I64s]:
@@ -208,19 +302,57 @@ def join_clusters(paths: Sequence[Path]) -> tuple[I64s, I64s]:
 
 
 def cluster_documents(task: GatherTask, *, stage: MinHash) -> None:
-    """Write the members of all clusters."""
+    """Write the members of all clusters, and how alike each one that falls is to its keeper where that is known."""
     files = read_signatures(task.inputs("sign", "signatures"))
-    nodes, roots = join_clusters(task.inputs("match", "edges"))
+    extra: dict[str, I64s] = {}
+    if stage.verify == "none":
+        nodes, roots = join_clusters(task.inputs("match", "edges"))
+        members = make_members(
+            roots, nodes, *_ids_of(files, _where(task, nodes)), *_ranks(task, files, nodes, stage)
+        )
+    else:
+        members, similarity = _stars(task, files, stage)
+        extra = {} if similarity is None else {"similarity": similarity}
+    with task.output("members", ".arrays") as file:
+        write_members(file, members, **extra)
+    task.facts.update(cluster_facts(members, above=stage.max_cluster))
+    for name in ("n_pairs", "n_alike") if stage.verify == "exact" else ():
+        task.facts[name] = sum(facts[name] for facts in task.facts_of("verify"))
+
+
+def _stars(task: GatherTask, files: Sequence[ArrayFile], stage: MinHash) -> tuple[Members, I64s | None]:
+    """The members, and of each in per mille how alike it is to its keeper, -1 for a keeper; None where unknown."""
+    phase, role = ("verify", "alike") if stage.verify == "exact" else ("match", "edges")
+    found = [read_arrays(path) for path in task.inputs(phase, role)]
+    a, b = (np.concatenate([np.zeros(0, dtype=np.int64), *(file[side] for file in found)]) for side in "ab")
+    nodes = np.unique(np.concatenate([a, b]))
+    high, low = _ids_of(files, _where(task, nodes))
+    order = np.lexsort((low, high, *reversed(_ranks(task, files, nodes, stage))))
+    rank = np.empty(len(nodes), dtype=np.int64)
+    rank[order] = np.arange(len(nodes))
+    stars = make_stars(nodes, rank, a, b)
+    keeper = np.searchsorted(nodes, stars.keeper)
+    sizes = np.bincount(keeper, minlength=len(nodes))
+    members = Members(stars.ordinal, stars.keeper, high[keeper], low[keeper], sizes[keeper].astype(np.int64))
+    if stage.verify != "exact":
+        return members, None
+    similarity = np.concatenate([np.zeros(0, dtype=np.int64), *(file["similarity"] for file in found)])
+    return members, per_mille(similarity, stars.edge)
+
+
+def _where(task: GatherTask, ordinals: I64s) -> Repeats:
     first = bases(task.parts)
-    owner = np.searchsorted(first, nodes, side="right") - 1
-    where = Repeats(owner, nodes - first[owner])
-    ranks = [priorities(task.parts)[owner]]
+    owner = np.searchsorted(first, ordinals, side="right") - 1
+    return Repeats(owner, ordinals - first[owner])
+
+
+def _ranks(task: GatherTask, files: Sequence[ArrayFile], nodes: I64s, stage: MinHash) -> list[I64s]:
+    """What decides who stays before the doc_id does, the most important first; smaller is better."""
+    where = _where(task, nodes)
+    ranks = [priorities(task.parts)[where.file]]
     if stage.keep == "longest":
         ranks.insert(0, -gather([file["n_bytes"] for file in files], where))
-    members = make_members(roots, nodes, *_ids_of(files, where), *ranks)
-    with task.output("members", ".arrays") as file:
-        write_members(file, members)
-    task.facts.update(cluster_facts(members, above=stage.max_cluster))
+    return ranks
 
 
 def _ids_of(files: Sequence[ArrayFile], rows: Repeats) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
@@ -238,19 +370,17 @@ def judge(task: GatherTask, *, stage: MinHash) -> None:
     files = read_signatures(task.inputs("sign", "signatures"))
     first = bases(task.parts)
     low, high = first[task.unit : task.unit + 2].tolist()
-    members = read_members(task.inputs("cluster", "members"), low, high)
-    similarity = _similarity(files, first, members, task.parts[task.unit].n_docs, unit=task.unit)
-    settle(task, stage, members, files[task.unit]["n_bytes"], similarity=similarity)
-
-
-def _similarity(
-    files: Sequence[ArrayFile], first: I64s, members: Members, n_docs: int, *, unit: int
-) -> pa.Array:
-    """Of each document that falls, in per mille: the share of its signature that equals its keeper's."""
+    paths = task.inputs("cluster", "members")
+    members = read_members(paths, low, high)
     falls = members.keeper != members.ordinal
-    bands, _, rows = files[unit]["signature"].shape
-    equal = count_equal(files, first, members.ordinal[falls], members.keeper[falls])
+    if stage.verify == "exact":
+        [file] = map(read_arrays, paths)
+        found = file["similarity"][slice(*np.searchsorted(file["ordinal"], [low, high]))][falls]
+    else:
+        equal = count_equal(files, first, members.ordinal[falls], members.keeper[falls])
+        found = equal * 1000 // (stage.bands * stage.rows)
+    n_docs = task.parts[task.unit].n_docs
     column, mask = np.zeros(n_docs, dtype=np.int32), np.ones(n_docs, dtype=np.bool_)
-    at = members.ordinal[falls] - first[unit]
-    column[at], mask[at] = equal * 1000 // (bands * rows), False
-    return pa.array(column, mask=mask)
+    at = members.ordinal[falls] - low
+    column[at], mask[at] = found, False
+    settle(task, stage, members, files[task.unit]["n_bytes"], similarity=pa.array(column, mask=mask))

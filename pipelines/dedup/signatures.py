@@ -1,13 +1,18 @@
 """MinHash signatures of parts, as files, and what is compared in them.
 
-    signature: uint32[bands, n, rows]     band after band, so that a band is read alone
+    signature: uint32[n, bands * rows]
     key: uint64[bands, n]                 a hash of each document's band, sorted
     at: uint32[bands, n]                  whose it is: an index into the arrays below
+    whole: uint64[n]                      a hash of the signature
     id_high, id_low: uint64[n]; row: int64[n], ascending
     n_bytes: int64[n_docs]                of every row of the part, signed or not
 
 `about` names the scheme; files of two schemes are not compared. A document without words is not signed.
-Price: 632 bytes a document at 14 bands of 8; they go when the gather is done.
+
+    scheme "quern"        `kernels/sketches.py`, the fastest
+    scheme "datasketch"   datasketch 2's "affine32" over our shingles, bit for bit (`kernels/minhash.py`)
+
+Price: 812 bytes a document at 24 bands of 5; they go when the gather is done.
 """
 
 from __future__ import annotations
@@ -25,12 +30,24 @@ from manifests.errors import FormatError
 from pipelines.dedup.arrays import ArrayFile, read_arrays
 from pipelines.dedup.texts import pieces
 from pipelines.kernels.minhash import shingle, sign
+from pipelines.kernels.sketches import ascending_sets, shingle_sets, sketch_texts
 
-__all__ = ["Scheme", "band_keys", "count_equal", "read_signatures", "sign_texts", "sorted_keys"]
+__all__ = [
+    "Scheme",
+    "SchemeName",
+    "band_keys",
+    "count_equal",
+    "read_signatures",
+    "shingles_of",
+    "sign_texts",
+    "sorted_keys",
+    "whole_keys",
+]
 
 U32s = npt.NDArray[np.uint32]
 U64s = npt.NDArray[np.uint64]
 I64s = npt.NDArray[np.int64]
+SchemeName = Literal["quern", "datasketch"]
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _PAIRS_AT_ONCE = 1 << 15
@@ -43,26 +60,49 @@ class Scheme(NamedTuple):
     bands: int
     rows: int
     seed: int
-    hash_name: Literal["xxh32", "sha1"]
+    hash_name: Literal["xxh32", "sha1"] = "xxh32"
+    name: SchemeName = "datasketch"
 
     def about(self) -> dict[str, Any]:
         """The scheme as a file's header spells it."""
-        return {"scheme": "datasketch affine32", "version": 1, **self._asdict()}
+        return {"version": 2, **self._asdict()}
 
 
 def sign_texts(table: pa.Table, scheme: Scheme) -> tuple[U32s, I64s]:
-    """Signatures uint32[n_docs, bands * rows], and int64[n_docs] distinct shingles: 0 without words."""
+    """Signatures uint32[n_docs, bands * rows], and int64[n_docs] shingles: 0 without words."""
     n_hashes = scheme.bands * scheme.rows
     signatures, n_shingles = [np.zeros((0, n_hashes), dtype=np.uint32)], [np.zeros(0, dtype=np.int64)]
     for piece in pieces(table):
-        shingles = shingle(*piece.text, n_gram=scheme.ngram, hash_name=scheme.hash_name)
-        signatures.append(sign(shingles, n_permutations=n_hashes, seed=scheme.seed))
-        n_shingles.append(np.diff(shingles.offsets))
+        if scheme.name == "quern":
+            signed, counts = sketch_texts(
+                *piece.text, n_gram=scheme.ngram, n_permutations=n_hashes, seed=scheme.seed
+            )
+        else:
+            shingles = shingle(*piece.text, n_gram=scheme.ngram, hash_name=scheme.hash_name)
+            signed = sign(shingles, n_permutations=n_hashes, seed=scheme.seed)
+            counts = np.diff(shingles.offsets)
+        signatures.append(signed)
+        n_shingles.append(counts)
     return np.concatenate(signatures), np.concatenate(n_shingles)
 
 
+def shingles_of(table: pa.Table, scheme: Scheme) -> tuple[U32s, I64s]:
+    """The distinct shingles of every text, ascending, uint32, and where each text's end: int64[n_docs + 1]."""
+    hashes, sizes = [np.zeros(0, dtype=np.uint32)], [np.zeros(1, dtype=np.int64)]
+    for piece in pieces(table):
+        if scheme.name == "quern":
+            found, ends = shingle_sets(*piece.text, n_gram=scheme.ngram)
+        else:
+            found, ends = ascending_sets(
+                *shingle(*piece.text, n_gram=scheme.ngram, hash_name=scheme.hash_name)
+            )
+        hashes.append(found)
+        sizes.append(np.diff(ends))
+    return np.concatenate(hashes), np.cumsum(np.concatenate(sizes))
+
+
 def band_keys(signature: U32s, *, within: str | None) -> U64s:
-    """A hash of each document's band: uint64[bands, n] from uint32[bands, n, rows].
+    """A hash of each document's band: uint64[bands, n] from uint32[n, bands, rows].
 
     within: documents with different values get different keys. Two bands of a hundred million documents that
     differ get one key with a chance near 3 in 10,000; then at most a pair is compared too many.
@@ -72,7 +112,16 @@ def band_keys(signature: U32s, *, within: str | None) -> U64s:
     for row in range(signature.shape[2]):
         keys = (keys ^ signature[:, :, row]) * _MIX
         keys ^= keys >> np.uint64(32)
-    return keys * _MIX
+    return np.ascontiguousarray((keys * _MIX).T)
+
+
+def whole_keys(keys: U64s) -> U64s:
+    """A hash of each document's keys, uint64[n] from uint64[bands, n]: equal where signatures are."""
+    whole = np.zeros(keys.shape[1], dtype=np.uint64)
+    for band in keys:
+        whole = (whole ^ band) * _MIX
+        whole ^= whole >> np.uint64(32)
+    return whole
 
 
 def sorted_keys(keys: U64s) -> tuple[U64s, U32s]:
@@ -106,17 +155,16 @@ def count_equal(files: Sequence[ArrayFile], first: I64s, a: I64s, b: I64s) -> I6
     for at in range(0, len(a), _PAIRS_AT_ONCE):
         span = slice(at, at + _PAIRS_AT_ONCE)
         mine, theirs = (_take(files, first, side[span]) for side in (a, b))
-        counts.append(np.count_nonzero(mine == theirs, axis=(0, 2)).astype(np.int64))
+        counts.append(np.count_nonzero(mine == theirs, axis=1).astype(np.int64))
     return np.concatenate(counts)
 
 
 def _take(files: Sequence[ArrayFile], first: I64s, ordinals: I64s) -> U32s:
-    """The signatures of documents: uint32[bands, n, rows]."""
+    """The signatures of documents: uint32[n, bands * rows]."""
     owner = np.searchsorted(first, ordinals, side="right") - 1
-    bands, _, rows = files[0]["signature"].shape
-    taken = np.empty((bands, len(ordinals), rows), dtype=np.uint32)
+    taken = np.empty((len(ordinals), files[0]["signature"].shape[1]), dtype=np.uint32)
     for number in np.unique(owner).tolist():
         mine = np.flatnonzero(owner == number)
         at = np.searchsorted(files[number]["row"], ordinals[mine] - first[number])
-        taken[:, mine] = files[number]["signature"][:, at]
+        taken[mine] = files[number]["signature"][at]
     return taken

@@ -149,7 +149,9 @@ def _has_end_mark(line: Bytes, start: int, stop: int) -> bool:
 
 
 @inline
-def _says_between(data: Bytes, start: int, stop: int, sign: int, end: int, n_readable: int) -> tuple[int, int]:
+def _says_between(
+    data: Bytes, start: int, stop: int, sign: int, end: int, n_readable: int
+) -> tuple[int, int]:
     """What [start, stop) says, and the first sign behind it; sign: the first one from `start` on."""
     said = 0
     while sign < stop:

@@ -19,6 +19,7 @@ from tests.oracles.gather_twins import near_keepers, signature
 from tests.oracles.kernel_twins import shingles
 
 SMALL = {"ngram": 2, "bands": 6, "rows": 2}
+FINEWEB = {"bands": 14, "rows": 8, "verify": "none"}
 
 
 def document(rng, n_words=300):
@@ -51,7 +52,11 @@ def test_clusters_and_keepers_are_those_of_datasketch_and_dictionaries(
     tmp_path_factory, keep, sources, shuffle, buckets
 ):
     corpus = Corpus(tmp_path_factory.mktemp("minhash"), sources)
-    result = corpus.run(MinHash(**SMALL, keep=keep), shuffle=shuffle, axes={"match": 6 * buckets})
+    result = corpus.run(
+        MinHash(**SMALL, keep=keep, scheme="datasketch", verify="none"),
+        shuffle=shuffle,
+        axes={"match": 6 * buckets},
+    )
     assert keepers(corpus, result) == near_keepers(as_docs(corpus), **SMALL, longest=keep == "longest")
     check_account(corpus, result)
 
@@ -59,17 +64,18 @@ def test_clusters_and_keepers_are_those_of_datasketch_and_dictionaries(
 def test_signatures_are_datasketchs():
     texts = ["It was the best of times, it was the worst of times", "short", "", "中文字符很多", "x " * 500]
     signatures, n_shingles = sign_texts(
-        pa.table({"text": pa.array(texts, pa.large_string())}), Scheme(5, 14, 8, 7, "xxh32")
+        pa.table({"text": pa.array(texts, pa.large_string())}), Scheme(5, 14, 8, 7)
     )
     assert n_shingles.tolist() == [len(shingles(t, 5)) for t in texts]
     for text, found in zip(texts, signatures, strict=True):
         assert found.tolist() == signature(text, ngram=5, n_hashes=112, seed=7).tolist()
 
 
+@pytest.mark.parametrize("scheme", ["quern", "datasketch"])
 @pytest.mark.parametrize(("frac", "least", "most"), [(0.02, 0.9, 1.0), (0.05, 0.2, 0.5), (0.3, 0.0, 0.0)])
-def test_recall_of_planted_edits_is_what_the_s_curve_predicts(tmp_path, frac, least, most):
+def test_recall_of_planted_edits_is_what_the_s_curve_predicts(tmp_path, scheme, frac, least, most):
     first, second = planted(200, frac, seed=5)
-    result = Corpus(tmp_path, {"a": [first], "b": [second]}).run(MinHash())
+    result = Corpus(tmp_path, {"a": [first], "b": [second]}).run(MinHash(**FINEWEB, scheme=scheme))
     chances = np.array([1 - (1 - jaccard(a, b) ** 8) ** 14 for a, b in zip(first, second, strict=True)])
     n_found = sum(result.verdicts()[1])
     assert sum(result.verdicts()[0]) == 0
@@ -83,14 +89,14 @@ def test_more_bands_find_more_and_min_jaccard_takes_back_what_is_too_much(tmp_pa
     corpus = Corpus(tmp_path, {"a": [first], "b": [second], "c": [far]})
     n_near = {}
     for name, stage in {
-        "default": MinHash(),
-        "sensitive": MinHash(bands=28, rows=4),
+        "default": MinHash(**FINEWEB),
+        "sensitive": MinHash(bands=28, rows=4, verify="none"),
         "verified": MinHash(bands=28, rows=4, min_jaccard=0.5),
     }.items():
         near, distant = corpus.run(stage).verdicts()[1:]
         n_near[name] = sum(near), sum(distant)
     assert n_near["default"][0] < 40
-    assert n_near["sensitive"][0] == 60
+    assert n_near["sensitive"][0] >= 58
     assert n_near["sensitive"][1] > 5
     assert n_near["verified"][0] >= 55
     assert n_near["verified"][1] == 0
@@ -114,7 +120,9 @@ def like_each_other_but_not_their_leader(rng):
 def test_min_jaccard_still_joins_those_who_are_unlike_their_first_leader(tmp_path):
     a, b, c = like_each_other_but_not_their_leader(np.random.default_rng(1))
     corpus = Corpus(tmp_path, {"leader": [[a]], "rest": [[b, c]]})
-    result = corpus.run(MinHash(ngram=1, bands=2, rows=2, min_jaccard=0.75))
+    result = corpus.run(
+        MinHash(ngram=1, bands=2, rows=2, min_jaccard=0.75, scheme="datasketch", verify="estimate")
+    )
     assert result.verdicts()[0] == [0]
     assert sum(result.verdicts()[1]) == 1
     assert result.column("cluster")[0] is None
@@ -122,7 +130,7 @@ def test_min_jaccard_still_joins_those_who_are_unlike_their_first_leader(tmp_pat
 
 def test_similarity_is_given_in_per_mille_and_close_to_the_true_one(tmp_path):
     first, second = planted(40, 0.02, seed=8)
-    result = Corpus(tmp_path, {"a": [first], "b": [second]}).run(MinHash())
+    result = Corpus(tmp_path, {"a": [first], "b": [second]}).run(MinHash(verify="estimate"))
     pairs = zip(first, second, result.tables()[1].column("similarity").to_pylist(), strict=True)
     errors = [found / 1000 - jaccard(a, b) for a, b, found in pairs if found is not None]
     assert len(errors) > 30
@@ -186,7 +194,7 @@ def test_who_stays_depends_neither_on_parts_nor_on_buckets(tmp_path):
     stage = MinHash(min_jaccard=0.6)
     kept = kept_ids(whole, whole.run(stage))
     assert len(kept) < 40
-    assert kept == kept_ids(dealt, dealt.run(stage, axes={"match": 42}))
+    assert kept == kept_ids(dealt, dealt.run(stage, axes={"match": 72, "verify": 3}))
 
 
 def test_a_document_dropped_before_neither_joins_nor_bridges(tmp_path):
@@ -202,17 +210,52 @@ def test_a_document_dropped_before_neither_joins_nor_bridges(tmp_path):
 def test_a_chain_is_one_cluster(tmp_path):
     words = [f"w{i}" for i in range(400)]
     texts = [" ".join([*words[: 400 - 8 * k], *(f"x{i}" for i in range(8 * k))]) for k in range(20)]
-    result = Corpus(tmp_path, {"a": [texts]}).run(MinHash())
+    result = Corpus(tmp_path, {"a": [texts]}).run(MinHash(**FINEWEB))
     assert len(set(result.column("cluster"))) == 1
     assert min(s for s in result.column("similarity") if s is not None) < 800
+
+
+def test_of_a_chain_nobody_falls_for_one_who_is_unlike_him(tmp_path):
+    words = [f"w{i}" for i in range(400)]
+    texts = [" ".join([*words[: 400 - 25 * k], *(f"x{i}" for i in range(25 * k))]) for k in range(8)]
+    corpus = Corpus(tmp_path, {"a": [[texts[k]] for k in (0, 2, 4)], "b": [[texts[k]] for k in (1, 3, 5)]})
+    result = corpus.run(MinHash(min_jaccard=0.8))
+    ids = [of for part in corpus.ids for of in part]
+    text_of = dict(zip(ids, (texts[k] for k in (0, 2, 4, 1, 3, 5)), strict=True))
+    rows = zip(text_of, result.column("keeper"), result.column("similarity"), strict=True)
+    fallen = {text_of[of]: (text_of[keeper], found) for of, keeper, found in rows if keeper}
+    assert set(fallen) == {texts[k] for k in (1, 3, 5)}
+    for text, (keeper, found) in fallen.items():
+        assert found == int(1000 * jaccard(text, keeper)) >= 800
+
+
+def test_copies_of_one_that_falls_fall_with_it(tmp_path):
+    words = [f"w{i}" for i in range(400)]
+    near = " ".join([*words[:380], "end"])
+    corpus = Corpus(tmp_path, {"a": [[" ".join(words)]], "b": [[near, near.upper(), near]]})
+    result = corpus.run(MinHash())
+    assert result.verdicts() == [[0], [1, 1, 1]]
+    assert set(result.column("keeper")) == {None, corpus.ids[0][0]}
+    assert set(result.column("cluster_size")) == {4}
+
+
+@pytest.mark.parametrize("verify", ["exact", "estimate", "none"])
+def test_equal_texts_are_never_missed_however_many_lead_their_bands(tmp_path, verify):
+    rng = np.random.default_rng(4)
+    frame = [f"f{i}" for i in range(60)]
+    texts = [" ".join([*frame, *document(rng, 60)]) for _ in range(60)]
+    again = [texts[k] for k in rng.permutation(60)]
+    corpus = Corpus(tmp_path, {"a": [texts], "b": [again, again]})
+    result = corpus.run(MinHash(bands=40, rows=2, verify=verify))
+    assert sum(result.verdicts()[1]) + sum(result.verdicts()[2]) == 120
 
 
 def test_a_large_corpus_is_matched_in_more_ranges_of_keys(tmp_path):
     corpus = Corpus(tmp_path, {"a": [["x"]]})
     match = MinHash().phases()[1]
-    assert corpus._n_units(match, {}) == 14
+    assert corpus._n_units(match, {}) == 24
     corpus.parts[0] = replace(corpus.parts[0], n_docs=DOCS_PER_BUCKET + 1)
-    assert corpus._n_units(match, {}) == 28
+    assert corpus._n_units(match, {}) == 48
     assert corpus._n_units(Exact().phases()[1], {}) == 2
 
 

@@ -1,0 +1,158 @@
+"""Candidates compared by all their shingles, and who falls for whom.
+
+    pairs     edges of all bands      (3, 7) (3, 9) (7, 9)          each once
+    sets      a part -> the distinct shingles of documents named in a pair, ascending        4 bytes a shingle
+    verify    a range of pairs -> those with |A and B| / |A or B| >= min_jaccard, and how much
+    stars     by rank: a document falls if one that stays is its neighbour, and for the best of these
+
+No text is read but of documents named in a pair. Nothing here knows how candidates were found.
+
+Price: 80 MB/s of text of candidates for their sets; 3 us a pair of documents of 6,000 characters; memory for
+`_HASHES_AT_ONCE` shingles, or those of one pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipelines.dedup.arrays import ArrayFile, read_arrays, write_arrays
+from pipelines.dedup.repeats import bases
+from pipelines.dedup.signatures import Scheme, shingles_of
+from pipelines.kernels.sets import count_common, settle_stars
+from pipelines.stage import GatherTask
+
+__all__ = ["Stars", "make_stars", "n_verifications", "per_mille", "verify_pairs", "write_sets"]
+
+I64s = npt.NDArray[np.int64]
+PAIRS_A_TASK = 1 << 20
+_HASHES_AT_ONCE = 1 << 24
+
+
+def n_verifications(task: GatherTask) -> int:
+    """How many tasks the pairs are dealt to."""
+    n_edges = sum(int(facts["n_edges"]) for facts in task.facts_of("match"))
+    return max(1, -(-n_edges // PAIRS_A_TASK))
+
+
+def write_sets(task: GatherTask, *, scheme: Scheme) -> None:
+    """Write the distinct shingles of the documents of a part that some edge names."""
+    low, high = bases(task.parts)[task.unit : task.unit + 2].tolist()
+    named = [read_arrays(path)["named"] for path in task.inputs("match", "edges")]
+    mine = [ordinals[slice(*np.searchsorted(ordinals, [low, high]))] for ordinals in named]
+    rows = np.unique(np.concatenate(mine)) - low
+    hashes, ends = np.zeros(0, dtype=np.uint32), np.zeros(1, dtype=np.int64)
+    if len(rows):
+        table = task.read_part(task.unit, ["text"])
+        hashes, ends = shingles_of(table.take(pa.array(rows)), scheme)
+    with task.output("sets", ".arrays") as file:
+        write_arrays(file, {"row": rows, "ends": ends, "hashes": hashes})
+    task.facts["n_sets"] = len(rows)
+
+
+def verify_pairs(task: GatherTask, *, min_jaccard: float) -> None:
+    """Write the pairs of a range that are alike, and their similarity in per mille."""
+    first = bases(task.parts)
+    low, high = (int(first[-1]) * u // task.n_units for u in (task.unit, task.unit + 1))
+    a, b = _unique_pairs(task, low, high)
+    sets = _Sets([read_arrays(path) for path in task.inputs("sets", "sets")], first)
+    n_common, n_either = sets.compare(a, b)
+    part, whole = Decimal(repr(min_jaccard)).as_integer_ratio()
+    alike = n_common * whole >= n_either * part
+    similarity = (n_common * 1000 // np.maximum(n_either, 1))[alike]
+    with task.output("alike", ".arrays") as file:
+        write_arrays(file, {"a": a[alike], "b": b[alike], "similarity": similarity})
+    task.facts.update(n_pairs=len(a), n_alike=int(alike.sum()))
+
+
+def _unique_pairs(task: GatherTask, low: int, high: int) -> tuple[I64s, I64s]:
+    """The pairs of all bands whose first ordinal is in [low, high), each once, ascending."""
+    found = [np.zeros((0, 2), dtype=np.int64)]
+    for file in map(read_arrays, task.inputs("match", "edges")):
+        mine = slice(*np.searchsorted(file["a"], [low, high]))
+        found.append(np.stack([file["a"][mine], file["b"][mine]], axis=1))
+    pairs = np.concatenate(found)
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    is_new = np.ones(len(pairs), dtype=np.bool_)
+    is_new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    return np.ascontiguousarray(pairs[is_new, 0]), np.ascontiguousarray(pairs[is_new, 1])
+
+
+class _Sets(NamedTuple):
+    """The sets of all parts, mapped; first: the ordinal of each part's first row."""
+
+    files: Sequence[ArrayFile]
+    first: I64s
+
+    def compare(self, a: I64s, b: I64s) -> tuple[I64s, I64s]:
+        """Of each pair how many shingles are in both, and in either: int64[n] each."""
+        sizes = [self._places(side)[2] for side in (a, b)]
+        common = [self._common(a[mine], b[mine]) for mine in _spans(sizes[0] + sizes[1])]
+        n_common = np.concatenate([np.zeros(0, dtype=np.int64), *common])
+        return n_common, sizes[0] + sizes[1] - n_common
+
+    def _common(self, a: I64s, b: I64s) -> I64s:
+        docs = np.unique(np.concatenate([a, b]))
+        owner, start, size = self._places(docs)
+        places = zip(owner.tolist(), start.tolist(), size.tolist(), strict=True)
+        hashes = np.concatenate([self.files[o]["hashes"][s : s + n] for o, s, n in places])
+        ends = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
+        return count_common(hashes, ends, np.searchsorted(docs, a), np.searchsorted(docs, b))
+
+    def _places(self, ordinals: I64s) -> tuple[I64s, I64s, I64s]:
+        """Of each document the file its set is in, where it starts there and how many shingles it has."""
+        owner = np.searchsorted(self.first, ordinals, side="right") - 1
+        start, size = np.zeros(len(ordinals), dtype=np.int64), np.zeros(len(ordinals), dtype=np.int64)
+        for number in np.unique(owner).tolist():
+            mine, file = np.flatnonzero(owner == number), self.files[number]
+            at = np.searchsorted(file["row"], ordinals[mine] - self.first[number])
+            start[mine], size[mine] = file["ends"][at], file["ends"][at + 1] - file["ends"][at]
+        return owner, start, size
+
+
+def _spans(sizes: I64s) -> Iterator[slice]:
+    """Stretches of pairs with about as many shingles as are held at once."""
+    lot = np.cumsum(sizes) // _HASHES_AT_ONCE
+    cuts = [0, *(np.flatnonzero(np.diff(lot)) + 1).tolist(), len(sizes)]
+    yield from (slice(low, high) for low, high in pairwise(cuts) if high > low)
+
+
+class Stars(NamedTuple):
+    """Documents that fall or stand for others, by ordinal, ascending.
+
+    keeper: the ordinal of the one that stays, its own for that one; edge: by which it falls, -1.
+    """
+
+    ordinal: I64s
+    keeper: I64s
+    edge: I64s
+
+
+def make_stars(nodes: I64s, rank: I64s, a: I64s, b: I64s) -> Stars:
+    """Who falls for whom. nodes: ordinals, ascending; rank: int64[n_nodes], each once; a, b: edges, as ordinals."""
+    by_rank = np.argsort(rank)
+    sides = [rank[np.searchsorted(nodes, side)] for side in (a, b)]
+    better, worse = np.minimum(*sides), np.maximum(*sides)
+    order = np.lexsort((better, worse))
+    fell_by = settle_stars(len(nodes), better[order], worse[order])
+    falls = np.flatnonzero(fell_by >= 0)
+    edge = order[fell_by[falls]] if len(falls) else falls
+    stays = np.unique(better[edge])
+    ranks = np.concatenate([falls, stays])
+    ordinal, keeper = nodes[by_rank[ranks]], nodes[by_rank[np.concatenate([better[edge], stays])]]
+    edges = np.concatenate([edge, np.full(len(stays), -1, dtype=np.int64)])
+    back = np.argsort(ordinal, kind="stable")
+    return Stars(ordinal[back], keeper[back], edges[back])
+
+
+def per_mille(similarity: npt.NDArray[Any], edge: I64s) -> I64s:
+    """The similarity of each document's edge, -1 for those that stay."""
+    found = np.full(len(edge), -1, dtype=np.int64)
+    found[edge >= 0] = similarity[edge[edge >= 0]]
+    return found
