@@ -181,12 +181,8 @@ class _Driver:
     # --- segments ----------------------------------------------------------------------------------
 
     def _segments(self) -> None:
-        # A segment that reads a save waits for the segments before it; equally deep ones run together.
-        depth = {s.name: 0 for s in self.plan.segments}
-        for segment in self.plan.segments:
-            depth[segment.name] = depth[segment.parent] + 1 if segment.parent else 0
-        for level in sorted(set(depth.values())):
-            self._wave([s for s in self.plan.segments if depth[s.name] == level])
+        for level in self.plan.levels:
+            self._wave(level)
 
     def _wave(self, segments: Sequence[SegmentPlan]) -> None:
         works = []

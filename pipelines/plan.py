@@ -126,6 +126,15 @@ class Plan:
         return [(s, u) for s in self.segments if s.final for u in s.units]
 
     @cached_property
+    def levels(self) -> list[list[SegmentPlan]]:
+        """The segments that run together: a segment that reads a save waits for all that are less deep."""
+        depth: dict[str | None, int] = {None: -1}
+        for segment in self.segments:
+            depth[segment.name] = depth[segment.parent] + 1
+        n_levels = max(depth.values()) + 1
+        return [[s for s in self.segments if depth[s.name] == level] for level in range(n_levels)]
+
+    @cached_property
     def key(self) -> str:
         """The key of the whole corpus."""
         tasks = [u.key for s in self.segments for u in s.units]

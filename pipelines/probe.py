@@ -8,7 +8,8 @@
 
 The samples are real builds into the same store, so the full build reads none of their files again. What a worker's
 first unit of a step takes longer (modules, kernels, a model) is paid once a worker, however many units there are.
-Time is what the units of a step take, over the workers that can share them, and the time in which no unit ran; the
+Time is what the units of a step take, over the workers that can share them, and the time in which no unit ran;
+stretches of sources that are equally deep share them, as in a build, and take as long as their longest unit. The
 disk's peak is everything that stays plus the largest scratch of a gather that stands at one time.
 """
 
@@ -66,7 +67,7 @@ class _Measured:
 
 @dataclass(frozen=True, slots=True)
 class StepCost:
-    """Forecast of one step: seconds of one core, bytes it writes, whether they stay."""
+    """Forecast of one step: seconds of one core, bytes it writes, whether they stay, workers its own units can use."""
 
     step: str
     core_seconds: float
@@ -207,7 +208,10 @@ def forecast(plan: Plan, built: Sequence[Plan], workers: int, *, before: float =
     peak, final = _disk(costs, groups)
     idle = samples[-1][1].idle or 0.0
     return Forecast(
-        seconds=before + idle + sum(c.core_seconds / c.parallel for c in every),
+        seconds=before
+        + idle
+        + _of_levels(plan, costs, workers)
+        + sum(c.core_seconds / c.parallel for group in groups for c in group),
         peak_bytes=peak,
         final_bytes=final,
         workers=workers,
@@ -229,6 +233,23 @@ def _segment_cost(segment: SegmentPlan, samples: list[_Measured], workers: int) 
         stays=True,
         parallel=parallel,
     )
+
+
+def _of_levels(plan: Plan, costs: Sequence[StepCost], workers: int) -> float:
+    """Seconds of wall clock for all segments: those of a level share the workers, and its longest unit ends it."""
+    by_name = {cost.step: cost.core_seconds for cost in costs}
+    seconds = 0.0
+    for level in plan.levels:
+        n_units = sum(len(segment.units) for segment in level)
+        shared = sum(by_name[segment.name] for segment in level) / min(workers, max(1, n_units))
+        seconds += max(shared, *(by_name[segment.name] * _largest_share(segment) for segment in level))
+    return seconds
+
+
+def _largest_share(segment: SegmentPlan) -> float:
+    # A unit takes time by its bytes, those of units that have none alike.
+    sizes = [u.n_bytes for u in segment.units]
+    return max(sizes) / sum(sizes) if any(sizes) else 1 / max(1, len(sizes))
 
 
 def _of_units(units: list[tuple[bool, int, float]], total: float, workers: int) -> float:

@@ -81,3 +81,42 @@ def test_a_forecast_finds_the_costs_that_a_log_was_written_with(tmp_path, monkey
     by_step = {cost.step: cost.core_seconds for cost in found.steps}
     assert by_step["tokens/tokenizer"] == pytest.approx(alone, rel=0.01)
     assert by_step["exact/sign"] == pytest.approx(RATE * kept + COLD * WORKERS, rel=0.01)
+
+
+SIX = "name: six\nsources:\n" + "".join(
+    f'  - {{name: s{i}, read: jsonl, paths: ["in/{i}.jsonl"], steps: [fineweb_quality{{save}}]}}\n'
+    for i in range(6)
+)
+
+
+@pytest.mark.parametrize(
+    ("save", "of_each", "expected"),
+    [
+        ("", [4.0] * 6, 6 * 4.0 / WORKERS),
+        (", save, c4_paragraphs", [4.0] * 6, 2 * 6 * 4.0 / WORKERS),
+        ("", [60.0, 1.0, 1.0, 1.0, 1.0, 1.0], 60.0),
+        (", save, c4_paragraphs", [60.0, 1.0, 1.0, 1.0, 1.0, 1.0], 120.0),
+    ],
+)
+def test_sources_of_one_unit_are_reckoned_as_a_build_runs_them_together(tmp_path, save, of_each, expected):
+    (tmp_path / "in").mkdir()
+    for i in range(6):
+        (tmp_path / "in" / f"{i}.jsonl").write_text(json.dumps({"text": f"file {i}"}) + "\n")
+    (tmp_path / "recipe.yaml").write_text(SIX.replace("{save}", save))
+    plan = make_plan(tmp_path / "recipe.yaml", tmp_path / "out")
+    events = [{"kind": "plan", "step": "plan", "key": plan.key, "time": 0.0}]
+    for segment in plan.segments:
+        took = of_each[int(segment.source[1:])]
+        cost = {
+            "time": events[-1]["time"] + took,
+            "seconds": took,
+            "first": True,
+            "written": 1,
+            "bytes_kept": 1,
+        }
+        events.append(
+            {"kind": "unit_done", "step": segment.name, "unit": segment.units[0].label, "index": 0, **cost}
+        )
+    (plan.root / "runs" / "build-2020.jsonl").write_text("".join(json.dumps(e) + "\n" for e in events))
+    assert forecast(plan, [plan, plan], WORKERS).seconds == pytest.approx(expected)
+    assert forecast(plan, [plan, plan], 1).seconds == pytest.approx(sum(of_each) * len(plan.segments) / 6)
