@@ -210,8 +210,8 @@ class Pool:
         if answer["ok"]:
             first = work.step not in child.met
             child.met.add(work.step)
-            done = {"kind": "unit_done", "step": work.step, "unit": label, "index": index, "first": first}
-            self.on_event({**done, **answer})
+            unit = {"unit": label, "key": work.keys[index], "index": index, "first": first}
+            self.on_event({"kind": "unit_done", "step": work.step, **unit, **answer})
         else:
             error = answer["error"] + ("\n" + answer["trace"] if answer["trace"] else "")
             failed[f"{work.step}: {label}"] = error

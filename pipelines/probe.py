@@ -52,8 +52,7 @@ class _Measured:
     kept: dict[str, int] = field(default_factory=dict)
     idle: float | None = None
 
-    def note(self, event: Event, n_bytes: int) -> None:
-        step = event["step"]
+    def note(self, step: str, event: Event, n_bytes: int) -> None:
         self.units.setdefault(step, []).append((event.get("first", False), n_bytes, event["seconds"]))
         self.written[step] = self.written.get(step, 0) + event["written"]
         self.kept[step] = self.kept.get(step, 0) + event["bytes_kept"]
@@ -135,32 +134,34 @@ def _taken(plan: Plan, sample: Plan) -> Fraction:
 
 def _measured(plan: Plan) -> _Measured:
     """What the store's logs remember of a plan's units, whichever build ran them."""
-    sizes = {(s.name, u.label): u.n_bytes for s in plan.segments for u in s.units}
-    finals = [(s.name, u.label) for s, u in plan.final_units]
+    # A unit is known by its key: other recipes in this store may have sources and files of the same names. Their step
+    # may have another name, as the first stretch of a source has once a `save` follows it.
+    units = {u.key: (s.name, u.n_bytes) for s in plan.segments for u in s.units}
     measured = _Measured()
-    seen: set[tuple[str, str]] = set()
-    kept: dict[tuple[str, str], int] = {}
+    seen: set[str] = set()
+    kept: dict[str, int] = {}
     phases: list[Event] = []
     for events in _logs(plan.root):
         ours = events[0].get("key") == plan.key
         done = [e for e in events if e["kind"] == "unit_done"]
         for event in done:
-            unit = (event["step"], event["unit"])
-            if unit in seen or not (unit in sizes or (ours and "/" in event["step"])):
+            key = event.get("key")  # none in logs of older builds, which are not used
+            if key is None or key in seen or not (key in units or (ours and "/" in event["step"])):
                 continue
-            seen.add(unit)
-            if unit in sizes:
-                kept[unit] = event["bytes_kept"]
-                measured.note(event, sizes[unit])
+            seen.add(key)
+            if key in units:
+                kept[key] = event["bytes_kept"]
+                step, n_bytes = units[key]
+                measured.note(step, event, n_bytes)
             else:
                 phases.append(event)
         if ours and done and measured.idle is None:
             measured.idle = _idle(events, done)
     # A phase's units are its parts' in their order, where it has one for each; their bytes are what was kept there.
-    parts = [kept.get(final, 0) for final in finals]
+    parts = [kept.get(u.key, 0) for _, u in plan.final_units]
     for event in phases:
         index = event.get("index", 0)
-        measured.note(event, parts[index] if index < len(parts) else 0)
+        measured.note(event["step"], event, parts[index] if index < len(parts) else 0)
     return measured
 
 

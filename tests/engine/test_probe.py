@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import pytest
 
+from pipelines.executor import build
 from pipelines.plan import make_plan, sampled
 from pipelines.probe import forecast
 
@@ -41,7 +42,7 @@ def write_log(plan):
     """
     [segment] = plan.segments
     kept = sum(u.n_bytes for u in segment.units)
-    units = [(segment.name, u.label, i, u.n_bytes) for i, u in enumerate(segment.units)]
+    units = [(segment.name, u.key, i, u.n_bytes) for i, u in enumerate(segment.units)]
     for step in ("exact/sign", "exact/verdict", "tokens/measure", "tokens/sample", "tokens/encode"):
         units += [(step, f"{step} {i}", i, u.n_bytes) for i, u in enumerate(segment.units)]
     units.append(("tokens/tokenizer", "tokenizer", 0, kept))
@@ -49,13 +50,13 @@ def write_log(plan):
     events.append({"kind": "warm", "step": "kernels", "n_units": 2, "time": 1.0})
     events.append({"kind": "step", "step": segment.name, "time": 61.0})
     clock, met = 61.0 + IDLE - 1.4, {}
-    for step, label, index, n_bytes in units:
+    for step, key, index, n_bytes in units:
         first = met.get(step, 0) < WORKERS and step != "tokens/tokenizer"
         met[step] = met.get(step, 0) + 1
         took = seconds(step, n_bytes, first)
         clock += took
         cost = {"time": clock, "seconds": took, "first": first, "written": n_bytes, "bytes_kept": n_bytes}
-        events.append({"kind": "unit_done", "step": step, "unit": label, "index": index, **cost})
+        events.append({"kind": "unit_done", "step": step, "key": key, "index": index, **cost})
     log = plan.root / "runs" / f"build-2020-{len(segment.units):05d}.jsonl"
     log.write_text("".join(json.dumps(event) + "\n" for event in events))
     return kept, sum(seconds(s, n, 0) for s, _, _, n in units), len(set(met) - {"tokens/tokenizer"})
@@ -89,6 +90,18 @@ SIX = "name: six\nsources:\n" + "".join(
 )
 
 
+def log_units(plan, seconds, *, log="build-2020.jsonl"):
+    """The log of a build of a plan's segments, whose units took `seconds` by segment, one after the other."""
+    events = [{"kind": "plan", "step": "plan", "key": plan.key, "time": 0.0}]
+    for segment in plan.segments:
+        for index, unit in enumerate(segment.units):
+            took, at = seconds[segment.name], events[-1]["time"] + seconds[segment.name]
+            cost = {"time": at, "seconds": took, "first": True, "written": 1, "bytes_kept": 1}
+            of = {"step": segment.name, "unit": unit.label, "key": unit.key, "index": index}
+            events.append({"kind": "unit_done", **of, **cost})
+    (plan.root / "runs" / log).write_text("".join(json.dumps(event) + "\n" for event in events))
+
+
 @pytest.mark.parametrize(
     ("save", "of_each", "expected"),
     [
@@ -104,19 +117,46 @@ def test_sources_of_one_unit_are_reckoned_as_a_build_runs_them_together(tmp_path
         (tmp_path / "in" / f"{i}.jsonl").write_text(json.dumps({"text": f"file {i}"}) + "\n")
     (tmp_path / "recipe.yaml").write_text(SIX.replace("{save}", save))
     plan = make_plan(tmp_path / "recipe.yaml", tmp_path / "out")
-    events = [{"kind": "plan", "step": "plan", "key": plan.key, "time": 0.0}]
-    for segment in plan.segments:
-        took = of_each[int(segment.source[1:])]
-        cost = {
-            "time": events[-1]["time"] + took,
-            "seconds": took,
-            "first": True,
-            "written": 1,
-            "bytes_kept": 1,
-        }
-        events.append(
-            {"kind": "unit_done", "step": segment.name, "unit": segment.units[0].label, "index": 0, **cost}
-        )
-    (plan.root / "runs" / "build-2020.jsonl").write_text("".join(json.dumps(e) + "\n" for e in events))
+    log_units(plan, {segment.name: of_each[int(segment.source[1:])] for segment in plan.segments})
     assert forecast(plan, [plan, plan], WORKERS).seconds == pytest.approx(expected)
     assert forecast(plan, [plan, plan], 1).seconds == pytest.approx(sum(of_each) * len(plan.segments) / 6)
+
+
+ONE = """\
+name: one
+sources:
+  - {name: web, read: jsonl, paths: ["in/*.jsonl"], steps: [%s]}
+"""
+
+
+def planned(folder, steps):
+    (folder / "recipe.yaml").write_text(ONE % steps)
+    return make_plan(folder / "recipe.yaml", folder / "out")
+
+
+def test_what_another_recipe_in_the_store_cost_is_not_taken_for_what_this_one_does(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text(json.dumps({"text": "one"}) + "\n")
+    other, plan = planned(tmp_path, "gopher_repetition: {words: spacy}"), planned(tmp_path, "c4_paragraphs")
+    log_units(plan, {"web": 2.0}, log="build-2020.jsonl")
+    log_units(other, {"web": 50.0}, log="build-2021.jsonl")
+    assert forecast(plan, [plan, plan], 1).seconds == pytest.approx(2.0)
+    assert forecast(other, [other, other], 1).seconds == pytest.approx(50.0)
+    # What both do alike is known from either, though a `save` behind it gives it another name.
+    longer = planned(tmp_path, "c4_paragraphs, save, fineweb_quality")
+    assert {s.step: s.core_seconds for s in forecast(longer, [longer, longer], 1).steps} == {
+        "web.1": pytest.approx(2.0),
+        "web.2": 0.0,
+    }
+
+
+def test_a_build_writes_the_key_of_every_unit_into_its_log(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text(json.dumps({"text": "one"}) + "\n")
+    plan = planned(tmp_path, "c4_paragraphs")
+    build(plan, workers=1)
+    [log] = (plan.root / "runs").glob("build-*.jsonl")
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    keys = [event["key"] for event in events if event["kind"] == "unit_done"]
+    assert keys == [unit.key for _, unit in plan.final_units]
+    assert forecast(plan, [plan, plan], 1).steps[0].core_seconds > 0
