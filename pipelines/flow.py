@@ -27,6 +27,7 @@ __all__ = ["check_flow"]
 ALL = "*"
 _MOST_LISTED = 6
 _LIMITS = " (and the limits of docs/recipes.md, Other languages)"
+_OF_GRAMS = "min_mean_word_chars: 1"
 
 
 def check_flow(reader: Read, steps: Sequence[Step]) -> list[str]:
@@ -38,16 +39,19 @@ def check_flow(reader: Read, steps: Sequence[Step]) -> list[str]:
     for step in steps:
         if step.stage is None:
             continue
+        strangers = _wrong_language(step.name, step.stage, sent, columns)
         found = [
             _missing_column(step.name, step.stage, columns),
-            _wrong_language(step.name, step.stage, sent, columns),
+            strangers,
             _joined_words(step.name, step.stage, sent),
-            _other_units(step.name, step.stage, cut),
+            # In which units it has to count hangs on whose documents it is left with.
+            None if strangers else _other_units(step.name, step.stage, cut, sent),
             _long_words(step.stage, sent),
         ]
         mistakes += [f"{step.where}: {mistake}" for mistake in found if mistake]
         columns = _columns_after(step.name, step.stage, columns)
-        cut = step if step.stage.name == "c4_lines" else cut
+        if step.stage.name == "c4_lines":
+            cut = None if any(found) else step  # what a refused one will cut, and for whom, is not known yet
         if "language" in step.stage.writes:
             sent = _languages_kept(step.stage)
     return mistakes
@@ -128,10 +132,9 @@ def _ways_out(name: str, stage: Stage, known: list[str], strangers: list[str]) -
         )
         return f"{light}, or send it other languages only, as in  {name}: {{for: [en, de]}}"
     fit = ", ".join(known or languages)
-    return (
-        f"Write  {name}: {{for: [{fit}]}}  or  language: {{keep: [{fit}]}}"
-        f"{_word_remedy(stage, strangers)}, or leave {name} out"
-    )
+    # A step with a route is judged by that, whatever is kept before it.
+    kept = "" if getattr(stage, "route", None) else f"  or  language: {{keep: [{fit}]}}"
+    return f"Write  {name}: {{for: [{fit}]}}{kept}{_word_remedy(stage, strangers)}, or leave {name} out"
 
 
 def _listed(languages: Sequence[str]) -> str:
@@ -159,35 +162,51 @@ def _has_own_words(stage: Stage, reaching: Sequence[str]) -> bool:
 
 
 def _word_remedy(stage: Stage, strangers: Sequence[str]) -> str:
+    """Returns what to give the rule so that it holds for `strangers` too, nothing where nothing does."""
     given = [f"{name}: [...]" for name in _word_params(stage)]
     spaced = given or all(short_label(name) in stage.languages for name in strangers)
-    if _without_spaces(strangers) or not spaced:
-        given += ["words: light"] if _cuts(stage) in ("spaces", "spacy") else []
+    light = _without_spaces(strangers) or not spaced
+    if light and _cuts(stage) in ("spaces", "spacy"):
+        # Sentences are spaCy's alone.
+        given += ["units: lines"] if getattr(stage, "units", None) == "sentences" else []
+        given.append("words: light")
     elif _cuts(stage) == "spacy":
         given.append("words: spaces")
+    if light and _in_grams(strangers) and _has_unchosen_length(stage):
+        given.append(_OF_GRAMS)
     limits = _LIMITS if "words: light" in given else ""
-    return f", give it {' and '.join(given)}{limits}" if given else ""
+    *most, last = given or [""]
+    return f", give it {', '.join(most)}{' and ' if most else ''}{last}{limits}" if given else ""
 
 
-def _other_units(name: str, stage: Stage, cut: Step | None) -> str | None:
+def _other_units(name: str, stage: Stage, cut: Step | None, sent: tuple[str, ...] | None) -> str | None:
     """Returns what is wrong with a `c4_quality` that counts other units than the last `c4_lines` before it cut."""
-    if stage.name != "c4_quality" or cut is None:
+    if stage.name != "c4_quality" or cut is None or cut.stage is None:
         return None
     ours, theirs = getattr(stage, "units", None), getattr(cut.stage, "units", None)
-    if ours == theirs or not _meet(stage, cut.stage):
+    met = _met_by_both(stage, cut.stage, sent)
+    if ours == theirs or not met:
         return None
+    routed = getattr(stage, "route", None) or getattr(cut.stage, "route", None)
+    # Sentences are for those alone for whom `c4_lines` holds; a step that names others would be refused for them.
+    known = [language for language in met if short_label(language) in cut.stage.languages]
     words = ", words: spacy" if theirs == "sentences" else ""
     return (
         f"expected units: {theirs} for {name}, as {cut.name} before it has, got units: {ours}: it would count "
-        f"sentences in a text that was cut another way. Write  {stage.name}: {{units: {theirs}{words}}}  or  "
-        f"c4_lines: {{units: {ours}}}"
+        f"sentences in a text that was cut another way. Write  {stage.name}: "
+        f"{{{_route_text(known or met) if routed else ''}units: {theirs}{words}}}  or  "
+        f"c4_lines: {{{_route_text(getattr(cut.stage, 'route', None))}units: {ours}}}"
     )
 
 
-def _meet(one: Stage, other: Stage | None) -> bool:
-    """Returns whether a document may pass both, by their routes."""
-    routes = [set(getattr(stage, "route", None) or ()) for stage in (one, other)]
-    return not all(routes) or bool(routes[0] & routes[1])
+def _met_by_both(one: Stage, other: Stage, sent: tuple[str, ...] | None) -> list[str]:
+    """Returns the languages of the documents that pass both, `*` for any, by their routes and what is sent."""
+    first, second = ([*(getattr(stage, "route", None) or sent or (ALL,))] for stage in (one, other))
+    return first if ALL in second else second if ALL in first else [each for each in first if each in second]
+
+
+def _route_text(route: Sequence[str] | None) -> str:
+    return f"for: [{', '.join(route)}], " if route else ""
 
 
 def _joined_words(name: str, stage: Stage, sent: tuple[str, ...] | None) -> str | None:
@@ -196,35 +215,56 @@ def _joined_words(name: str, stage: Stage, sent: tuple[str, ...] | None) -> str 
     if not getattr(stage, "by_themselves", False) or not _without_spaces(reaching):
         return None
     joined = [language for language in reaching if _without_spaces([language])]
+    apart = [language for language in reaching if language not in (*joined, ALL)]
+    written = _one_each(stage, [(apart, "file: ..."), (joined, "by_themselves: false, file: ...")])
     return (
         f"expected by_themselves: false of {name} for {_listed(joined)}, whose words have no spaces around them, got "
-        f"true: it would find next to none. "
-        f"{_one_each(stage, reaching, joined, 'file: ...', 'by_themselves: false, file: ...')} with a list of "
-        f"{'their' if len(joined) > 1 else 'its'} words"
+        f"true: it would find next to none. Write  {written}  with a list of {'their' if len(joined) > 1 else 'its'} "
+        "words"
     )
+
+
+def _in_grams(languages: Sequence[str]) -> list[str]:
+    """Returns those of the languages whose light words are grams of one or two letters."""
+    return [language for language in languages if short_label(language) in WRITTEN_IN_HAN]
+
+
+def _has_unchosen_length(stage: Stage) -> bool:
+    """Returns whether the stage has a smallest mean length of words, and one that nobody chose."""
+    shortest = getattr(stage, "min_mean_word_chars", None)
+    return shortest is not None and "min_mean_word_chars" not in stage.model_fields_set
 
 
 def _long_words(stage: Stage, sent: tuple[str, ...] | None) -> str | None:
     """Returns what is wrong with a mean word length that nobody chose, where a word is a gram of one or two letters."""
     reaching = getattr(stage, "route", None) or sent or ()
-    shortest = getattr(stage, "min_mean_word_chars", None)
-    grams = [language for language in reaching if short_label(language) in WRITTEN_IN_HAN]
-    if not grams or shortest is None or _cuts(stage) != "light":
+    grams = _in_grams(reaching)
+    if not grams or _cuts(stage) != "light" or not _has_unchosen_length(stage):
         return None
-    if "min_mean_word_chars" in stage.model_fields_set:
-        return None
-    own = f"{', '.join(f'{name}: [...]' for name in _word_params(stage))}, words: light"
+    others = [language for language in reaching if language not in (*grams, ALL)]
+    known = [language for language in others if short_label(language) in stage.languages]
+    strangers = [language for language in others if language not in known]
+    own = f"{''.join(f'{words}, ' for words in _own_words(stage))}words: light"
+    written = _one_each(stage, [(known, "words: light"), (strangers, own), (grams, f"{own}, {_OF_GRAMS}")])
     return (
         f"expected min_mean_word_chars to be chosen for {_listed(grams)}, whose words `light` cuts to one or two "
-        f"letters, got the default {shortest:g}, which drops nearly every page. "
-        f"{_one_each(stage, reaching, grams, 'words: light', f'{own}, min_mean_word_chars: 1')}{_LIMITS}"
+        f"letters, got the default {getattr(stage, 'min_mean_word_chars', 0):g}, which drops nearly every page. "
+        f"Write  {written} {_LIMITS}"
     )
 
 
-def _one_each(
-    stage: Stage, reaching: Sequence[str], these: Sequence[str], of_others: str, of_these: str
-) -> str:
-    """Returns what to write so that `these` languages have a step of their own and the others keep one."""
-    others = [language for language in reaching if language not in these and language != ALL]
-    kept = f"{stage.name}: {{for: [{', '.join(others)}], {of_others}}}  and  " if others else ""
-    return f"Write  {kept}{stage.name}: {{for: [{', '.join(these)}], {of_these}}} "
+def _own_words(stage: Stage) -> list[str]:
+    """Returns what a step for a language that the stage does not know must say of its words."""
+    return [
+        f"min_{name}: null" if getattr(stage, f"min_{name}", 0) is None else f"{name}: [...]"
+        for name in _word_params(stage)
+    ]
+
+
+def _one_each(stage: Stage, params: Sequence[tuple[Sequence[str], str]]) -> str:
+    """Returns a step for each of the groups of languages that has any, with its parameters."""
+    return "  and  ".join(
+        f"{stage.name}: {{for: [{', '.join(languages)}], {given}}}"
+        for languages, given in params
+        if languages
+    )

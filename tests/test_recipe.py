@@ -277,8 +277,10 @@ def test_another_language_through_an_english_rule_is_refused_with_the_ways_out(f
     found = mistakes(folder, web(rest=f", steps: {steps}"))
     assert len(found) == 1
     assert strangers in found[0]
-    for way_out in ("{for: [en]}", "language: {keep: [en]}", "stop_words: [...]", "leave gopher_quality out"):
+    for way_out in ("{for: [en]}", "stop_words: [...]", "leave gopher_quality out"):
         assert way_out in found[0]
+    # With a route it would be refused whatever is kept.
+    assert ("language: {keep: [en]}" in found[0]) == ("for:" not in steps)
 
 
 @pytest.mark.parametrize(
@@ -308,14 +310,32 @@ def test_english_through_an_english_rule_is_let_through(folder, steps):
             "gopher_repetition: {words: spacy}",
             "give it words: light (and the limits of docs/recipes.md",
         ),
-        ("zh", "gopher_quality", "give it stop_words: [...] and words: light"),
-        ("zh", "gopher_quality: {words: spacy}", "give it stop_words: [...] and words: light"),
-        ("zh", "gopher_quality: {stop_words: [的]}", "give it stop_words: [...] and words: light"),
+        (
+            "zh",
+            "gopher_quality",
+            "give it stop_words: [...], words: light and min_mean_word_chars: 1 (and the",
+        ),
+        (
+            "zh",
+            "gopher_quality: {words: spacy}",
+            "give it stop_words: [...], words: light and min_mean_word_chars: 1 (and the",
+        ),
+        (
+            "zh",
+            "gopher_quality: {stop_words: [的]}",
+            "give it stop_words: [...], words: light and min_mean_word_chars: 1 (and the",
+        ),
         ("de", "gopher_quality: {words: spacy}", "give it stop_words: [...] and words: spaces,"),
         ("de", "c4_quality", "give it words: light"),
         ("zh", "c4_quality: {words: spacy}", "give it words: light"),
         ("th", "fineweb_quality", "Write  fineweb_quality: {words: light}"),
+        ("th", "gopher_quality", "give it stop_words: [...] and words: light (and the"),
         ("th", "gopher_quality: {words: light}", "give it stop_words: [...],"),
+        (
+            "de",
+            "c4_quality: {units: sentences, words: spacy}",
+            "give it units: lines and words: light (and the",
+        ),
     ],
 )
 def test_a_language_without_spaces_is_shown_light_words_among_the_ways_out(folder, keep, rule, way_out):
@@ -339,22 +359,28 @@ def test_light_words_are_let_through_in_any_language(folder, rule):
 
 
 @pytest.mark.parametrize(
-    ("keep", "rule", "cut"),
+    ("keep", "rule", "cut", "groups"),
     [
-        ("en, zh", "gopher_quality: {words: light, stop_words: [的]}", "zh"),
-        ("en, ja, zh, th", "gopher_quality: {for: [ja, th, zh], words: light, stop_words: [的]}", "ja, zh"),
+        ("en, zh", "gopher_quality: {words: light, stop_words: [的]}", "zh", ["en", "zh"]),
+        (
+            "en, ja, zh, th",
+            "gopher_quality: {for: [ja, th, zh], words: light, stop_words: [的]}",
+            "ja, zh",
+            ["th", "ja, zh"],
+        ),
+        ("en, zh, de", "gopher_quality: {words: light}", "zh", ["en", "de", "zh"]),
+        ("zh, th", "gopher_quality: {words: light}", "zh", ["th", "zh"]),
     ],
 )
-def test_a_mean_word_length_for_words_between_spaces_is_refused_for_grams(folder, keep, rule, cut):
+def test_a_mean_word_length_for_words_between_spaces_is_refused_for_grams(folder, keep, rule, cut, groups):
     steps = f", steps: [language: {{keep: [{keep}]}}, %s]"
-    (found,) = mistakes(folder, web(rest=steps % rule))
+    found = mistakes(folder, web(rest=steps % rule))[-1]
     assert f"expected min_mean_word_chars to be chosen for {cut}, whose words" in found
-    apart, grams = re.findall(r"gopher_quality: \{.*?\}", found)
-    assert f"for: [{cut}]" in grams
-    grams = grams.replace("[...]", "[的]")
-    # What is left to the others is asked for their own stop words.
-    apart = apart.replace("light}", "light, stop_words: [the]}")
-    assert load(folder, web(rest=steps % f"{apart}, {grams}")).sources
+    written = re.findall(r"gopher_quality: \{.*?\}", found)
+    assert [re.findall(r"for: \[(.*?)\]", step) for step in written] == [[group] for group in groups]
+    # Those that the rule does not know are asked for their own stop words.
+    assert ["stop_words: [...]" in step for step in written] == [group != "en" for group in groups]
+    assert load(folder, web(rest=steps % ", ".join(written).replace("...", "的"))).sources
 
 
 @pytest.mark.parametrize("language", ["th", "km", "lo", "my"])
@@ -386,6 +412,13 @@ def test_a_route_needs_a_language_step_before_it(folder):
         (
             "[c4_lines, c4_quality: {units: sentences, words: spacy}]",
             ("c4_quality: {units: lines}", "c4_lines: {units: sentences}"),
+        ),
+        (
+            "[language, c4_lines: {for: [en], units: sentences}, c4_quality: {for: [de, en], words: light}]",
+            (
+                "c4_quality: {for: [en], units: sentences, words: spacy}",
+                "c4_lines: {for: [en], units: lines}",
+            ),
         ),
     ],
 )

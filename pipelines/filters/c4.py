@@ -136,7 +136,7 @@ class C4Quality(Rule):
         if self.units == "sentences" and self.words != "spacy":
             raise ValueError(
                 f"expected words: spacy beside units: sentences, got words: {self.words}; `c4_lines` cuts sentences by "
-                "spaCy's words, so others would be counted here: write words: spacy"
+                "spaCy's words, so others would be counted here: write words: spacy, or units: lines"
             )
         return self
 
