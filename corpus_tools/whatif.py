@@ -44,6 +44,7 @@ from manifests.mistakes import did_you_mean
 from manifests.yamlfile import Positions, apply_overrides, validate
 from pipelines.registry import STAGES, Scored, stage_class
 from pipelines.stage import Rule
+from pipelines.steps import recorded
 
 __all__ = ["WhatIf", "decide_again", "whatif", "whatif_text"]
 
@@ -165,7 +166,7 @@ def _refuse_step(override: str, corpus: Corpus, rules: Mapping[str, StepEntry]) 
 
 def _rule(step: StepEntry) -> Rule:
     if tuple(step.reasons) == Scored.reasons:  # a function of the user's own: its limits are the parameters
-        return Scored.model_validate(step.params)
+        return recorded(Scored, step.params, step.name)
     if step.stage not in STAGES:
         raise UsageError(
             f"{step.name}: expected a rule that comes with Quern, got {step.stage}. What it would decide is in its "
@@ -177,7 +178,7 @@ def _rule(step: StepEntry) -> Rule:
             f"{step.name}: expected version {rule.version} of {step.stage}, found {step.version} in the corpus. What "
             "this version would decide of those values is not known; build again with it."
         )
-    found = rule.model_validate(step.params)
+    found = recorded(rule, step.params, step.name)
     assert isinstance(found, Rule)
     return found
 

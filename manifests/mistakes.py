@@ -104,10 +104,20 @@ def _expected(model: type[BaseModel], item: Any, path: str) -> tuple[str, str]:
     if kind == "value_error":
         text = str(context["error"]).removeprefix("expected ")
         return text, "" if ", got " in text else f", got {shown(got)}{subject}"
-    bounds = {key: _FRACTION.sub(_as_share, str(bound)) for key, bound in context.items()}
+    bounds = {key: _bound_text(bound) for key, bound in context.items()}
     text = _EXPECTED[kind].format(**bounds) if kind in _EXPECTED else item["msg"]
     choices = re.findall(r"'([^']*)'", text) if kind in ("literal_error", "enum") else []
-    return text, f"{subject}, got {shown(got)}{did_you_mean(got, choices)}"
+    return text, f"{subject}, got {shown(got)}{did_you_mean(got, choices)}{_of_a_hundred(kind, context, got)}"
+
+
+def _bound_text(bound: object) -> str:
+    return f"{bound:g}" if isinstance(bound, float) else _FRACTION.sub(_as_share, str(bound))
+
+
+def _of_a_hundred(kind: str, context: dict[str, Any], got: object) -> str:
+    """Returns `; 80% is 0.8` for a percentage where a part of one was expected, else nothing."""
+    is_part = kind == "less_than_equal" and isinstance(context["le"], float) and context["le"] == 1
+    return f"; {got:g}% is {got / 100:g}" if is_part and isinstance(got, int | float) and got <= 100 else ""
 
 
 def _as_share(match: re.Match[str]) -> str:

@@ -22,12 +22,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import model_validator
 
 from manifests.digest import digest_file
 from manifests.errors import RecipeError
 from manifests.mistakes import did_you_mean
 from pipelines import heartbeat
 from pipelines.batch import Batch, Values
+from pipelines.filters.limits import refuse_crossed
 from pipelines.read.own import calling, reader_of
 from pipelines.stage import Read, Rule, Stage, Verdicts, first_failing
 
@@ -176,6 +178,11 @@ class Scored(Rule):
     """Documents with a lower score are dropped."""
     max: float | None = None
     """Documents with a higher score are dropped."""
+
+    @model_validator(mode="after")
+    def _limits_can_be_met(self) -> Scored:
+        refuse_crossed(self, "min", "max")
+        return self
 
     def measure(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
         """score: float64[n_docs]; not a number where the function gives none."""

@@ -227,8 +227,8 @@ class Spans:
 class Edit(Stage):
     """Removes or replaces spans; the engine applies them and counts bytes and words removed by reason."""
 
-    route: tuple[str, ...] | None = Field(default=None, alias="for")
-    """Languages it applies to; documents of others pass untouched. Empty: all."""
+    route: tuple[str, ...] | None = Field(default=None, alias="for", min_length=1)
+    """Languages it applies to; documents of others pass untouched. All if left out."""
 
     def kernels(self) -> tuple[str, ...]:
         """What cuts the spans; a stage adds its own."""
@@ -249,8 +249,8 @@ class Rule(Stage):
 
     action: Action = "drop"
     """`mark` records the verdict and drops nothing."""
-    route: tuple[str, ...] | None = Field(default=None, alias="for")
-    """Languages it applies to; documents of others pass untouched. Empty: all."""
+    route: tuple[str, ...] | None = Field(default=None, alias="for", min_length=1)
+    """Languages it applies to; documents of others pass untouched. All if left out."""
 
     def measure(self, batch: Batch) -> dict[str, npt.NDArray[Any] | pa.Array]:
         """One array[n_docs] per value; names in `writes` become document columns."""

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from manifests.digest import digest_file
 from manifests.errors import QuernError, RecipeError
 from manifests.mistakes import shown
@@ -33,6 +35,7 @@ __all__ = [
     "default_steps",
     "own_code",
     "read_steps",
+    "recorded",
     "spell_out",
     "stage_of",
     "step_spec",
@@ -241,7 +244,23 @@ def stage_of(spec: Mapping[str, Any], folder: Path) -> Stage | None:
             f"expected version {spec['version']} of {spec['stage']}, found {model.version}: its output would differ "
             "from what was recorded. Build again with this version, or install the recorded one."
         )
-    return at_home(model.model_validate(spec["params"]), folder)
+    return at_home(recorded(model, spec["params"], spec["stage"]), folder)
+
+
+def recorded(model: type[S], params: Mapping[str, Any], name: str) -> S:
+    """Returns a stage with the parameters that a manifest holds.
+
+    Raises: RecipeError for one that this version refuses and the version that recorded it did not.
+    """
+    try:
+        return model.model_validate(params)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join([name, *map(str, first["loc"])])
+        raise RecipeError(
+            f"{key}: expected a parameter of this version, found one recorded that it refuses ({first['msg']}). What "
+            "it decided cannot be decided again. Build again with another."
+        ) from error
 
 
 def _model_of(spec: Mapping[str, Any], folder: Path) -> type[Stage]:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from manifests.digest import canonical, digest_file
 from manifests.errors import RecipeError
@@ -260,6 +261,142 @@ def test_a_benchmark_glob_is_replaced_by_the_files_it_matches_in_order(folder):
     assert recipe.steps[0].stage.against == ("bench/one.jsonl", "bench/two.jsonl")
 
 
+# --- limits ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("step", "column", "what"),
+    [
+        (
+            "gopher_quality: {min_alpha_word_frac: 80}",
+            39,
+            "expected a number of 1 or less for `{}.min_alpha_word_frac`, got 80; 80% is 0.8",
+        ),
+        (
+            "gopher_quality: {min_alpha_word_frac: 800}",
+            39,
+            "a number of 1 or less for `{}.min_alpha_word_frac`, got 800",
+        ),
+        ("gopher_quality: {min_words: -3}", 29, "expected a number of 0 or more for `{}.min_words`, got -3"),
+        (
+            "gopher_quality: {min_words: 100, max_words: 10}",
+            17,
+            "expected min_words of at most max_words, 10, got 100; no",
+        ),
+        (
+            "gopher_quality: {min_words: 200000}",
+            17,
+            "expected min_words of at most max_words, 100000, got 200000; no",
+        ),
+        (
+            "gopher_quality: {min_mean_word_chars: 11}",
+            17,
+            "expected min_mean_word_chars of at most max_mean_word_chars, 10.0, got 11.0; no document would pass",
+        ),
+        (
+            "gopher_quality: {stop_words: []}",
+            17,
+            "at least as many as min_stop_words, 2, got 0; no document would",
+        ),
+        (
+            "gopher_quality: {stop_words: [the, the]}",
+            17,
+            "as many as min_stop_words, 2, got 1; no document would",
+        ),
+        ("gopher_quality: {for: []}", 23, "expected a list of 1 or more for `{}.for`, got a list of 0"),
+        (
+            "gopher_repetition: {max_dup_line_frac: 30}",
+            40,
+            "a number of 1 or less for `{}.max_dup_line_frac`, got 30",
+        ),
+        (
+            "fineweb_quality: {max_newlines_per_word: -0.1}",
+            42,
+            "a number of 0 or more for `{}.max_newlines_per_word`",
+        ),
+        ("c4_lines: {for: []}", 17, "expected a list of 1 or more for `{}.for`, got a list of 0"),
+        (
+            "c4_lines: {max_word_chars: -1}",
+            28,
+            "expected a number of 0 or more for `{}.max_word_chars`, got -1",
+        ),
+        (
+            "language: {min_score: 5}",
+            23,
+            "expected a number of 1 or less for `{}.min_score`, got 5; 5% is 0.05",
+        ),
+        ("language: {min_score: -1}", 23, "expected a number of 0 or more for `{}.min_score`, got -1"),
+        (
+            "language: {min_scores: {de: 50}}",
+            29,
+            "expected a number of 1 or less for `{}.min_scores.de`, got 50",
+        ),
+        ("language: {above_score: 1}", 25, "expected a number below 1 for `{}.above_score`, got 1"),
+        ("language: {keep: []}", 18, "expected a list of 1 or more for `{}.keep`, got a list of 0"),
+    ],
+)
+def test_a_limit_that_nothing_could_meet_is_refused_at_its_place(folder, step, column, what):
+    text = web(rest=f", steps: [{step}]")
+    (found,) = mistakes(folder, text)
+    name = step.partition(":")[0]
+    place = text.splitlines()[2].index(step) + column
+    assert found.startswith(f"r.yaml:3:{place}: ")
+    assert what.format(f"sources[0].steps[0].{name}") in found
+    # By `--set` it is told alike, where it was set.
+    params = re.findall(r"(\w+): ((?:\{.*?\}|\[.*?\]|[^,{}])+)", step.partition("{")[2].removesuffix("}"))
+    (again,) = mistakes(
+        folder, web(rest=f", steps: [{name}]"), *(f"{name}.{key}={value}" for key, value in params)
+    )
+    assert again.startswith("--set ")
+    assert again.partition("expected ")[2] == found.partition("expected ")[2].replace(".de`", "`")
+
+
+def test_every_limit_of_a_shipped_rule_has_bounds():
+    rules = [stage_class(name) for name in STAGES]
+    rules = [rule for rule in rules if rule.__module__.startswith("pipelines.filters.")]
+    limits = [
+        (rule, name) for rule in rules for name in rule.model_fields if name.startswith(("min_", "max_"))
+    ]
+    assert len(limits) >= 40
+    for rule, name in limits:
+        beyond = (-1, 1.5) if name.endswith(("_frac", "_score", "_scores")) else (-1,)
+        for value in beyond:
+            needed = {"file": "bad.txt"} if "file" in rule.model_fields else {}
+            with pytest.raises(
+                ValidationError, match=rf"{name}(\.de)?\n  Input should be (greater|less) than or equal"
+            ):
+                rule.model_validate({name: {"de": value} if name == "min_scores" else value, **needed})
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "gopher_quality: {min_words: null, max_words: 0, min_alpha_word_frac: 0, max_bullet_line_frac: 1}",
+        "gopher_quality: {min_words: 9, max_words: 9, stop_words: [], min_stop_words: 0}",
+        "gopher_quality: {stop_words: [], min_stop_words: null, min_mean_word_chars: null, min_alpha_word_frac: 1}",
+        "language: {min_score: 0, above_score: 0}",
+        "language: {min_score: 1, whole_below: null}",
+    ],
+)
+def test_limits_at_their_bounds_and_turned_off_are_let_through(folder, step):
+    assert load(folder, web(rest=f", steps: [{step}]")).sources[0].steps
+
+
+def test_a_recorded_parameter_that_this_version_refuses_is_told_by_its_name(folder):
+    spec = {"step": "q", "stage": "gopher_quality", "version": 1, "params": {"min_alpha_word_frac": "80"}}
+    with pytest.raises(
+        RecipeError, match=r"gopher_quality\.min_alpha_word_frac: expected a parameter of this version"
+    ):
+        stage_of(spec, folder)
+
+
+def test_a_function_s_minimum_above_its_maximum_is_refused(folder):
+    touch(folder / "own.py", "def score(text):\n    return 1.0\n")
+    steps = ", steps: [{use: './own.py:score', min: 2, max: 1}]"
+    (found,) = mistakes(folder, web(rest=steps), allow_code=True)
+    assert "expected min of at most max, 1.0, got 2.0; no document would pass" in found
+
+
 # --- languages -------------------------------------------------------------------------------------
 
 
@@ -322,7 +459,7 @@ def test_english_through_an_english_rule_is_let_through(folder, steps):
         ),
         (
             "zh",
-            "gopher_quality: {stop_words: [的]}",
+            "gopher_quality: {stop_words: [的, 是]}",
             "give it stop_words: [...], words: light and min_mean_word_chars: 1 (and the",
         ),
         ("de", "gopher_quality: {words: spacy}", "give it stop_words: [...] and words: spaces,"),
@@ -361,10 +498,10 @@ def test_light_words_are_let_through_in_any_language(folder, rule):
 @pytest.mark.parametrize(
     ("keep", "rule", "cut", "groups"),
     [
-        ("en, zh", "gopher_quality: {words: light, stop_words: [的]}", "zh", ["en", "zh"]),
+        ("en, zh", "gopher_quality: {words: light, stop_words: [的, 是]}", "zh", ["en", "zh"]),
         (
             "en, ja, zh, th",
-            "gopher_quality: {for: [ja, th, zh], words: light, stop_words: [的]}",
+            "gopher_quality: {for: [ja, th, zh], words: light, stop_words: [的, 是]}",
             "ja, zh",
             ["th", "ja, zh"],
         ),
@@ -380,7 +517,7 @@ def test_a_mean_word_length_for_words_between_spaces_is_refused_for_grams(folder
     assert [re.findall(r"for: \[(.*?)\]", step) for step in written] == [[group] for group in groups]
     # Those that the rule does not know are asked for their own stop words.
     assert ["stop_words: [...]" in step for step in written] == [group != "en" for group in groups]
-    assert load(folder, web(rest=steps % ", ".join(written).replace("...", "的"))).sources
+    assert load(folder, web(rest=steps % ", ".join(written).replace("...", "的, 是"))).sources
 
 
 @pytest.mark.parametrize("language", ["th", "km", "lo", "my"])

@@ -18,7 +18,7 @@ RULES = [
         for words in ("spaces", "spacy", "light")
         for rest in (
             "",
-            ", stop_words: [die]",
+            ", stop_words: [die, und]",
             ", min_stop_words: null",
             ", for: [de, en]",
             ", for: [en, zh]",
@@ -84,7 +84,7 @@ def ways_out(message, name):
     written = re.search(r"Write  (.*?)(?:, give it|, or |  with|$)", message)
     found = [
         [
-            (step, yaml.safe_load(params.replace("...", "die")))
+            (step, yaml.safe_load(params.replace("[...]", "[die, und]")))
             for step, params in re.findall(r"(\w+): (\{[^}]*\})", way)
         ]
         for way in (re.split(r"  or  ", written[1]) if written else [])
@@ -99,7 +99,7 @@ def ways_out(message, name):
 
 def _parameters(text):
     values = re.findall(r"(\w+): (\[\.\.\.\]|\w+)", text)
-    return [(key, yaml.safe_load(value.replace("...", "die"))) for key, value in values]
+    return [(key, yaml.safe_load(value.replace("[...]", "[die, und]"))) for key, value in values]
 
 
 def pasted(steps, at, way, *, merged):

@@ -50,7 +50,7 @@ from pydantic import Field
 from manifests.digest import digest_file, hash64
 from manifests.errors import DigestError, RecipeError
 from pipelines.batch import Batch, Values
-from pipelines.filters.limits import Limit, described, failing, reasons
+from pipelines.filters.limits import Frac, Limit, Number, described, failing, reasons
 from pipelines.kernels.bad_words import Automaton, listed_words, make_automaton
 from pipelines.kernels.hashing import xxh64_spans
 from pipelines.kernels.unicode import lower_deltas
@@ -79,9 +79,9 @@ class C4BadWords(Rule):
     """Whether a word counts only between characters that are in no word; false for Chinese, Japanese and Thai."""
     allowed: tuple[str, ...] = ()
     """Words of the list that do not count."""
-    max_bad_words: int | None = Field(default=0, ge=0)
+    max_bad_words: Number | None = 0
     """Most places with a listed word."""
-    keep_frac: float = Field(default=0.0, ge=0, le=1)
+    keep_frac: Frac = 0.0
     """Share of the documents with more that stays nevertheless."""
     seed: int = 0
     """Which share that is; steps with one seed draw alike of one document."""

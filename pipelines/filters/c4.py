@@ -57,6 +57,7 @@ import numpy.typing as npt
 from pydantic import model_validator
 
 from pipelines.batch import Batch, Values
+from pipelines.filters.limits import Number
 from pipelines.kernels.c4 import LINE_REASONS, Units, c4_counts, line_spans
 from pipelines.kernels.word_spans import CUTTERS
 from pipelines.stage import Edit, Rule, Spans, Verdicts, first_failing
@@ -74,11 +75,11 @@ class C4Lines(Edit):
 
     units: Units = "lines"
     """What is judged, stays or goes: lines, or the sentences of spaCy's sentencizer, which a blank then joins."""
-    max_word_chars: int | None = 1000
+    max_word_chars: Number | None = 1000
     """Most characters of a line's longest word."""
     end_marks: bool = True
     """Whether a line must end with `.`, `?`, `!`, `"` or `'`, and not with `...`."""
-    min_words: int | None = 3
+    min_words: Number | None = 3
     """Fewest words of a line."""
     javascript: bool = True
     """Whether lines with `javascript` go."""
@@ -128,7 +129,7 @@ class C4Quality(Rule):
     """Whether `lorem ipsum` drops the document."""
     curly_bracket: bool = True
     """Whether `{` drops the document."""
-    min_sentences: int | None = 5
+    min_sentences: Number | None = 5
     """Fewest sentences."""
 
     @model_validator(mode="after")

@@ -47,7 +47,7 @@ class BookCatalogue(Rule):
 
     file: str
     """pg_catalog.csv or rdf-files.tar.zip, from the recipe's folder."""
-    keep: tuple[str, ...] | None = None
+    keep: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Languages to keep, as the catalogue spells them; all if left out."""
     catalogued: bool = False
     """Whether books that are not in the catalogue are dropped."""

@@ -36,7 +36,7 @@ import numpy.typing as npt
 
 from pipelines.batch import Batch, Values
 from pipelines.filters.labels import SPACED
-from pipelines.filters.limits import Limit, described, failing, reasons
+from pipelines.filters.limits import Frac, Limit, Number, Rate, described, failing, reasons
 from pipelines.kernels.fineweb import fineweb_counts
 from pipelines.kernels.word_spans import CUTTERS
 from pipelines.stage import Rule, Verdicts, first_failing
@@ -65,19 +65,19 @@ class FineWebQuality(Rule):
     words: Literal["spaces", "spacy", "light"] = "spaces"
     """`spaces`: runs of non-white space. `spacy`: the words of spaCy's English tokenizer, and "\\n" alone a newline.
     `light`: runs or grams of letters and numbers, in any language."""
-    min_lines: int | None = 1
+    min_lines: Number | None = 1
     """Fewest lines that are not blank."""
-    min_ended_line_frac: float | None = 0.12
+    min_ended_line_frac: Frac | None = 0.12
     """Smallest share of lines that end with a mark such as `.`, `?`, `!` or `。`, quotation marks not among them."""
     pass_if_none_ended: bool = False
     """Whether a document without any such line passes `min_ended_line_frac`: verse, say, or a script without marks."""
-    max_short_line_frac: float | None = 0.67
+    max_short_line_frac: Frac | None = 0.67
     """Largest share of short lines."""
-    short_line_chars: int = 30
+    short_line_chars: Number = 30
     """Most characters of a short line."""
-    max_dup_line_char_frac: float | None = 0.01
+    max_dup_line_char_frac: Frac | None = 0.01
     """Largest share of characters in lines that equal an earlier one; newlines are no characters here."""
-    max_newlines_per_word: float | None = 0.3
+    max_newlines_per_word: Rate | None = 0.3
     """Most newlines for each word, those of blank lines included."""
 
     def kernels(self) -> tuple[str, ...]:

@@ -25,11 +25,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.batch import Batch, Values
 from pipelines.filters.labels import SPACED
-from pipelines.filters.limits import Limit, described, failing, reasons
+from pipelines.filters.limits import Frac, Limit, Number, Rate, described, failing, reasons, refuse_crossed
 from pipelines.kernels.gopher import MAX_STOP_WORDS, STOP_WORDS, quality_counts
 from pipelines.kernels.gopher_spacy import light_quality_counts, spacy_quality_counts
 from pipelines.kernels.repetition import repetition_counts
@@ -82,29 +82,41 @@ class GopherQuality(Rule):
     words: Literal["spaces", "spacy", "light"] = "spaces"
     """What a word is: a run of non-white space; for datatrove's verdicts, a token of spaCy's English; or, in any
     language, a run or gram of letters and numbers."""
-    min_words: int | None = 50
+    min_words: Number | None = 50
     """Fewest words."""
-    max_words: int | None = 100_000
+    max_words: Number | None = 100_000
     """Most words."""
-    min_mean_word_chars: float | None = 3.0
+    min_mean_word_chars: Rate | None = 3.0
     """Smallest mean length of a word, in characters."""
-    max_mean_word_chars: float | None = 10.0
+    max_mean_word_chars: Rate | None = 10.0
     """Largest mean length of a word, in characters."""
-    max_hashes_per_word: float | None = 0.1
+    max_hashes_per_word: Rate | None = 0.1
     """Most `#` for each word."""
-    max_ellipses_per_word: float | None = 0.1
+    max_ellipses_per_word: Rate | None = 0.1
     """Most `...` and `…` for each word."""
-    max_bullet_line_frac: float | None = 0.9
+    max_bullet_line_frac: Frac | None = 0.9
     """Largest share of lines that start with `•` or `-`, white space aside."""
-    max_ellipsis_line_frac: float | None = 0.3
+    max_ellipsis_line_frac: Frac | None = 0.3
     """Largest share of lines that end with `...` or `…`, white space aside."""
-    min_alpha_word_frac: float | None = 0.8
+    min_alpha_word_frac: Frac | None = 0.8
     """Smallest share of words with an alphabetic character."""
-    min_stop_words: int | None = 2
+    min_stop_words: Number | None = 2
     """Fewest different stop words."""
     stop_words: tuple[str, ...] = Field(default=STOP_WORDS, max_length=MAX_STOP_WORDS)
     """The stop words, at most 64; unless `words` is `spacy`, upper and lower case of ASCII are one.
     In `words: light` one of a single Han or hiragana letter, such as 的, is found in any gram."""
+
+    @model_validator(mode="after")
+    def _limits_can_be_met(self) -> GopherQuality:
+        refuse_crossed(self, "min_words", "max_words")
+        refuse_crossed(self, "min_mean_word_chars", "max_mean_word_chars")
+        n_different = len({*self.stop_words})
+        if n_different < (self.min_stop_words or 0):
+            raise ValueError(
+                f"expected stop_words to be at least as many as min_stop_words, {self.min_stop_words}, got "
+                f"{n_different}; no document would have so many: give more of them, or  min_stop_words: null"
+            )
+        return self
 
     def kernels(self) -> tuple[str, ...]:
         """One pass over the text; spaCy's words and light ones take another."""
@@ -141,33 +153,33 @@ class GopherRepetition(Rule):
     words: Literal["spaces", "spacy", "light"] = "spaces"
     """What a word is: a run of non-white space; for datatrove's verdicts, a token of spaCy's English; or, in any
     language, a run or gram of letters and numbers."""
-    min_chars: int | None = 1
+    min_chars: Number | None = 1
     """Fewest characters: a text of none has nothing to repeat, and datatrove drops it here."""
-    max_dup_paragraph_frac: float | None = 0.3
+    max_dup_paragraph_frac: Frac | None = 0.3
     """Largest share of paragraphs that equal an earlier one."""
-    max_dup_paragraph_char_frac: float | None = 0.2
+    max_dup_paragraph_char_frac: Frac | None = 0.2
     """Largest share of characters in such paragraphs."""
-    max_dup_line_frac: float | None = 0.3
+    max_dup_line_frac: Frac | None = 0.3
     """Largest share of lines that equal an earlier one."""
-    max_dup_line_char_frac: float | None = 0.2
+    max_dup_line_char_frac: Frac | None = 0.2
     """Largest share of characters in such lines."""
-    max_top_2_gram_frac: float | None = 0.2
+    max_top_2_gram_frac: Frac | None = 0.2
     """Largest share of characters in the most frequent pair of words."""
-    max_top_3_gram_frac: float | None = 0.18
+    max_top_3_gram_frac: Frac | None = 0.18
     """Largest share of characters in the most frequent three words."""
-    max_top_4_gram_frac: float | None = 0.16
+    max_top_4_gram_frac: Frac | None = 0.16
     """Largest share of characters in the most frequent four words."""
-    max_dup_5_gram_frac: float | None = 0.15
+    max_dup_5_gram_frac: Frac | None = 0.15
     """Largest share of characters in repeated runs of five words."""
-    max_dup_6_gram_frac: float | None = 0.14
+    max_dup_6_gram_frac: Frac | None = 0.14
     """Largest share of characters in repeated runs of six words."""
-    max_dup_7_gram_frac: float | None = 0.13
+    max_dup_7_gram_frac: Frac | None = 0.13
     """Largest share of characters in repeated runs of seven words."""
-    max_dup_8_gram_frac: float | None = 0.12
+    max_dup_8_gram_frac: Frac | None = 0.12
     """Largest share of characters in repeated runs of eight words."""
-    max_dup_9_gram_frac: float | None = 0.11
+    max_dup_9_gram_frac: Frac | None = 0.11
     """Largest share of characters in repeated runs of nine words."""
-    max_dup_10_gram_frac: float | None = 0.1
+    max_dup_10_gram_frac: Frac | None = 0.1
     """Largest share of characters in repeated runs of ten words."""
 
     def kernels(self) -> tuple[str, ...]:

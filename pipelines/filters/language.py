@@ -25,7 +25,7 @@ import importlib.util
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,7 @@ from manifests.mistakes import did_you_mean
 from pipelines.batch import Batch, Values
 from pipelines.filters.fasttext_file import read_model
 from pipelines.filters.labels import SPACED, UNSPACED
+from pipelines.filters.limits import Frac
 from pipelines.kernels.fasttext import Tables, best_labels
 from pipelines.stage import Rule, Verdicts, first_failing
 
@@ -63,17 +64,17 @@ class Language(Rule):
     libraries: ClassVar[tuple[str, ...]] = ("fasttext-predict",)
     measuring: ClassVar[tuple[str, ...]] = ("whole_up_to", "whole_below", "model", "model_sha256")
 
-    keep: tuple[str, ...] | None = None
+    keep: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Languages to keep, as the model labels them; all if left out."""
-    min_score: float | None = 0.65
+    min_score: Frac | None = 0.65
     """Smallest score."""
-    min_scores: dict[str, float] = Field(default_factory=dict)
+    min_scores: dict[str, Frac] = Field(default_factory=dict)
     """Smallest scores of some languages, in place of `min_score`: {de: 0.5}."""
-    above_score: float | None = None
+    above_score: Annotated[Frac, Field(lt=1)] | None = None
     """Scores must be above this one: datatrove's comparison, and FineWeb's with 0.65."""
     whole_up_to: int | None = Field(default=8192, ge=8192)
     """Texts of up to this many bytes are read whole, of longer ones eight windows of 1,024; all whole if null."""
-    whole_below: float | None = 0.65
+    whole_below: Frac | None = 0.65
     """Windows that score lower send the whole text."""
     model: Path | None = None
     """Another fastText model file, taken from the recipe's folder; lid.176.ftz if left out."""

@@ -7,17 +7,28 @@
 Every limit is inclusive: a value equal to its limit passes. `None` turns a limit off; 0 is a number. The
 ratio is one float64 division of two integers, hence the double nearest to the true ratio, and 3 of 10
 meets a limit written 0.3 exactly. A ratio of nothing (no words, no lines) is 0.
+
+What no document could meet, or every one would, is no limit but a slip: a share of 80, a minimum above its maximum.
+The types of the parameters refuse it: `Frac` is in [0, 1], `Rate` and `Number` are 0 or more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, Field
 
-__all__ = ["Limit", "described", "failing", "reasons"]
+__all__ = ["Frac", "Limit", "Number", "Rate", "described", "failing", "reasons", "refuse_crossed"]
+
+Frac = Annotated[float, Field(ge=0, le=1)]
+"""A share of something, or a score."""
+Rate = Annotated[float, Field(ge=0)]
+"""So many of one thing for each of another, or a mean."""
+Number = Annotated[int, Field(ge=0)]
+"""How many."""
 
 
 class Limit(NamedTuple):
@@ -72,3 +83,16 @@ def described(stage: object, limits: Sequence[Limit]) -> dict[str, tuple[str, st
         for limit in limits
         if getattr(stage, limit.field) is not None
     }
+
+
+def refuse_crossed(stage: BaseModel, least: str, most: str) -> None:
+    """Refuses a parameter `least` above the parameter `most`, which no document could meet.
+
+    Raises: ValueError.
+    """
+    low, high = getattr(stage, least), getattr(stage, most)
+    if low is not None and high is not None and low > high:
+        raise ValueError(
+            f"expected {least} of at most {most}, {high}, got {low}; no document would pass: move one of them, or turn "
+            "it off with null"
+        )

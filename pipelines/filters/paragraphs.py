@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.batch import Batch, Values
-from pipelines.filters.limits import Limit, described, failing, reasons
+from pipelines.filters.limits import Limit, Number, described, failing, reasons
 from pipelines.kernels.paragraphs import count_long_paragraphs
 from pipelines.stage import Rule, Verdicts, first_failing
 
@@ -41,9 +41,9 @@ class C4Paragraphs(Rule):
     reasons: ClassVar[tuple[str, ...]] = reasons(LIMITS)
     measuring: ClassVar[tuple[str, ...]] = ("min_paragraph_chars",)
 
-    min_paragraphs: int | None = 3
+    min_paragraphs: Number | None = 3
     """Fewest long paragraphs."""
-    min_paragraph_chars: int = 200
+    min_paragraph_chars: Number = 200
     """Fewest characters of a long paragraph, which is a line."""
 
     def kernels(self) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ from pydantic import Field
 from manifests.digest import digest_file
 from manifests.errors import MissingFileError, RecipeError
 from pipelines.batch import Batch, Values, text_view
-from pipelines.filters.limits import Limit, described, failing
+from pipelines.filters.limits import Limit, Number, described, failing
 from pipelines.filters.lists import ListFile, Names, hash_names, read_names, read_words
 from pipelines.filters.suffixes import host_of, is_ipv4, registered, suffix_file, suffix_rules
 from pipelines.kernels.urls import BANNED, SOFT, count_url_words, make_automaton
@@ -137,11 +137,11 @@ class Url(Rule):
     """Where a listed address begins: at its scheme, or, as UT1 writes them, behind it and behind `www.`."""
     ignore_case: bool = False
     """Whether hosts and words are put in lower case first."""
-    max_banned_words: int | None = Field(default=0, ge=0)
+    max_banned_words: Number | None = 0
     """Most different banned words."""
-    max_soft_words: int | None = Field(default=1, ge=0)
+    max_soft_words: Number | None = 1
     """Most different soft words."""
-    max_banned_subwords: int | None = Field(default=0, ge=0)
+    max_banned_subwords: Number | None = 0
     """Most places at which a banned subword ends."""
     root: Path | None = Field(default=None, exclude=True)
     """The recipe's folder."""
