@@ -17,7 +17,8 @@ tokens; too many epochs (16, or its max_epochs); contaminated documents that wer
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -175,18 +176,42 @@ def mix_of_corpus(path: Path, *, seq_len: int, seed: int, tokens: int) -> Resolv
 
 
 def _open_corpora(config: MixFile, folder: Path, mistakes: _Mistakes) -> list[_Corpus]:
-    named = config.corpora if isinstance(config.corpora, dict) else dict(enumerate(config.corpora))
-    found = []
-    for key, text in named.items():
+    found: dict[str | int, _Corpus] = {}
+    for key, text in _named(config).items():
         path = folder / text
         try:
             manifest = CorpusManifest.read(path)
         except QuernError as error:
             mistakes.add(("corpora", key), str(error))
             continue
-        found.append(_Corpus(key if isinstance(key, str) else manifest.name, manifest.root(path), manifest))
+        found[key] = _Corpus(key if isinstance(key, str) else manifest.name, manifest.root(path), manifest)
+    _refuse_repeated(found, config, mistakes)
     mistakes.stop()
-    return found
+    return list(found.values())
+
+
+def _named(config: MixFile) -> dict[str | int, str]:
+    return dict(config.corpora.items() if isinstance(config.corpora, dict) else enumerate(config.corpora))
+
+
+def _refuse_repeated(found: Mapping[str | int, _Corpus], config: MixFile, mistakes: _Mistakes) -> None:
+    first: dict[str, str | int] = {}
+    for key, corpus in found.items():
+        first.setdefault(corpus.digest, key)
+    once = {key: path for key, path in _named(config).items() if key in first.values()}
+    line = _json(once if isinstance(config.corpora, dict) else list(once.values()))
+    for key, corpus in ((k, c) for k, c in found.items() if first[c.digest] != k):
+        mistakes.add(
+            ("corpora", key),
+            f"expected each corpus once, got {_named(config)[key]} again (as {found[first[corpus.digest]].label}, "
+            f"digest {corpus.digest[:8]}). Its tokens would count twice, and be read twice as often as `max_epochs` "
+            f"allows. Write  corpora: {line}",
+        )
+
+
+def _json(value: object) -> str:
+    # A line of JSON is one of YAML, whatever the names in it.
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _one_tokenizer(corpora: list[_Corpus], mistakes: _Mistakes) -> tuple[_Corpus, TokenizerEntry]:
@@ -227,6 +252,9 @@ def _sources(
             mistakes.add(loc, f'expected a source ({known}), got "{name}"{did_you_mean(name, choices)}')
     named = [name for name in choices if name in used]
     sources = [_source(name, choices[name], corpora, mistakes) for name in named]
+    for name in named:
+        place = ("sources", name) if name in (config.sources or {}) else ("corpora",)
+        _refuse_repeated_shards(place, name, _partitions(choices[name], corpora), mistakes)
     _refuse_empty({source.name for source in sources if not source.n_tokens}, config, corpora, mistakes)
     mistakes.stop()
     return named, sources
@@ -254,7 +282,7 @@ def _empty_text(name: str, weights: dict[str, Fraction], empty: set[str]) -> str
 
 
 def _source(name: str, choice: SourceChoice, corpora: list[_Corpus], mistakes: _Mistakes) -> MixSource:
-    chosen = [(c, p) for c in corpora for p in c.manifest.partitions if _chosen(c, p, choice)]
+    chosen = _partitions(choice, corpora)
     _check_licences(name, choice, chosen, mistakes)
     kinds = {p.holdout for _, p in chosen if p.split == "heldout"}
     holdout = "span" if "span" in kinds else "cluster" if kinds else "none"
@@ -271,6 +299,41 @@ def _source(name: str, choice: SourceChoice, corpora: list[_Corpus], mistakes: _
         licences=licences,
         contamination=_contamination([c.manifest for c, _ in chosen]),
     )
+
+
+def _partitions(choice: SourceChoice, corpora: Sequence[_Corpus]) -> list[tuple[_Corpus, Partition]]:
+    return [(c, p) for c in corpora for p in c.manifest.partitions if _chosen(c, p, choice)]
+
+
+def _refuse_repeated_shards(
+    loc: Sequence[str | int], name: str, chosen: list[tuple[_Corpus, Partition]], mistakes: _Mistakes
+) -> None:
+    # Corpora of other recipes may still hold the same shards: a build under another name, or with one source more.
+    first: dict[str, _Corpus] = {}
+    left: dict[str, None] = {}
+    again: dict[str, _Corpus] = {}
+    for corpus, partition in ((c, p) for c, p in chosen if p.split == "train"):
+        roots = [shard.root for shard in partition.shards if shard.n_tokens]
+        known = next((first[root] for root in roots if first.get(root, corpus) is not corpus), None)
+        path = f"{corpus.label}/{partition.source}"
+        if known is None:
+            first |= dict.fromkeys(roots, corpus)
+            left[path] = None
+        else:
+            again[path] = known
+    line = f"{name}: {{from: {_json([path for path in left if path not in again])}}}"
+    for path, known in again.items():
+        is_other = not path.startswith(f"{known.label}/")
+        labelled = (
+            "Give the corpora labels of their own,  corpora: {a: ..., b: ...}  and name one under `sources`"
+        )
+        remedy = f"Write under `sources`:  {line}" if is_other else labelled
+        mistakes.add(
+            loc,
+            f"expected the shards of {name} once, got those of {path} again (as {known.label}, digest "
+            f"{known.digest[:8]}). Their tokens would count twice, and be read twice as often as `max_epochs` "
+            f"allows. {remedy}",
+        )
 
 
 def _chosen(corpus: _Corpus, partition: Partition, choice: SourceChoice) -> bool:

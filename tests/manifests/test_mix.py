@@ -1,6 +1,7 @@
 """A mix is checked against what its corpora hold, all mistakes at once, each at its line."""
 
 import re
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -252,6 +253,39 @@ def test_a_source_of_one_name_in_two_corpora_is_one_pool_and_partitions_can_be_c
     text = "sources:\n  german: {from: ['*/web'], where: {language: de}}\n"
     path.write_text(path.read_text().replace("phases:", text + "phases:").replace("{web: 1}", "{german: 1}"))
     assert load_mix(path).manifest.sources[0].n_tokens == 1600
+
+
+@pytest.mark.parametrize(
+    ("corpora", "again"),
+    [
+        ("[c, c]", r"mix\.yaml:2:14: .*got c again \(as c, .*Write  corpora: (\[.*\])"),
+        (
+            "[c, c/corpus.json]",
+            r"mix\.yaml:2:14: .*got c/corpus\.json again \(as c, .*Write  corpora: (\[.*\])",
+        ),
+        ("{x: c, y: copy}", r"mix\.yaml:2:20: .*got copy again \(as x, .*Write  corpora: (\{.*\})"),
+    ],
+)
+def test_a_corpus_named_twice_is_refused_with_the_corpora_to_paste(corpus, corpora, again):
+    shutil.copytree(corpus / "c", corpus / "copy")
+    path = write_mix(corpus, "phases:\n  - {tokens: 1k, weights: {web: 1}}\n")
+    path.write_text(path.read_text().replace("[c]", corpora))
+    with pytest.raises(MixError, match="expected each corpus once") as caught:
+        load_mix(path)
+    pasted = re.search(again, str(caught.value))[1]
+    path.write_text(path.read_text().replace(corpora, pasted))
+    assert load_mix(path).manifest.sources[0].n_tokens == 4000
+
+
+def test_shards_that_two_corpora_share_are_one_source_once(corpus):
+    make_corpus(corpus / "d", {"web": 4000, "more": 1600}, name="d")
+    path = write_mix(corpus, "phases:\n  - {tokens: 1k, weights: {web: 0.5, more: 0.5}}\n")
+    path.write_text(path.read_text().replace("[c]", "[c, d]"))
+    with pytest.raises(MixError, match=r"mix\.yaml:2:10: .*got those of d/web again \(as c,") as caught:
+        load_mix(path)
+    pasted = re.search(r"`sources`:  (web: \{.*\})", str(caught.value))[1]
+    path.write_text(path.read_text() + f"sources:\n  {pasted}\n")
+    assert {s.name: s.n_tokens for s in load_mix(path).manifest.sources} == {"more": 1600, "web": 4000}
 
 
 def test_marked_contamination_stops_a_mix_until_a_person_says_why_not(tmp_path):
