@@ -6,7 +6,8 @@
 
 Packed is gzip, Zstandard or, of WARCs, LZ4; a Zstandard WARC may begin with the dictionary of its frames.
 
-Price: 256 KiB of a file and its dictionary, and of a folder a walk over its names.
+Price: 256 KiB of a file and its dictionary, of rows as much as the first is long, up to 64 MiB, and of a folder a
+walk over its names.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["Found", "sniff", "walk_files"]
 
 HEAD_BYTES = 1 << 18
+_MOST_ROW_BYTES = 64 << 20  # further than that the end of a first row is not looked for
 _MOST_FRAMES = 256  # a file of empty frames and skippable ones would else be read to its end
+_BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 # Zstandard, LZ4, and the 16 kinds of skippable frames that either may begin with.
 _FRAMED = re.compile(rb"\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|[\x50-\x5f]\x2a\x4d\x18")
@@ -177,10 +181,13 @@ def _kind(path: Path, head: bytes) -> tuple[str | None, dict[str, Any], str]:
         return "warc", {}, f"{crawl} of pages"
     if head.startswith(b"PAR1"):
         return "parquet", _parquet_columns(path), "Parquet"
-    if (row := _json_row(head)) is not None:
+    line, is_long = _first_line(path, head)
+    if (row := _json_row(line)) is not None:
         return "jsonl", _columns({k for k, v in row.items() if isinstance(v, str | int)}), "JSON lines"
     if _CODE.search(path.name.removesuffix(".gz")):
         return "code", {}, "source code by its name"
+    if is_long:
+        return "jsonl", {}, "JSON lines by their first byte: its first row is broken or above 64 MiB"
     if b"PROJECT GUTENBERG EBOOK" in head.upper():
         return "gutenberg", {}, "Project Gutenberg's header"
     if head and _is_text(head):
@@ -188,13 +195,30 @@ def _kind(path: Path, head: bytes) -> tuple[str | None, dict[str, Any], str]:
     return None, {}, "neither WARC, JSON lines, Parquet nor text"
 
 
-def _json_row(head: bytes) -> dict[str, Any] | None:
-    line = head.lstrip().partition(b"\n")[0]
+def _first_line(path: Path, head: bytes) -> tuple[bytes, bool]:
+    """(the first line of a file that is not blank, whether it begins as a row of JSON does and leaves the head).
+
+    Such a line is read to its end, or to 64 MiB, and not where the file is damaged.
+    """
+    start = head.removeprefix(_BOM).lstrip()
+    line, line_end, _ = start.partition(b"\n")
+    if line_end or not line.startswith(b"{"):
+        return line, False
+    from pipelines.read.packed import DAMAGE, open_packed
+
+    with path.open("rb") as file, suppress(*DAMAGE), open_packed(file) as stream:
+        stream.read(len(head) - len(start))
+        whole = stream.readline(_MOST_ROW_BYTES)
+        return whole, len(whole) > len(line)
+    return line, True
+
+
+def _json_row(line: bytes) -> dict[str, Any] | None:
     if not line.startswith(b"{"):
         return None
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None
 

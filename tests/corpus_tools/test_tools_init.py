@@ -28,6 +28,9 @@ BOOK = (
     + "It was a dark night. " * 4000
 )
 ROW = json.dumps({"body": "some text " * 50, "post_id": "7", "link": "https://example.org/"}) + "\n"
+ROW_COLUMNS = {"text": "body", "id": "post_id", "url": "link"}
+# Longer than the head that is looked at.
+LONG_ROW = ROW.replace("some text ", "some text " * 700).encode()
 
 
 ARC = (
@@ -79,17 +82,18 @@ FILES = {
     ),
     "rows.jsonl.lz4": (lz4.frame.compress(ROW.encode() * 9), None, {}),
     "cut.warc.zst": (b"\x5d\x2a\x4d\x18\xff", None, {}),
-    "rows.jsonl": (ROW.encode() * 9, "jsonl", {"text": "body", "id": "post_id", "url": "link"}),
-    "rows.jsonl.gz": (
-        gzip.compress(ROW.encode() * 9),
-        "jsonl",
-        {"text": "body", "id": "post_id", "url": "link"},
-    ),
-    "rows.jsonl.zst": (
-        zstandard.compress(ROW.encode() * 9),
-        "jsonl",
-        {"text": "body", "id": "post_id", "url": "link"},
-    ),
+    "rows.jsonl": (ROW.encode() * 9, "jsonl", ROW_COLUMNS),
+    "rows.jsonl.gz": (gzip.compress(ROW.encode() * 9), "jsonl", ROW_COLUMNS),
+    "rows.jsonl.zst": (zstandard.compress(ROW.encode() * 9), "jsonl", ROW_COLUMNS),
+    "bom.jsonl": (b"\xef\xbb\xbf" + ROW.encode() * 9, "jsonl", ROW_COLUMNS),
+    "long.jsonl": (LONG_ROW * 2, "jsonl", ROW_COLUMNS),
+    "long.jsonl.gz": (gzip.compress(b"\xef\xbb\xbf\n" + LONG_ROW * 2), "jsonl", ROW_COLUMNS),
+    "long.jsonl.zst": (zstandard.compress(LONG_ROW * 2), "jsonl", ROW_COLUMNS),
+    "broken_row.jsonl": (LONG_ROW.replace(b'"body": ', b'"body" '), "jsonl", {}),
+    "cut_row.jsonl.gz": (gzip.compress(ROW.encode())[:-60], "jsonl", {}),
+    "brace.txt": (b"{a note}", "gutenberg", {}),
+    "minified.js": (b"{" + b"let a = 1; " * 30_000 + b"}", "code", {}),
+    "deep.txt": (b'{"a":' * 40_000 + b"\n", "gutenberg", {}),
     "table.parquet": (parquet(), "parquet", {"text": "content"}),
     "book.txt": (BOOK.encode(), "gutenberg", {}),
     "plain.txt": ("Just text, öäü. ".encode() * 99, "gutenberg", {}),
@@ -97,11 +101,7 @@ FILES = {
     "misnamed.txt": (b"".join(warc("response")), "warc", {}),
     "image.png": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00" * 9, None, {}),
     "CC.warc.paths.gz": (gzip.compress(b"crawl-data/x.warc.gz\n"), None, {}),
-    "broken.jsonl.gz": (
-        gzip.compress(ROW.encode() * 200)[:-9],
-        "jsonl",
-        {"text": "body", "id": "post_id", "url": "link"},
-    ),
+    "broken.jsonl.gz": (gzip.compress(ROW.encode() * 200)[:-9], "jsonl", ROW_COLUMNS),
     "empty": (b"", None, {}),
 }
 
@@ -147,7 +147,7 @@ def test_a_folder_of_many_kinds_gives_a_source_of_each_and_says_what_was_left_ou
     recipe, mix, _ = accepted(tmp_path / "out")
     found = {s.name: {f.path for f in s.files} for s in recipe.sources}
     assert found["web"] == {name for name, (_, reader, _) in FILES.items() if reader == "warc"}
-    assert found["books"] == {"book.txt", "list.txt", "plain.txt"}
+    assert found["books"] == {name for name, (_, reader, _) in FILES.items() if reader == "gutenberg"}
     assert set(mix.phases[0].weights) == set(found)
     assert sum("left out" in remark for remark in made.remarks) == sum(
         reader is None for _, reader, _ in FILES.values()
