@@ -70,7 +70,7 @@ class Found:
 
 
 def walk_files(names: Iterable[str]) -> Iterator[Path]:
-    """The files that names mean, folders walked, in order; hidden ones left out.
+    """The files that names mean, folders walked, in order; hidden ones left out, pipes and dangling links not.
 
     Raises: UsageError for a name that is not there.
     """
@@ -90,7 +90,10 @@ def walk_files(names: Iterable[str]) -> Iterator[Path]:
 
 
 def sniff(path: Path) -> Found:
-    """What a file is."""
+    """What a file is; one that is no regular file is not opened, for a pipe would be waited on for ever."""
+    if not path.is_file():
+        why = "a link to nothing" if path.is_symlink() else "no regular file: a pipe, a socket or a device"
+        return Found(path, None, {}, 0, 0, why)
     n_bytes = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)

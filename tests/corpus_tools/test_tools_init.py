@@ -3,8 +3,11 @@
 import gzip
 import io
 import json
+import os
 import random
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import lz4.frame
@@ -23,6 +26,7 @@ from manifests.mixfile import MixFile
 from manifests.yamlfile import load_yaml, validate
 from trainer.config import load_train
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 BOOK = (
     "The Project Gutenberg eBook\n*** START OF THE PROJECT GUTENBERG EBOOK X ***\n"
     + "It was a dark night. " * 4000
@@ -152,6 +156,21 @@ def test_a_folder_of_many_kinds_gives_a_source_of_each_and_says_what_was_left_ou
     assert sum("left out" in remark for remark in made.remarks) == sum(
         reader is None for _, reader, _ in FILES.values()
     )
+
+
+def test_a_pipe_and_a_link_to_nothing_are_left_out_by_name(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "book.txt").write_text(BOOK)
+    (tmp_path / "data" / "gone.txt").symlink_to(tmp_path / "nowhere.txt")
+    os.mkfifo(tmp_path / "data" / "pipe.txt")
+    # In a process of its own: whoever opens a pipe waits for ever.
+    words = [sys.executable, "-m", "corpus_tools.cli", "init", "data", "--out", "out"]
+    done = subprocess.run(
+        words, check=True, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+    )
+    assert "left out data/gone.txt: a link to nothing" in done.stdout
+    assert "left out data/pipe.txt: no regular file" in done.stdout
+    assert [f.path for s in accepted(tmp_path / "out")[0].sources for f in s.files] == ["book.txt"]
 
 
 def test_files_of_a_tree_are_named_by_one_wildcard(tmp_path):
