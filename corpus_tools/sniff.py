@@ -4,7 +4,8 @@
                       "WARC/1.0 ..."                         warc       {"text": …  jsonl, its columns by name
     "*** START OF THE PROJECT GUTENBERG EBOOK" or any other text        gutenberg   *.py, *.rs, … code
 
-Packed is gzip, Zstandard or, of WARCs, LZ4; a Zstandard WARC may begin with the dictionary of its frames.
+Packed is what the reader unpacks: WARCs by gzip, Zstandard (which may begin with the dictionary of its frames) or LZ4,
+JSON lines by gzip, bzip2, xz or Zstandard, others not. What is packed otherwise is left out, and said to be.
 
 Price: 256 KiB of a file and its dictionary, of rows as much as the first is long, up to 64 MiB, and of a folder a
 walk over its names.
@@ -34,11 +35,18 @@ HEAD_BYTES = 1 << 18
 _MOST_ROW_BYTES = 64 << 20  # further than that the end of a first row is not looked for
 _MOST_FRAMES = 256  # a file of empty frames and skippable ones would else be read to its end
 _BOM = b"\xef\xbb\xbf"
-_GZIP = b"\x1f\x8b"
-# Zstandard, LZ4, and the 16 kinds of skippable frames that either may begin with.
-_FRAMED = re.compile(rb"\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|[\x50-\x5f]\x2a\x4d\x18")
-# LZ4, and a dictionary for the frames behind it: readers of WARCs know them, those of lines and tables do not.
-_FRAMED_WARC = (b"\x04\x22\x4d\x18", b"\x5d\x2a\x4d\x18")
+_PACKED = {
+    "gzip": re.compile(rb"\x1f\x8b"),
+    "bzip2": re.compile(rb"BZh[1-9]1AY&SY"),
+    "xz": re.compile(rb"\xfd7zXZ\x00"),
+    "LZ4": re.compile(rb"\x04\x22\x4d\x18"),
+    "Zstandard with a dictionary": re.compile(rb"\x5d\x2a\x4d\x18"),
+    # Or one of the 16 kinds of skippable frames, which LZ4 may begin with too.
+    "Zstandard": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+}
+_OF_CRAWLS = ("gzip", "Zstandard", "Zstandard with a dictionary", "LZ4")
+_UNPACKS = {"warc": _OF_CRAWLS, "wet": _OF_CRAWLS, "jsonl": ("gzip", "bzip2", "xz", "Zstandard")}
+_PACKED_NAME = re.compile(r"\.(gz|bz2|xz|zst|lz4)$", re.IGNORECASE)
 _WARC = re.compile(rb"WARC/[01]\.", re.IGNORECASE)
 _CODE = re.compile(
     r"\.(c|cc|cpp|cs|css|go|h|hpp|hs|java|jl|js|jsx|kt|lua|m|php|pl|ps1|py|r|rb|rs|scala|sh|sql|swift|ts|tsx)$",
@@ -97,19 +105,33 @@ def sniff(path: Path) -> Found:
     n_bytes = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-        packed = head[:2] == _GZIP or _FRAMED.match(head) is not None
-        start = _unpacked(file, head) if packed else head
+        packing = next((name for name, magic in _PACKED.items() if magic.match(head)), "")
+        start = _unpacked(file, head, packing)
     reader, params, why = _kind(path, start)
-    share = _YIELD.get(reader or "", 0.0) * (_UNPACKED if packed else 1.0)
+    if reader is not None and packing and packing not in _UNPACKS.get(reader, ()):
+        why = f"{why}, but packed by {packing}, which the reader `{reader}` does not unpack: unpack it"
+        reader, params = None, {}
+    share = _YIELD.get(reader or "", 0.0) * (_UNPACKED if packing else 1.0)
     return Found(path, reader, params, n_bytes, int(n_bytes * share), why)
 
 
-def _unpacked(file: BinaryIO, head: bytes) -> bytes:
-    """What the packed `head` of a file holds; nothing where no reader unpacks that."""
-    if head[:2] == _GZIP:
+def _unpacked(file: BinaryIO, head: bytes, packing: str) -> bytes:
+    """What the `head` of a file holds, unpacked."""
+    if packing == "gzip":
         return _inflated(head)
-    data = _of_frames(partial(_read_at, file))
-    return b"" if head[:4] in _FRAMED_WARC and not _crawl(data) else data
+    if packing in ("bzip2", "xz"):
+        return _streamed(file)
+    return _of_frames(partial(_read_at, file)) if packing else head
+
+
+def _streamed(file: BinaryIO) -> bytes:
+    from pipelines.read.packed import DAMAGE, open_packed
+
+    data = b""
+    with suppress(*DAMAGE), open_packed(file) as stream:
+        while len(data) < HEAD_BYTES and (piece := stream.read(1 << 12)):
+            data += piece
+    return data
 
 
 def _crawl(head: bytes) -> str:
@@ -162,7 +184,7 @@ def _of_frame(codec: Codec, packed: bytes, n_wanted: int) -> tuple[bytes, int]:
 def _inflated(head: bytes) -> bytes:
     # A crawl's gzip file has a member for every record: go on behind each, as far as the head goes.
     data = b""
-    while head[:2] == _GZIP and len(data) < HEAD_BYTES:
+    while _PACKED["gzip"].match(head) and len(data) < HEAD_BYTES:
         member = zlib.decompressobj(wbits=31)
         try:
             data += member.decompress(head, HEAD_BYTES - len(data))
@@ -187,7 +209,7 @@ def _kind(path: Path, head: bytes) -> tuple[str | None, dict[str, Any], str]:
     line, is_long = _first_line(path, head)
     if (row := _json_row(line)) is not None:
         return "jsonl", _columns({k for k, v in row.items() if isinstance(v, str | int)}), "JSON lines"
-    if _CODE.search(path.name.removesuffix(".gz")):
+    if _CODE.search(_PACKED_NAME.sub("", path.name)):
         return "code", {}, "source code by its name"
     if is_long:
         return "jsonl", {}, "JSON lines by their first byte: its first row is broken or above 64 MiB"

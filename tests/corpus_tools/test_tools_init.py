@@ -1,8 +1,10 @@
 """`quern init`: what a file is, by its bytes, and files that the rest of Quern accepts."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import os
 import random
 import shlex
@@ -24,6 +26,8 @@ from corpus_tools.sniff import sniff
 from manifests.errors import UsageError
 from manifests.mixfile import MixFile
 from manifests.yamlfile import load_yaml, validate
+from pipelines.read.jsonl import Jsonl
+from pipelines.stage import SourceFile, Split
 from trainer.config import load_train
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -85,6 +89,16 @@ FILES = {
         {},
     ),
     "rows.jsonl.lz4": (lz4.frame.compress(ROW.encode() * 9), None, {}),
+    "rows.jsonl.bz2": (bz2.compress(ROW.encode() * 9), "jsonl", ROW_COLUMNS),
+    "rows.jsonl.xz": (lzma.compress(ROW.encode() * 9), "jsonl", ROW_COLUMNS),
+    "long.jsonl.xz": (lzma.compress(LONG_ROW * 2), "jsonl", ROW_COLUMNS),
+    "cut.jsonl.bz2": (bz2.compress(ROW.encode() * 9)[:-9], "jsonl", ROW_COLUMNS),
+    "pages.warc.bz2": (bz2.compress(b"".join(warc("response"))), None, {}),
+    "text.txt.gz": (gzip.compress(BOOK.encode()), None, {}),
+    "text.txt.zst": (zstandard.compress(BOOK.encode()), None, {}),
+    "prog.py.gz": (gzip.compress(b"import os\n"), None, {}),
+    "prog.py.xz": (lzma.compress(b"import os\n"), None, {}),
+    "table.parquet.gz": (gzip.compress(parquet()), None, {}),
     "cut.warc.zst": (b"\x5d\x2a\x4d\x18\xff", None, {}),
     "rows.jsonl": (ROW.encode() * 9, "jsonl", ROW_COLUMNS),
     "rows.jsonl.gz": (gzip.compress(ROW.encode() * 9), "jsonl", ROW_COLUMNS),
@@ -117,6 +131,35 @@ def test_a_file_is_known_by_its_bytes(tmp_path, name):
     found = sniff(tmp_path / name)
     assert found.reader == reader
     assert found.params == params
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (
+            "rows.jsonl.lz4",
+            "JSON lines, but packed by LZ4, which the reader `jsonl` does not unpack: unpack it",
+        ),
+        (
+            "prog.py.gz",
+            "source code by its name, but packed by gzip, which the reader `code` does not unpack",
+        ),
+    ],
+)
+def test_a_file_that_its_reader_does_not_unpack_says_how_it_is_packed(tmp_path, name, why):
+    (tmp_path / name).write_bytes(FILES[name][0])
+    assert why in sniff(tmp_path / name).why
+
+
+def test_what_init_proposes_for_packed_files_is_read(tmp_path):
+    rows = {name: data for name, (data, reader, _) in FILES.items() if reader == "jsonl" and "rows" in name}
+    for name, data in rows.items():
+        (tmp_path / name).write_bytes(data)
+        found = sniff(tmp_path / name)
+        split = Split(SourceFile("rows", tmp_path, name, found.n_bytes, "0" * 32), 0, found.n_bytes)
+        [batch] = Jsonl(**found.params).batches(split)
+        assert batch.column("text").to_pylist() == [json.loads(ROW)["body"]] * 9
+    assert len(rows) == 5
 
 
 def accepted(folder):
