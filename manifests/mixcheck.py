@@ -9,15 +9,26 @@ it says `too_many_epochs`, which `mixfile` refuses.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from manifests.mix import MixManifest, MixSource
 from manifests.quantities import share_text
 
-__all__ = ["CheckRow", "check", "effective_tokens", "epochs_text", "longest_run", "shares_of"]
+__all__ = [
+    "CheckRow",
+    "check",
+    "effective_tokens",
+    "epochs_text",
+    "key_text",
+    "longest_run",
+    "shares_of",
+    "weights_text",
+]
 
 WARN_EPOCHS = 4
 # A period's table takes 1 us an entry to make; up to here (six decimals) weights are kept exactly.
@@ -136,7 +147,7 @@ def epochs_text(row: CheckRow, mix: MixManifest, longest: int, *, is_written: bo
     return (
         f"expected at most {row.max_epochs} epochs of {row.source}, got {row.epochs:.1f} "
         f"({row.wanted:,} tokens wanted, {row.available:,} there). "
-        f"Nearest that can be fed: {f'weights: {{{lighter}}}, or ' if lighter else ''}{longest:,} tokens in all; "
+        f"Nearest that can be fed: {f'weights: {lighter}, or ' if lighter else ''}{longest:,} tokens in all; "
         f"or {'allow it: ' if is_written else 'write a mix.yaml that allows it:  '}{allow}"
     )
 
@@ -157,4 +168,18 @@ def _lighter(row: CheckRow, mix: MixManifest) -> str:
     phase = mix.phases[0].model_copy(update={"shares": shares_of(list(weights.values()))})
     if any(each.epochs > each.max_epochs for each in check(mix.model_copy(update={"phases": [phase]}))):
         return ""
-    return ", ".join(f"{name}: {share_text(each)}" for name, each in weights.items())
+    return weights_text(weights)
+
+
+def weights_text(weights: Mapping[str, Fraction]) -> str:
+    """Weights as a mix says them.
+
+    >>> weights_text({"web": Fraction(1, 2), "my: books": Fraction(1, 3)})
+    '{web: 0.5, "my: books": 1/3}'
+    """
+    return "{" + ", ".join(f"{key_text(name)}: {share_text(each)}" for name, each in weights.items()) + "}"
+
+
+def key_text(name: str) -> str:
+    """A name as YAML takes it for a key in braces."""
+    return name if re.fullmatch(r"[A-Za-z0-9_][\w.-]*", name) else json.dumps(name, ensure_ascii=False)

@@ -30,13 +30,14 @@ from manifests.corpus import CorpusManifest, Partition, TokenizerEntry
 from manifests.errors import MixError, QuernError
 from manifests.mistakes import did_you_mean
 from manifests.mix import Allowed, MixCorpus, MixManifest, MixPhase, MixShard, MixSource
-from manifests.mixcheck import check, epochs_text, longest_run, shares_of
-from manifests.quantities import Count, Share, share_text
+from manifests.mixcheck import check, epochs_text, longest_run, shares_of, weights_text
+from manifests.quantities import Count, Share
 from manifests.yamlfile import Positions, apply_overrides, load_yaml, validate
 
 __all__ = ["MixFile", "ResolvedMix", "load_mix", "mix_of_corpus"]
 
 MAX_EPOCHS = 16
+_LEAST_WEIGHT = Fraction(1, 10_000)
 _REMEDY = "see with `quern audit` which step dropped them, and build again"
 
 
@@ -241,9 +242,7 @@ def _one_tokenizer(corpora: list[_Corpus], mistakes: _Mistakes) -> tuple[_Corpus
 def _sources(
     config: MixFile, corpora: list[_Corpus], mistakes: _Mistakes
 ) -> tuple[list[str], list[MixSource]]:
-    # A source that the file does not define is the one of that name in every corpus.
-    every = sorted({s.name for c in corpora for s in c.manifest.sources})
-    choices = {**{name: SourceChoice(from_=[f"*/{name}"]) for name in every}, **(config.sources or {})}
+    choices = _choices(config, corpora)
     used = {name for phase in config.phases for name in phase.weights}
     for i, phase in enumerate(config.phases):
         for name in sorted(set(phase.weights) - set(choices)):
@@ -260,25 +259,52 @@ def _sources(
     return named, sources
 
 
+def _choices(config: MixFile, corpora: Sequence[_Corpus]) -> dict[str, SourceChoice]:
+    # A source that the file does not define is the one of that name in every corpus.
+    every = sorted({s.name for c in corpora for s in c.manifest.sources})
+    return {**{name: SourceChoice(from_=[f"*/{name}"]) for name in every}, **(config.sources or {})}
+
+
 def _refuse_empty(empty: set[str], config: MixFile, corpora: Sequence[_Corpus], mistakes: _Mistakes) -> None:
     defined = config.sources or {}
     partitions = {(c.label, p.source, str(p.columns or "")) for c in corpora for p in c.manifest.partitions}
     there = ", ".join(sorted(f"{label}/{source} {columns}".strip() for label, source, columns in partitions))
     for name in sorted(empty & set(defined)):
         mistakes.add(("sources", name), f'expected "{name}" to find tokens, it finds none among: {there}')
+    others = _weights_by_tokens(config, corpora)
+    is_left = any(w and n not in empty for phase in config.phases for n, w in phase.weights.items())
     for i, phase in enumerate(config.phases):
         for name in (each for each in phase.weights if each in empty and each not in defined):
-            mistakes.add(("phases", i, "weights", name), _empty_text(name, phase.weights, empty))
+            left = {each: weight for each, weight in phase.weights.items() if each not in empty}
+            if any(left.values()):
+                remedy = f"Write  weights: {weights_text(left)}  or "
+            else:
+                remedy = (
+                    "Take the phase out, or "
+                    if is_left
+                    else f"Write  weights: {others}  or "
+                    if others
+                    else ""
+                )
+            mistakes.add(
+                ("phases", i, "weights", name),
+                f'expected tokens to train on in "{name}", found none: no document was kept, or all are held out. '
+                f"{remedy}{_REMEDY if remedy else _REMEDY.capitalize()}",
+            )
 
 
-def _empty_text(name: str, weights: dict[str, Fraction], empty: set[str]) -> str:
-    left = {each: weight for each, weight in weights.items() if each not in empty}
-    line = ", ".join(f"{each}: {share_text(weight)}" for each, weight in left.items())
-    remedy = f"Write  weights: {{{line}}}  or" if any(left.values()) else "Take the phase out, or"
-    return (
-        f'expected tokens to train on in "{name}", found none: no document was kept, or all are held out. '
-        f"{remedy} {_REMEDY}"
-    )
+def _weights_by_tokens(config: MixFile, corpora: Sequence[_Corpus]) -> str:
+    """The weights of the corpora's sources that have tokens, as these are; "" where none has."""
+    choices = _choices(config, corpora)
+    counts = {
+        name: sum(p.n_tokens for _, p in _partitions(choices[name], corpora) if p.split == "train")
+        for name in sorted({s.name for c in corpora for s in c.manifest.sources})
+    }
+    total = sum(counts.values())
+    shares = {
+        name: max(Fraction(n * 10_000 // total, 10_000), _LEAST_WEIGHT) for name, n in counts.items() if n
+    }
+    return weights_text(shares) if shares else ""
 
 
 def _source(name: str, choice: SourceChoice, corpora: list[_Corpus], mistakes: _Mistakes) -> MixSource:

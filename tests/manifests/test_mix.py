@@ -190,6 +190,26 @@ def test_weights_of_empty_sources_are_refused_at_their_line_with_weights_to_past
     assert [s.name for s in load_mix(path).manifest.sources] == ["books"]
 
 
+@pytest.mark.parametrize("n_phases", [1, 2])
+def test_a_mix_of_empty_sources_alone_is_told_the_weights_of_those_with_tokens(tmp_path, n_phases):
+    make_corpus(tmp_path / "c", {"web": 0, "books": 3000, "code": 1000})
+    text = "phases:\n" + "  - {tokens: 1k, weights: {web: 1}}\n" * n_phases
+    with pytest.raises(MixError) as caught:
+        load_mix(write_mix(tmp_path, text))
+    assert "Take the phase out" not in str(caught.value)
+    proposed = re.findall(r"  weights: (\{.*?\})  or", str(caught.value))
+    assert len(proposed) == n_phases
+    mix = load_mix(write_mix(tmp_path, text.replace("{web: 1}", proposed[0]))).manifest
+    assert {s.name: s.n_tokens for s in mix.sources} == {"books": 3000, "code": 1000}
+    assert mix.phases[0].shares == [3, 1]
+
+
+def test_a_mix_without_any_tokens_is_told_no_weights(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 0})
+    with pytest.raises(MixError, match=r"are held out\. See with `quern audit`"):
+        load_mix(write_mix(tmp_path, "phases:\n  - {tokens: 1k, weights: {web: 1}}\n"))
+
+
 def test_the_weights_that_a_refused_mix_proposes_are_fed_when_pasted(tmp_path):
     make_corpus(tmp_path / "c", {"web": 40_000, "few": 900, "more": 9000})
     n_refused = 0
