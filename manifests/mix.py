@@ -90,7 +90,7 @@ class MixPhase(_Entry):
 
 
 class Allowed(_Entry):
-    """A verdict of the check that a person overrode, and why."""
+    """A verdict of the check that a person overrode, and why; `too_small`: a source of a corpus that is left out."""
 
     verdict: str
     source: str

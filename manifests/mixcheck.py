@@ -19,16 +19,7 @@ from fractions import Fraction
 from manifests.mix import MixManifest, MixSource
 from manifests.quantities import share_text
 
-__all__ = [
-    "CheckRow",
-    "check",
-    "effective_tokens",
-    "epochs_text",
-    "key_text",
-    "longest_run",
-    "shares_of",
-    "weights_text",
-]
+__all__ = ["CheckRow", "check", "effective_tokens", "key_text", "shares_of", "weights_text"]
 
 WARN_EPOCHS = 4
 # A period's table takes 1 us an entry to make; up to here (six decimals) weights are kept exactly.
@@ -106,13 +97,6 @@ def _verdict(mix: MixManifest, source: MixSource, epochs: float) -> str:
     return "unchecked" if source.contamination == "unchecked" and "unchecked" not in allowed else "fine"
 
 
-def longest_run(mix: MixManifest, row: CheckRow) -> int:
-    """Tokens of a run in these proportions that just reaches one source's cap; the source is wanted."""
-    windows = max(0, row.available // mix.seq_len - 1)
-    total = mix.n_rows * mix.seq_len
-    return windows * mix.seq_len * row.max_epochs * total // row.wanted
-
-
 def shares_of(weights: Sequence[Fraction]) -> list[int]:
     """Integer shares that stand in the weights' proportions: exactly, where a period of 2^20 rows can hold them.
 
@@ -132,43 +116,6 @@ def shares_of(weights: Sequence[Fraction]) -> list[int]:
         shares[k] += 1
     divisor = math.gcd(*shares)
     return [s // divisor for s in shares]
-
-
-def epochs_text(row: CheckRow, mix: MixManifest, longest: int, *, is_written: bool) -> str:
-    """What is wrong with a source of too many epochs, and what could be fed: `longest` tokens by all sources' caps.
-
-    is_written: whether somebody wrote the weights, in a mix.yaml, and may write others.
-    """
-    if row.available < 2 * mix.seq_len:
-        least = 2 * mix.seq_len
-        return f"expected at least {least:,} tokens in {row.source} for rows of {mix.seq_len}, got {row.available:,}"
-    lighter = _lighter(row, mix) if is_written else ""
-    allow = f"sources: {{{row.source}: {{from: ['*/{row.source}'], max_epochs: {math.ceil(row.epochs)}}}}}"
-    return (
-        f"expected at most {row.max_epochs} epochs of {row.source}, got {row.epochs:.1f} "
-        f"({row.wanted:,} tokens wanted, {row.available:,} there). "
-        f"Nearest that can be fed: {f'weights: {lighter}, or ' if lighter else ''}{longest:,} tokens in all; "
-        f"or {'allow it: ' if is_written else 'write a mix.yaml that allows it:  '}{allow}"
-    )
-
-
-def _lighter(row: CheckRow, mix: MixManifest) -> str:
-    """The weights of a mix of one phase with this source at its cap; "" where no such mix can be fed."""
-    n_rows = row.max_epochs * max(0, row.available // mix.seq_len - 1) - 1
-    share = Fraction(n_rows, mix.n_rows)
-    if len(mix.phases) > 1 or len(mix.sources) < 2 or share <= 0:
-        return ""
-    shares = dict(zip((source.name for source in mix.sources), mix.phases[0].shares, strict=True))
-    total = sum(shares.values())
-    weight = share / (1 - share) * (total - shares[row.source]) / total
-    digit = Fraction(10) ** (math.floor(math.log10(weight)) - 2) if weight else Fraction(1)
-    weights = {name: Fraction(n, total) for name, n in shares.items()} | {row.source: weight // digit * digit}
-    if not any(weights.values()):
-        return ""
-    phase = mix.phases[0].model_copy(update={"shares": shares_of(list(weights.values()))})
-    if any(each.epochs > each.max_epochs for each in check(mix.model_copy(update={"phases": [phase]}))):
-        return ""
-    return weights_text(weights)
 
 
 def weights_text(weights: Mapping[str, Fraction]) -> str:

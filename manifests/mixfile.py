@@ -10,19 +10,21 @@
     allow:
       - {verdict: unchecked, source: books, because: "checked by hand"}
 
-Refused, all at once and each at its line: an unknown corpus, source or key; two tokenizers; a source without
-tokens; too many epochs (16, or its max_epochs); contaminated documents that were kept; each with a remedy.
+Refused, all at once and each at its line: an unknown corpus, source or key; a corpus or a shard twice; two tokenizers;
+a source without tokens, or below a row; too many epochs (16, or its max_epochs); contaminated documents that were kept;
+each with a remedy, which is fed when it is pasted (`mixremedy.py`).
 """
 
 from __future__ import annotations
 
 import fnmatch
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,13 +32,15 @@ from manifests.corpus import CorpusManifest, Partition, TokenizerEntry
 from manifests.errors import MixError, QuernError
 from manifests.mistakes import did_you_mean
 from manifests.mix import Allowed, MixCorpus, MixManifest, MixPhase, MixShard, MixSource
-from manifests.mixcheck import check, epochs_text, longest_run, shares_of, weights_text
+from manifests.mixcheck import check, key_text, shares_of, weights_text
+from manifests.mixremedy import Wanted, epochs_text, is_fed, shorter_rows, small_text, with_phases
 from manifests.quantities import Count, Share
 from manifests.yamlfile import Positions, apply_overrides, load_yaml, validate
 
 __all__ = ["MixFile", "ResolvedMix", "load_mix", "mix_of_corpus"]
 
 MAX_EPOCHS = 16
+TOO_SMALL = "too_small"
 _LEAST_WEIGHT = Fraction(1, 10_000)
 _REMEDY = "see with `quern audit` which step dropped them, and build again"
 
@@ -91,10 +95,11 @@ class MixFile(_Model):
 
 @dataclass(frozen=True)
 class ResolvedMix:
-    """A mix and where its corpora lie on this machine (corpus digest -> store folder)."""
+    """A mix and where its corpora lie on this machine (corpus digest -> store folder); remarks: what was left out."""
 
     manifest: MixManifest
     locations: dict[str, Path]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,14 +119,19 @@ class _Mistakes:
     def __init__(self, positions: Positions) -> None:
         self._positions = positions
         self._found: list[str] = []
+        self._advice: list[str] = []
 
     def add(self, loc: Sequence[str | int], text: str) -> None:
         self._found.append(f"{self._positions.where(tuple(loc))}: {text}")
 
+    def advise(self, text: str) -> None:
+        """Adds a way out of several mistakes, told behind them."""
+        self._advice.append(text)
+
     def stop(self) -> None:
         if self._found:
             remedy = "Nothing was read or trained. Correct the mix and run the same command again."
-            raise MixError("\n".join([*self._found, remedy]))
+            raise MixError("\n".join([*self._found, *self._advice, remedy]))
 
 
 def load_mix(path: Path, overrides: Sequence[str] = ()) -> ResolvedMix:
@@ -145,35 +155,84 @@ def load_mix(path: Path, overrides: Sequence[str] = ()) -> ResolvedMix:
 def mix_of_corpus(path: Path, *, seq_len: int, seed: int, tokens: int) -> ResolvedMix:
     """All sources of one corpus by their tokens: what `mix: DIR` in train.yaml means.
 
+    Sources that hold no row of `seq_len` are left out: the mix's `allowed` and the remarks name them.
+
     Raises: MixError, DamageError.
     """
     manifest = CorpusManifest.read(path)
     mistakes = _Mistakes(Positions(str(path)))
     corpora = [_Corpus(manifest.name, manifest.root(path), manifest)]
     tokenizer = _one_tokenizer(corpora, mistakes)
-    counts = {s.name: manifest.n_tokens(s.name) for s in manifest.sources}
-    weights = {name: Fraction(n, sum(counts.values())) for name, n in counts.items() if n}
-    if not weights:
+    counts = {s.name: manifest.n_tokens(s.name) for s in manifest.sources if manifest.n_tokens(s.name)}
+    if not counts:
         mistakes.add(
             ("corpora",),
             f"expected tokens to train on, found none: no document was kept, or all are held out; {_REMEDY}",
         )
         mistakes.stop()
-    phase = PhaseChoice.model_construct(tokens=tokens, weights=weights)
+    wanted = _Wish(seq_len, seed, tokens)
+    made = _whole(corpora, tokenizer, wanted, counts, mistakes)
+    if made is None:
+        lengths = (wanted._replace(seq_len=n) for n in shorter_rows(seq_len))
+        found = ((each.seq_len, _whole(corpora, tokenizer, each, counts, mistakes)) for each in lengths)
+        shorter = next((n for n, mix in found if mix is not None and is_fed(mix[0])), None)
+        mistakes.add((), _none_large_text(counts, seq_len, shorter))
+        mistakes.stop()
+    assert made is not None
+    mix, config = made
+    _feasible(mix, config, mistakes, is_written=False)
+    left_out = tuple(f"{path}: left out {a.source}: {a.because}" for a in mix.allowed)
+    return ResolvedMix(mix, {corpora[0].digest: corpora[0].root}, left_out)
+
+
+class _Wish(NamedTuple):
+    """What train.yaml says of a mix that is a corpus."""
+
+    seq_len: int
+    seed: int
+    tokens: int
+
+
+def _whole(
+    corpora: list[_Corpus],
+    tokenizer: tuple[_Corpus, TokenizerEntry],
+    wish: _Wish,
+    counts: Mapping[str, int],
+    mistakes: _Mistakes,
+) -> tuple[MixManifest, MixFile] | None:
+    """The mix of a corpus's sources that hold a row, by their tokens; None where none does."""
+    large = {name: n for name, n in counts.items() if n >= 2 * wish.seq_len}
+    if not large:
+        return None
+    weights = {name: Fraction(n, sum(large.values())) for name, n in large.items()}
+    allow = [
+        Allow(verdict=TOO_SMALL, source=name, because=f"its {n:,} tokens make no row of {wish.seq_len}")
+        for name, n in counts.items()
+        if name not in large
+    ]
     config = MixFile.model_construct(
-        name=manifest.name,
-        corpora=[str(path)],
-        seq_len=seq_len,
-        seed=seed,
+        name=corpora[0].manifest.name,
+        corpora=[str(corpora[0].root)],
+        seq_len=wish.seq_len,
+        seed=wish.seed,
         sources=None,
-        phases=[phase],
-        allow=[],
+        phases=[PhaseChoice.model_construct(tokens=wish.tokens, weights=weights)],
+        allow=allow,
     )
     names, sources = _sources(config, corpora, mistakes)
     phases = _phases(config, names, mistakes)
-    mix = _manifest(config, corpora, tokenizer, sources=sources, phases=phases)
-    _feasible(mix, config, mistakes, is_written=False)
-    return ResolvedMix(mix, {corpora[0].digest: corpora[0].root})
+    return _manifest(config, corpora, tokenizer, sources=sources, phases=phases), config
+
+
+def _none_large_text(counts: Mapping[str, int], seq_len: int, shorter: int | None) -> str:
+    name = max(counts, key=lambda each: counts[each])
+    remedy = (
+        f"Write  seq_len: {shorter}  in the training file" if shorter else "Build a corpus with more text"
+    )
+    return (
+        f"expected at least {2 * seq_len:,} tokens in one source for rows of {seq_len}, got {counts[name]:,} in {name} "
+        f"at most. No row could be made of any. {remedy}"
+    )
 
 
 def _open_corpora(config: MixFile, folder: Path, mistakes: _Mistakes) -> list[_Corpus]:
@@ -447,18 +506,51 @@ def _manifest(
 
 def _feasible(mix: MixManifest, config: MixFile, mistakes: _Mistakes, *, is_written: bool) -> None:
     rows = check(mix)
-    longest = min((longest_run(mix, row) for row in rows if row.wanted), default=0)
+    phases = [Wanted(phase.tokens, phase.weights) for phase in config.phases]
+    many = [row for row in rows if row.verdict == "too_many_epochs"]
+    small = [row.source for row in many if row.available < 2 * mix.seq_len]
+    # What is proposed for the others holds once the small ones are out.
+    rest = with_phases(mix, phases, without=small)
     for row in rows:
-        phase = next((i for i, p in enumerate(config.phases) if p.weights.get(row.source)), 0)
-        if row.verdict == "too_many_epochs":
-            mistakes.add(
-                ("phases", phase, "weights", row.source),
-                epochs_text(row, mix, longest, is_written=is_written),
-            )
+        places = [i for i, p in enumerate(config.phases) if p.weights.get(row.source)] or [0]
         if row.verdict == "contaminated":
-            mistakes.add(
-                ("phases", phase, "weights", row.source),
-                f"expected no benchmark text in {row.source}, its corpus marked some and kept it. Drop it in the "
-                f'recipe, or add to the mix: allow: [{{verdict: marked, source: {row.source}, because: "..."}}]',
-            )
+            mistakes.add(("phases", places[0], "weights", row.source), _contaminated_text(row.source))
+        if row.source in small:
+            for i in places:
+                mistakes.add(
+                    ("phases", i, "weights", row.source), small_text(row, mix, phases, at=i, small=small)
+                )
+        elif row in many:
+            text = epochs_text(row, rest, is_written=is_written)
+            mistakes.add(("phases", places[0], "weights", row.source), text)
+    if len(many) > len(small):
+        mistakes.advise(_allow_text(rest, config, is_written=is_written))
     mistakes.stop()
+
+
+def _contaminated_text(source: str) -> str:
+    return (
+        f"expected no benchmark text in {source}, its corpus marked some and kept it. Drop it in the "
+        f'recipe, or add to the mix: allow: [{{verdict: marked, source: {_json(source)}, because: "..."}}]'
+    )
+
+
+def _allow_text(mix: MixManifest, config: MixFile, *, is_written: bool) -> str:
+    """One `sources:` for all sources of too many epochs, with what is defined there now."""
+    epochs = {row.source: math.ceil(row.epochs) for row in check(mix) if row.verdict == "too_many_epochs"}
+    made = {
+        name: choice.model_dump(mode="json", by_alias=True) for name, choice in (config.sources or {}).items()
+    }
+    for name, most in epochs.items():
+        made[name] = {**made.get(name, {"from": [f"*/{name}"]}), "max_epochs": most}
+    each = (
+        f"{key_text(name)}: {_flow({k: v for k, v in choice.items() if v})}" for name, choice in made.items()
+    )
+    line = f"sources: {{{', '.join(each)}}}"
+    if not is_written:
+        return f"Or write a mix.yaml that allows it:  {line}"
+    return f"Or allow it{', in place of the `sources:` there' if config.sources else ''}:  {line}"
+
+
+def _flow(choice: Mapping[str, Any]) -> str:
+    return "{" + ", ".join(f"{key}: {_json(value)}" for key, value in choice.items()) + "}"

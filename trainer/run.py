@@ -82,6 +82,8 @@ def train(
     with join(device) as team:
         speak = (say or _to_stderr) if team.leads else _to_nobody
         mix = resolve_mix(config, path.parent)
+        for remark in mix.remarks:
+            speak(remark)
         if team.leads:
             begin_or_match(folder, config, mix, fork=fork, say=speak)
         team.wait()

@@ -15,8 +15,9 @@ from manifests.corpus import Benchmark, CorpusManifest, Partition, ShardEntry, S
 from manifests.errors import DamageError, FormatError, MissingFileError, MixError, UsageError
 from manifests.mix import MixManifest, open_stream
 from manifests.mixcheck import check, effective_tokens, shares_of
-from manifests.mixfile import load_mix, mix_of_corpus
+from manifests.mixfile import MixFile, load_mix, mix_of_corpus
 from manifests.shards import ShardHeader, write_shard
+from manifests.yamlfile import load_yaml, validate
 
 
 def make_corpus(
@@ -155,7 +156,7 @@ def test_a_mix_does_not_depend_on_where_its_corpora_lie(corpus):
         ),
         (
             "phases:\n  - {tokens: 100k, weights: {web: 0.5, books: 0.5}}\n",
-            r"at most 16 epochs of books, got 25\.2.*be fed: 63,488 tokens in all; or allow it",
+            r"at most 16 epochs of books, got 25\.2.*be fed: 63,488 tokens in all$",
         ),
         (
             "sources:\n  x: {from: [c/nothing]}\nphases:\n  - {tokens: 1k, weights: {x: 1}}\n",
@@ -168,7 +169,7 @@ def test_a_mix_does_not_depend_on_where_its_corpora_lie(corpus):
     ],
 )
 def test_what_cannot_be_fed_is_refused_at_its_line_with_what_could(corpus, text, said):
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=rf"(?m){said}"):
         load_mix(write_mix(corpus, text))
 
 
@@ -230,21 +231,141 @@ def test_a_weight_too_small_to_be_kept_exactly_is_not_proposed(tmp_path, tokens)
     make_corpus(tmp_path / "c", {"web": 40_000, "few": 900})
     sources = "sources:\n  web: {from: ['*/web'], max_epochs: 1000000}\n"
     text = f"{sources}phases:\n  - {{tokens: {tokens}, weights: {{web: 0.9, few: 0.1}}}}\n"
-    with pytest.raises(MixError, match=r"Nearest that can be fed: [\d,]+ tokens in all; or allow it"):
+    with pytest.raises(
+        MixError, match=r"Nearest that can be fed: [\d,]+ tokens in all\nOr allow it, in place"
+    ):
         load_mix(write_mix(tmp_path, text))
 
 
 def test_a_corpus_named_as_the_mix_is_told_no_weights(tmp_path):
     make_corpus(tmp_path / "c", {"web": 40_000, "few": 70})
-    with pytest.raises(MixError, match=r"be fed: [\d,]+ tokens in all; or write a mix.yaml that allows it"):
+    with pytest.raises(MixError, match=r"be fed: [\d,]+ tokens in all\nOr write a mix.yaml that allows it:"):
         mix_of_corpus(tmp_path / "c", seq_len=16, seed=0, tokens=560_000)
 
 
 @pytest.mark.parametrize("weights", ["{few: 1}", "{few: 0.9, more: 0.1}"])
 def test_no_weights_are_proposed_where_none_can_be_fed(tmp_path, weights):
     make_corpus(tmp_path / "c", {"few": 900, "more": 1000})
-    with pytest.raises(MixError, match=r"Nearest that can be fed: [\d,]+ tokens in all; or allow it"):
+    with pytest.raises(MixError, match=r"Nearest that can be fed: [\d,]+ tokens in all\nOr allow it:"):
         load_mix(write_mix(tmp_path, f"phases:\n  - {{tokens: 100k, weights: {weights}}}\n"))
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(MixError) as caught:
+        load_mix(path)
+    return str(caught.value)
+
+
+def epochs_when_pasted(folder, text):
+    return {row.source: row.epochs for row in check(load_mix(write_mix(folder, text)).manifest)}
+
+
+def test_what_allows_several_sources_is_one_line_and_is_fed_when_pasted(tmp_path):
+    make_corpus(tmp_path / "c", {"few": 900, "more": 1000, "web": 40_000})
+    phases = "phases:\n  - {tokens: 100k, weights: {few: 0.4, more: 0.4, web: 0.2}}\n"
+    sources = "sources:\n  web: {from: ['c/web'], where: {}, max_epochs: 9, licences: [MIT]}\n"
+    for defined, said in (("", "Or allow it:"), (sources, "Or allow it, in place of the `sources:` there:")):
+        lines = refusal(write_mix(tmp_path, defined + phases)).splitlines()
+        assert [line for line in lines if "sources: {" in line] == [lines[-2]]
+        assert lines[-2].startswith(said)
+        pasted = lines[-2].partition(":  ")[2] + "\n"
+        assert epochs_when_pasted(tmp_path, pasted + phases)["few"] > 16
+    assert validate_sources(tmp_path, pasted)["web"].licences == ["MIT"]
+
+
+def validate_sources(folder, text):
+    value, positions = load_yaml(write_mix(folder, text + "phases:\n  - {tokens: 1k, weights: {web: 1}}\n"))
+    return validate(MixFile, value, positions).sources
+
+
+def test_the_tokens_that_a_refused_mix_proposes_are_fed_when_pasted_and_no_row_more_is(tmp_path):
+    make_corpus(tmp_path / "c", {"few": 900, "more": 1000, "web": 4_000})
+    for few in range(3, 60, 19):
+        text = f"phases:\n  - {{tokens: TOKENS, weights: {{few: 0.{few:02}, more: 1/7, web: 1/3}}}}\n"
+        said = re.search(
+            r"be fed: .*?([\d,]+) tokens in all", refusal(write_mix(tmp_path, text.replace("TOKENS", "1M")))
+        )
+        n_tokens = int(said[1].replace(",", ""))
+        assert max(epochs_when_pasted(tmp_path, text.replace("TOKENS", str(n_tokens))).values()) <= 16
+        refusal(write_mix(tmp_path, text.replace("TOKENS", str(n_tokens + 16))))
+
+
+def test_a_source_below_a_row_is_refused_with_weights_and_rows_to_paste(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 30, "books": 4000, "code": 4000})
+    text = "phases:\n  - {tokens: 9k, weights: {web: 0.01, books: 0.6, code: 0.39}}\n"
+    said = refusal(write_mix(tmp_path, text))
+    assert "mix.yaml:6:33: expected at least 32 tokens in web for rows of 16, got 30." in said
+    assert "tokens in all" not in said
+    weights, seq_len = re.search(r"Write  weights: (\{.*\})  or write  (seq_len: \d+)", said).groups()
+    assert set(epochs_when_pasted(tmp_path, re.sub(r"\{web.*?\}", weights, text))) == {"books", "code"}
+    path = write_mix(tmp_path, text)
+    path.write_text(path.read_text().replace("seq_len: 16", seq_len))
+    assert load_mix(path).manifest.seq_len == 8
+
+
+def test_small_and_hungry_sources_of_one_mix_are_told_what_is_fed_when_pasted(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 18, "few": 900, "more": 40_000})
+    text = "phases:\n  - {tokens: 90k, weights: {web: 0.2, few: 0.4, more: 0.4}}\n"
+    said = refusal(write_mix(tmp_path, text))
+    weights, tokens = re.search(r"Write  weights: (\{.*?\}), with ([\d,]+) tokens in all", said).groups()
+    fed = re.sub(r"weights: \{.*?\}", f"weights: {weights}", text)
+    assert epochs_when_pasted(tmp_path, fed.replace("90k", tokens.replace(",", "")))
+    assert f", or {tokens} tokens in all\n" in said
+    lighter = re.search(r"be fed: weights: (\{.*?\}), or", said)[1]
+    assert epochs_when_pasted(tmp_path, re.sub(r"weights: \{.*?\}", f"weights: {lighter}", text))
+    allow = re.search(r"Or allow it:  (.*)", said)[1]
+    assert epochs_when_pasted(tmp_path, f"{allow}\n{fed}")
+
+
+def test_phases_that_would_shrink_below_a_row_are_told_no_tokens(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 40, "books": 4000})
+    phases = "phases:\n  - {tokens: 90k, weights: {web: 1}}\n  - {tokens: 16, weights: {books: 1}}\n"
+    said = refusal(write_mix(tmp_path, phases))
+    assert (
+        "expected at most 16 epochs of web, got 5625.0 (90,000 tokens wanted, 40 there)\nOr allow it" in said
+    )
+
+
+def test_the_tokens_of_several_phases_are_told_one_by_one_and_fed_when_pasted(tmp_path):
+    make_corpus(tmp_path / "c", {"few": 900, "books": 4000})
+    text = (
+        "phases:\n  - {tokens: ONE, weights: {few: 1}}\n  - {tokens: TWO, weights: {few: 0.5, books: 0.5}}\n"
+    )
+    said = refusal(write_mix(tmp_path, text.replace("ONE", "30k").replace("TWO", "20k")))
+    one, two = re.search(r"tokens in all \(([\d,]+) and ([\d,]+) in its phases\)", said).groups()
+    pasted = text.replace("ONE", one.replace(",", "")).replace("TWO", two.replace(",", ""))
+    assert 15 < epochs_when_pasted(tmp_path, pasted)["few"] <= 16
+
+
+def test_a_small_source_is_taken_out_of_every_phase(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 18, "books": 4000})
+    first, second = "{tokens: 1k, weights: {web: 1}}", "{tokens: 1k, weights: {web: 0.5, books: 0.5}}"
+    said = refusal(write_mix(tmp_path, f"phases:\n  - {first}\n  - {second}\n")).splitlines()
+    assert said[0].endswith("No row could be made of it. Take the phase out")
+    assert said[1].endswith("No row could be made of it. Write  weights: {books: 0.5}")
+    assert epochs_when_pasted(tmp_path, "phases:\n  - {tokens: 1k, weights: {books: 0.5}}\n")
+
+
+def test_a_corpus_as_the_mix_leaves_out_what_makes_no_row_and_says_so(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 400, "few": 31})
+    made = mix_of_corpus(tmp_path / "c", seq_len=16, seed=0, tokens=800)
+    assert [s.name for s in made.manifest.sources] == ["web"]
+    assert made.remarks == (f"{tmp_path / 'c'}: left out few: its 31 tokens make no row of 16",)
+    assert [(a.verdict, a.source) for a in made.manifest.allowed] == [("too_small", "few")]
+    assert mix_of_corpus(tmp_path / "c", seq_len=8, seed=0, tokens=800).remarks == ()
+
+
+def test_a_corpus_whose_sources_make_no_row_is_told_the_rows_that_it_makes(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 40, "few": 31})
+    with pytest.raises(
+        MixError, match=r"at least 256 tokens in one source for rows of 128, got 40 in web"
+    ) as caught:
+        mix_of_corpus(tmp_path / "c", seq_len=128, seed=0, tokens=71)
+    length = int(re.search(r"Write  seq_len: (\d+)  in the training file", str(caught.value))[1])
+    assert length == 16
+    assert [
+        s.name for s in mix_of_corpus(tmp_path / "c", seq_len=16, seed=0, tokens=71).manifest.sources
+    ] == ["web"]
 
 
 def test_an_override_of_the_epoch_cap_is_recorded(corpus):
@@ -311,9 +432,9 @@ def test_shards_that_two_corpora_share_are_one_source_once(corpus):
 def test_marked_contamination_stops_a_mix_until_a_person_says_why_not(tmp_path):
     make_corpus(tmp_path / "c", {"web": 4000}, hits=3)
     text = "phases:\n  - {tokens: 1k, weights: {web: 1}}\n"
-    with pytest.raises(MixError, match="marked some and kept it"):
+    with pytest.raises(MixError, match="marked some and kept it") as caught:
         load_mix(write_mix(tmp_path, text))
-    allow = 'allow:\n  - {verdict: marked, source: web, because: "read and judged harmless"}\n'
+    allow = re.search(r"allow: .*\]", str(caught.value))[0].replace("...", "read and judged harmless")
     mix = load_mix(write_mix(tmp_path, text + allow)).manifest
     assert mix.allowed[0].because == "read and judged harmless"
 
