@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -74,10 +74,12 @@ class PhaseChoice(_Model):
 
 
 class Allow(_Model):
-    """A verdict to override."""
+    """A verdict to override. Too many epochs are allowed by a source's `max_epochs`."""
 
-    verdict: str
+    verdict: Literal["unchecked", "marked"]
+    """`unchecked`: held against no benchmark; `marked`: benchmark text was found and kept."""
     source: str
+    """One of the mix's sources, or `*` for all."""
     because: str
 
 
@@ -205,8 +207,8 @@ def _whole(
     if not large:
         return None
     weights = {name: Fraction(n, sum(large.values())) for name, n in large.items()}
-    allow = [
-        Allow(verdict=TOO_SMALL, source=name, because=f"its {n:,} tokens make no row of {wish.seq_len}")
+    left_out = [
+        Allowed(verdict=TOO_SMALL, source=name, because=f"its {n:,} tokens make no row of {wish.seq_len}")
         for name, n in counts.items()
         if name not in large
     ]
@@ -217,11 +219,12 @@ def _whole(
         seed=wish.seed,
         sources=None,
         phases=[PhaseChoice.model_construct(tokens=wish.tokens, weights=weights)],
-        allow=allow,
+        allow=[],
     )
     names, sources = _sources(config, corpora, mistakes)
     phases = _phases(config, names, mistakes)
-    return _manifest(config, corpora, tokenizer, sources=sources, phases=phases), config
+    mix = _manifest(config, corpora, tokenizer, sources=sources, phases=phases)
+    return mix.model_copy(update={"allowed": left_out}), config
 
 
 def _none_large_text(counts: Mapping[str, int], seq_len: int, shorter: int | None) -> str:
@@ -308,6 +311,7 @@ def _sources(
             known = ", ".join(choices)
             loc = ("phases", i, "weights", name)
             mistakes.add(loc, f'expected a source ({known}), got "{name}"{did_you_mean(name, choices)}')
+    _refuse_unknown_allowed(config, choices, mistakes)
     named = [name for name in choices if name in used]
     sources = [_source(name, choices[name], corpora, mistakes) for name in named]
     for name in named:
@@ -316,6 +320,18 @@ def _sources(
     _refuse_empty({source.name for source in sources if not source.n_tokens}, config, corpora, mistakes)
     mistakes.stop()
     return named, sources
+
+
+def _refuse_unknown_allowed(
+    config: MixFile, choices: Mapping[str, SourceChoice], mistakes: _Mistakes
+) -> None:
+    for i, allow in enumerate(config.allow):
+        if allow.source not in (*choices, "*"):
+            mistakes.add(
+                ("allow", i, "source"),
+                f'expected a source of the mix ({", ".join(choices)}) or "*", got "{allow.source}"'
+                f"{did_you_mean(allow.source, choices)}",
+            )
 
 
 def _choices(config: MixFile, corpora: Sequence[_Corpus]) -> dict[str, SourceChoice]:

@@ -439,6 +439,24 @@ def test_marked_contamination_stops_a_mix_until_a_person_says_why_not(tmp_path):
     assert mix.allowed[0].because == "read and judged harmless"
 
 
+@pytest.mark.parametrize(
+    ("allow", "said"),
+    [
+        (
+            "{verdict: uncheked, source: web, because: x}",
+            r':8:15: .*got "uncheked"; did you mean "unchecked"',
+        ),
+        ("{verdict: unchecked, source: wbe, because: x}", r':8:34: .*or "\*", got "wbe"; did you mean "web"'),
+    ],
+)
+def test_an_allowance_names_a_verdict_and_a_source_of_the_mix(corpus, allow, said):
+    text = f"phases:\n  - {{tokens: 1k, weights: {{web: 1}}}}\nallow:\n  - {allow}\n"
+    with pytest.raises(UsageError, match=said):
+        load_mix(write_mix(corpus, text))
+    right = text.replace("uncheked", "unchecked").replace("wbe", "'*'")
+    assert [row.verdict for row in check(load_mix(write_mix(corpus, right)).manifest)] == ["fine"]
+
+
 def test_a_missing_corpus_is_named_at_its_line(tmp_path):
     with pytest.raises(MixError, match=r"mix\.yaml:2:11: .*expected a corpus"):
         load_mix(write_mix(tmp_path, "phases:\n  - {tokens: 1k, weights: {web: 1}}\n"))
