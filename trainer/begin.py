@@ -22,6 +22,7 @@ from manifests.errors import ConfigError, UsageError
 from manifests.mix import MixManifest
 from manifests.mixfile import ResolvedMix
 from manifests.order import Order
+from manifests.yamlfile import Positions
 from trainer.checkpoint import Checkpoint, save_checkpoint
 from trainer.config import NAME, TrainConfig, differing_keys, refuse_difference
 from trainer.rundir import Origin, Run, begin_run, open_run, write_locations
@@ -32,10 +33,17 @@ Say = Callable[[str], None]
 
 
 def begin_or_match(
-    folder: Path, config: TrainConfig, mix: ResolvedMix, *, fork: str | None, say: Say
+    folder: Path,
+    config: TrainConfig,
+    mix: ResolvedMix,
+    *,
+    positions: Positions,
+    fork: str | None,
+    say: Say,
 ) -> None:
     """Make the run's folder; or, if it is there, hold it against what is asked.
 
+    positions: where the keys of `config` stand, for what is refused.
     With `fork` the run is `folder`'s neighbour of that name, begun from `folder`'s newest checkpoint.
 
     Raises: ConfigError, UsageError before anything is written.
@@ -48,7 +56,7 @@ def begin_or_match(
         _refuse_another(folder, config, mix.manifest)
         write_locations(folder, mix.locations)
     else:
-        _begin(folder, config, mix, parent=parent, say=say)
+        _begin(folder, config, mix, positions=positions, parent=parent, say=say)
 
 
 def _refuse_name(fork: str) -> None:
@@ -71,13 +79,21 @@ def _refuse_another(folder: Path, config: TrainConfig, mix: MixManifest) -> None
         )
 
 
-def _begin(folder: Path, config: TrainConfig, mix: ResolvedMix, *, parent: Path | None, say: Say) -> None:
+def _begin(
+    folder: Path,
+    config: TrainConfig,
+    mix: ResolvedMix,
+    *,
+    positions: Positions,
+    parent: Path | None,
+    say: Say,
+) -> None:
     manifest = mix.manifest
-    rows = _rows_per_step(config, manifest)
+    rows = _rows_per_step(config, manifest, positions)
     origin, checkpoint = Origin(), None
     if parent is not None:
         origin, checkpoint = _origin_of_fork(parent, manifest)
-    n_steps = _n_steps(config, manifest, rows=rows, origin=origin)
+    n_steps = _n_steps(config, manifest, positions, rows=rows, origin=origin)
     shape = config.model.shape(vocab=manifest.vocab_size, seq_len=manifest.seq_len)
     begin_run(
         folder,
@@ -95,28 +111,56 @@ def _begin(folder: Path, config: TrainConfig, mix: ResolvedMix, *, parent: Path 
     )
 
 
-def _rows_per_step(config: TrainConfig, mix: MixManifest) -> int:
+def _rows_per_step(config: TrainConfig, mix: MixManifest, positions: Positions) -> int:
     rows, rest = divmod(config.batch, mix.seq_len)
     if rest or not rows:
         near = max(1, rows) * mix.seq_len
         raise ConfigError(
-            f"batch: expected a multiple of the mix's seq_len {mix.seq_len}, got {config.batch}. A step is made of "
-            f"whole rows. Write `batch: {near}`."
+            f"{positions.where(('batch',))}: expected a multiple of the mix's seq_len {mix.seq_len} for `batch`, got "
+            f"{config.batch}. A step is made of whole rows. Write `batch: {near}`."
         )
     return rows
 
 
-def _n_steps(config: TrainConfig, mix: MixManifest, *, rows: int, origin: Origin) -> int:
+def _n_steps(
+    config: TrainConfig, mix: MixManifest, positions: Positions, *, rows: int, origin: Origin
+) -> int:
     step_tokens = rows * mix.seq_len
     room = origin.step + (mix.n_rows - origin.row) // rows
+    if room <= origin.step:
+        raise ConfigError(_no_step_text(config, mix, positions, origin))
     steps = room if config.tokens is None else config.tokens // step_tokens
-    if not origin.step < steps <= room:
+    if origin.step < steps <= room:
+        return steps
+    place, got = positions.where(("tokens",)), f"got {config.tokens:,}"
+    if steps > room:
+        most = room * step_tokens
         raise ConfigError(
-            f"tokens: expected from {(origin.step + 1) * step_tokens:,} to {room * step_tokens:,}, which is what the "
-            f"mix's phases hold, got {config.tokens or steps * step_tokens:,}. The run would have nothing to read. "
-            "Change `tokens:`, or give the mix another phase."
+            f"{place}: expected at most {most:,} for `tokens`, {got}. The mix ends after them, and the run would have "
+            f"nothing to read. Write `tokens: {most}`, or give the mix another phase."
         )
-    return steps
+    least = (origin.step + 1) * step_tokens
+    raise ConfigError(
+        f"{place}: expected at least {least:,} for `tokens`, one step more than {origin.step}, {got}. The run would "
+        f"have no step. Write `tokens: {least}`."
+    )
+
+
+def _no_step_text(config: TrainConfig, mix: MixManifest, positions: Positions, origin: Origin) -> str:
+    """What is wrong where not one step of this batch is left in the mix."""
+    most = (mix.n_rows - origin.row) * mix.seq_len
+    if most <= 0:
+        return (
+            f"{positions.where(('mix',))}: expected a mix that goes on after the {origin.row:,} rows already trained, "
+            "got one that ends there. The run would have nothing to read. Append a phase to the mix."
+        )
+    asked = most if config.tokens is None or origin.step else config.tokens // mix.seq_len * mix.seq_len
+    behind = " behind the rows already trained" if origin.row else ""
+    return (
+        f"{positions.where(('batch',))}: expected at most {most:,} for `batch`, what the mix holds{behind}, got "
+        f"{config.batch:,}. The run would have no step. Write `batch: {min(most, asked) or mix.seq_len}`, or give the "
+        "mix more tokens."
+    )
 
 
 def _origin_of_fork(parent: Path, mix: MixManifest) -> tuple[Origin, Checkpoint]:

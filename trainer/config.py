@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from manifests.digest import plain
 from manifests.errors import ConfigError
-from manifests.yamlfile import Count, Share, apply_overrides, did_you_mean, load_yaml, validate
+from manifests.yamlfile import Count, Positions, Share, apply_overrides, did_you_mean, load_yaml, validate
 from trainer.shape import PRESETS, Dims, Shape, dims_of_depth
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "ScheduleConfig",
     "TrainConfig",
     "differing_keys",
+    "load_placed",
     "load_train",
     "refuse_difference",
 ]
@@ -231,8 +232,13 @@ def load_train(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
 
     Raises: YamlError with one line for every mistake.
     """
+    return load_placed(path, overrides)[0]
+
+
+def load_placed(path: Path, overrides: Sequence[str] = ()) -> tuple[TrainConfig, Positions]:
+    """The configuration, as `load_train`, and where each of its keys stands."""
     value, positions = load_yaml(path)
-    return validate(TrainConfig, apply_overrides(value, positions, overrides), positions)
+    return validate(TrainConfig, apply_overrides(value, positions, overrides), positions), positions
 
 
 def differing_keys(ours: Any, theirs: Any, prefix: str = "") -> list[str]:

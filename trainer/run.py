@@ -26,9 +26,10 @@ from manifests.corpus import CorpusManifest
 from manifests.digest import hash64
 from manifests.errors import ConfigError, QuernError, UsageError
 from manifests.mixfile import ResolvedMix, load_mix, mix_of_corpus
+from manifests.yamlfile import Positions
 from trainer.begin import begin_or_match
 from trainer.bytes_of_tokens import byte_lengths, token_bytes
-from trainer.config import TrainConfig, load_train
+from trainer.config import TrainConfig, load_placed
 from trainer.data import Feed
 from trainer.distributed import Team, join
 from trainer.evaluate import Windows, held_out_windows
@@ -73,7 +74,7 @@ def train(
     Raises: UsageError before anything is written; Stopped after a signal, with a checkpoint saved; DamageError.
     """
     path = Path(config_path)
-    config = load_train(path, _as_set(overrides))
+    config, positions = load_placed(path, _as_set(overrides))
     folder = out or Path("runs") / config.name
     device = resolve_device(config)
     if _wants_ranks(device):
@@ -81,11 +82,11 @@ def train(
         return folder.with_name(fork) if fork else folder
     with join(device) as team:
         speak = (say or _to_stderr) if team.leads else _to_nobody
-        mix = resolve_mix(config, path.parent)
+        mix = resolve_mix(config, path.parent, positions)
         for remark in mix.remarks:
             speak(remark)
         if team.leads:
-            begin_or_match(folder, config, mix, fork=fork, say=speak)
+            begin_or_match(folder, config, mix, positions=positions, fork=fork, say=speak)
         team.wait()
         if fork is not None:
             folder, config = folder.with_name(fork), config.model_copy(update={"name": fork})
@@ -102,17 +103,25 @@ def resolve_device(config: TrainConfig) -> str:
     return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def resolve_mix(config: TrainConfig, folder: Path) -> ResolvedMix:
+def resolve_mix(config: TrainConfig, folder: Path, positions: Positions) -> ResolvedMix:
     """The mix that `mix:` names: a mix.yaml, or a corpus with all its sources by their tokens.
+
+    positions: where the keys of `config` stand, for what is refused.
 
     Raises: MixError, ConfigError, DamageError.
     """
     path = folder / config.mix
+    if not path.exists() and "@" not in path.name:  # DIR@digest names a corpus too
+        raise ConfigError(
+            f"{positions.where(('mix',))}: expected a mix.yaml or a corpus folder for `mix`, found nothing at {path}. "
+            "The run would have nothing to read. Correct the path, which begins at the training file's folder; "
+            "`quern init` writes a mix.yaml and `quern build` makes a corpus."
+        )
     if path.suffix in {".yaml", ".yml"}:
         if config.seq_len is not None:
             raise ConfigError(
-                f"{path}: expected seq_len in the mix alone, got it in the training file too. Two windows cannot "
-                "both hold. Remove it from the training file."
+                f"{positions.where(('seq_len',))}: expected seq_len in the mix alone ({path}), got it in the training "
+                "file too. Two windows cannot both hold. Remove it from the training file."
             )
         return load_mix(path)
     tokens = config.tokens

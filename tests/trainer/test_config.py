@@ -122,7 +122,7 @@ def test_differences_are_named_by_their_dotted_keys():
     ("changes", "said"),
     [
         ({"batch": 250}, "batch: 224"),
-        ({"tokens": 10**9}, "what the mix's phases hold"),
+        ({"tokens": 10**9}, "The mix ends after them"),
         ({"tokens": 100}, "tokens"),
         ({"seq_len": 64}, "mix alone"),
     ],
