@@ -47,7 +47,7 @@ _PACKED = {
 _OF_CRAWLS = ("gzip", "Zstandard", "Zstandard with a dictionary", "LZ4")
 _UNPACKS = {"warc": _OF_CRAWLS, "wet": _OF_CRAWLS, "jsonl": ("gzip", "bzip2", "xz", "Zstandard")}
 _PACKED_NAME = re.compile(r"\.(gz|bz2|xz|zst|lz4)$", re.IGNORECASE)
-_WARC = re.compile(rb"WARC/[01]\.", re.IGNORECASE)
+_WARC = re.compile(rb"WARC/[01]\.\d", re.IGNORECASE)
 _CODE = re.compile(
     r"\.(c|cc|cpp|cs|css|go|h|hpp|hs|java|jl|js|jsx|kt|lua|m|php|pl|ps1|py|r|rb|rs|scala|sh|sql|swift|ts|tsx)$",
     re.IGNORECASE,

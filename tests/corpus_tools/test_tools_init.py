@@ -77,6 +77,7 @@ FILES = {
     "quotes.arc": (ARC + b"<p>WARC-Type: conversion" * 9, "warc", {}),
     "pages.warc": (b"".join(warc("response")), "warc", {}),
     "list.txt": (b"warc/a.warc.gz\nwarc/b.warc.gz\n" * 9, "gutenberg", {}),
+    "numbered.txt": (b"warc/1.gz\nwarc/2.gz\n" * 9, "gutenberg", {}),
     "text.warc.wet.gz": (b"".join(gzip.compress(r) for r in warc("conversion")), "wet", {}),
     "pages.warc.lz4": (b"".join(lz4.frame.compress(r) for r in warc("response")), "warc", {}),
     "text.warc.wet.lz4": (b"".join(lz4.frame.compress(r) for r in warc("conversion")), "wet", {}),
