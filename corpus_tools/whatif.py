@@ -157,10 +157,11 @@ def _refuse_step(override: str, corpus: Corpus, rules: Mapping[str, StepEntry]) 
     if name in kinds:
         raise UsageError(
             f"--set {override}: expected a rule ({', '.join(rules)}), got {name}, which changes texts or compares "
-            f"documents. Only a build knows what it would do:  quern build RECIPE --set {override}"
+            f"documents. Only a build knows what it would do:  quern build RECIPE --set {shlex.quote(override)}"
         )
     raise UsageError(
-        f'--set {override}: expected a rule ({", ".join(rules)}), got "{name}"{did_you_mean(name, rules)}.'
+        f'--set {override}: expected a rule ({", ".join(rules)}), got "{name}"{did_you_mean(name, rules) or "."} '
+        f"Nothing would be other. `quern audit {shlex.quote(str(corpus.path))}` lists the steps."
     )
 
 
@@ -191,17 +192,24 @@ def _overridden(step: StepEntry, before: Rule, overrides: Sequence[str]) -> Rule
     for name in ("route", *before.measuring):
         if getattr(after, name) != getattr(before, name):
             raise UsageError(
-                f"--set {step.name}.{name}: expected a parameter that only decides, got one that changes what is "
-                f"measured. Only a build knows:  quern build RECIPE --set {overrides[0]}"
+                f"--set {step.name}.{_spelling(before, name)}: expected a parameter that only decides, got one that "
+                "changes what is measured. Only a build knows:  quern build RECIPE --set "
+                f"{shlex.quote(overrides[0])}"
             )
     return after
+
+
+def _spelling(rule: Rule, name: str) -> str:
+    """A parameter as a recipe spells it: `for`, which is no name in Python."""
+    return type(rule).model_fields[name].alias or name
 
 
 def _differences(step: StepEntry, before: Rule, after: Rule) -> Iterator[dict[str, Any]]:
     for name in type(before).model_fields:
         old, new = getattr(before, name), getattr(after, name)
         if old != new:
-            yield {"step": step.name, "source": step.source, "parameter": name, "was": old, "would_be": new}
+            place = {"step": step.name, "source": step.source, "parameter": _spelling(before, name)}
+            yield {**place, "was": old, "would_be": new}
 
 
 # --- deciding again --------------------------------------------------------------------------------

@@ -140,14 +140,18 @@ def test_nothing_is_said_of_a_corpus_whose_dropped_documents_were_not_measured_f
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("gopher_qualty.min_words=5", 'did you mean "gopher_quality"'),
+        (
+            "gopher_qualty.min_words=5",
+            r'did you mean "gopher_quality"\? Nothing would be other\. `quern audit',
+        ),
+        ("xyz.min_words=5", r'got "xyz"\. Nothing would be other\. `quern audit'),
         ("gopher_quality.min_wrds=5", 'did you mean "min_words"'),
         ("gopher_quality.min_words=many", "expected"),
         ("gopher_quality=3", "no key"),
         ("extract.max_bytes=5", "changes texts or compares"),
         ("minhash.bands=5", "changes texts or compares"),
         ("language.whole_up_to=null", "changes what is measured"),
-        ("gopher_quality.for=[en]", "changes what is measured"),
+        ("gopher_quality.for=[de]", r"^--set gopher_quality\.for: expected .*changes what is measured"),
     ],
 )
 def test_what_saved_values_cannot_answer_is_refused(measured, override, says):
