@@ -218,17 +218,22 @@ def _refuse_equal_names(reading: Reading, written: _WrittenRecipe) -> None:
             )
 
 
+def _as_written(step: Step) -> str:
+    # Its name may have a number that nobody wrote.
+    return step.use or (step.name if step.stage is None else step.stage.name)
+
+
 def _misplaced(of_sources: Sequence[Step], over_all: Sequence[Step]) -> list[str]:
     """Returns a mistake for every step that stands where steps of another kind run."""
     alone = [
-        f"{step.where}: expected a step of one source, got {step.name}, which compares the documents of all of "
+        f"{step.where}: expected a step of one source, got {_as_written(step)}, which compares the documents of all of "
         "them; write it under the recipe's own `steps`"
         for step in of_sources
         if isinstance(step.stage, Phased)
     ]
     return alone + [
-        f"{step.where}: expected a step over all sources (exact, minhash, decontaminate), got {step.name}, which "
-        "runs on one; write it under that source's `steps`"
+        f"{step.where}: expected a step over all sources (exact, minhash, decontaminate), got {_as_written(step)}, "
+        "which runs on one; write it under that source's `steps`"
         for step in over_all
         if not isinstance(step.stage, Gather)
     ]

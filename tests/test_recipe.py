@@ -187,6 +187,9 @@ def test_sources_with_the_same_step_share_its_name_and_later_steps_count_on(fold
         (", steps: [exact]", "", "expected a step of one source, got exact"),
         (", steps: []", "steps: [gopher_quality]\n", "expected a step over all sources (exact, minhash"),
         (", steps: []", "steps: [save]\n", "got save"),
+        # The name it goes by has a number, for the source has one of it.
+        (", steps: [gopher_quality]", "steps: [gopher_quality]\n", "got gopher_quality, which runs on one"),
+        (", steps: [exact]", "steps: [exact]\n", "got exact, which compares"),
     ],
 )
 def test_a_step_that_stands_where_steps_of_another_kind_run_is_refused(folder, rest, steps, what):
