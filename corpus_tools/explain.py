@@ -116,6 +116,11 @@ def explain(folder: Path, document: str, *, at_most: int = 10) -> list[Life]:
     Raises: UsageError when none matches; DamageError.
     """
     corpus = open_corpus(folder)
+    if not document:  # every path begins with it
+        raise UsageError(
+            "expected a document id, a URL, a ref or the beginning of a path, got nothing. Any document would be "
+            f"explained. `quern audit {folder}` lists the corpus's sources and domains."
+        )
     lives = [_life(corpus, found) for found in islice(_find(corpus, document), at_most)]
     if not lives:
         raise UsageError(

@@ -18,7 +18,7 @@ from typing import Any
 from corpus_tools.screen import size, table
 from manifests.corpus import CorpusManifest
 from manifests.digest import digest_value
-from manifests.errors import MissingFileError
+from manifests.errors import MissingFileError, UsageError
 from pipelines.store import PLAN, Receipts, read_plan
 
 __all__ = ["done_rows", "look", "status_text"]
@@ -29,8 +29,13 @@ def look(folder: Path) -> dict[str, Any]:
 
     plan: `read`, `absent` or `unreadable`; without one, what stands is known and what is left to do is not.
 
-    Raises: MissingFileError when nothing of it is there; DamageError for a damaged manifest.
+    Raises: MissingFileError when nothing of it is there; UsageError for a file; DamageError for a damaged manifest.
     """
+    if folder.is_file():
+        raise UsageError(
+            f"{folder}: expected a corpus folder, got a file. What is finished stands in a folder: name the one that "
+            "`quern build` writes, corpora/NAME by default. `quern plan RECIPE` says what is done of a recipe."
+        )
     found = {"corpus": _corpus(folder), "sample": _corpus(folder / "sample")}
     is_there = (folder / PLAN).is_file()
     plan = read_plan(folder)

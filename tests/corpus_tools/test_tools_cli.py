@@ -80,7 +80,9 @@ def test_a_damaged_corpus_ends_with_1_and_words(store, tmp_path):
         ("sample", "{run}", "--tokens", "-3"),
         ("sample", "{run}", "--temperature", "-1"),
         ("verify", "{corpus}@"),
+        ("explain", "{corpus}", ""),
         ("audit", __file__),
+        ("status", __file__),
         ("plan", "no-such-file.yaml"),
         ("pln",),
         ("verify", "{corpus}", "--deeep"),
@@ -93,6 +95,13 @@ def test_wrong_use_ends_with_2_and_writes_to_stderr_alone(store, tmp_path, args)
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr
+
+
+def test_the_state_of_a_file_is_refused_by_what_it_is(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("name: x\n")
+    said = quern("status", tmp_path / "recipe.yaml").stderr
+    assert "recipe.yaml: expected a corpus folder, got a file." in said
+    assert "stands. Mend" not in said
 
 
 def test_a_missing_corpus_ends_with_the_commands_that_make_one(tmp_path):

@@ -75,6 +75,8 @@ def test_a_document_is_found_by_url_by_first_digits_and_by_the_beginning_of_its_
 def test_a_document_that_is_not_there_is_refused(store):
     with pytest.raises(UsageError, match="quern audit"):
         explain(store.root, "https://example.org/none")
+    with pytest.raises(UsageError, match=r"got nothing.*quern audit"):
+        explain(store.root, "")
 
 
 def test_documents_are_the_kept_ones_by_column_and_by_sample(store):
