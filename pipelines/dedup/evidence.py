@@ -1,13 +1,13 @@
 """Candidates compared by all their shingles, and who falls for whom.
 
     pairs     edges of all bands      (3, 7) (3, 9) (7, 9)          each once
-    sets      a part -> the distinct shingles of documents named in a pair, ascending        4 bytes a shingle
+    sets      a part -> the distinct shingles of documents named in a pair                  4 bytes a shingle
     verify    a range of pairs -> those with |A and B| / |A or B| >= min_jaccard, and how much
     stars     by rank: a document falls if one that stays is its neighbour, and for the best of these
 
 No text is read but of documents named in a pair. Nothing here knows how candidates were found.
 
-Price: 80 MB/s of text of candidates for their sets; 3 us a pair of documents of 6,000 characters; memory for
+Price: 250 MB/s of text of candidates for their sets; 3 us a pair of documents of 6,000 characters; memory for
 `_HASHES_AT_ONCE` shingles, or those of one pair.
 """
 

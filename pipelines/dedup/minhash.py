@@ -126,7 +126,7 @@ class MinHash(Gather):
     def kernels(self) -> tuple[str, ...]:
         """Those that shingle, sign, compare and join."""
         signing = {
-            "quern": ("sketches.sketch_documents", "sketches.hash_shingles"),
+            "quern": ("sketches.sketch_documents", "sketches.distinct_shingles"),
             "datasketch": ("minhash.shingle_documents", "minhash.sign_documents"),
         }[self.scheme]
         if self.verify == "none":

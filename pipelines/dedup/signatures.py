@@ -30,7 +30,7 @@ from manifests.errors import FormatError
 from pipelines.dedup.arrays import ArrayFile, read_arrays
 from pipelines.dedup.texts import pieces
 from pipelines.kernels.minhash import shingle, sign
-from pipelines.kernels.sketches import ascending_sets, shingle_sets, sketch_texts
+from pipelines.kernels.sketches import shingle_sets, sketch_texts
 
 __all__ = [
     "Scheme",
@@ -87,15 +87,13 @@ def sign_texts(table: pa.Table, scheme: Scheme) -> tuple[U32s, I64s]:
 
 
 def shingles_of(table: pa.Table, scheme: Scheme) -> tuple[U32s, I64s]:
-    """The distinct shingles of every text, ascending, uint32, and where each text's end: int64[n_docs + 1]."""
+    """The distinct shingles of every text, uint32, and where each text's end: int64[n_docs + 1]."""
     hashes, sizes = [np.zeros(0, dtype=np.uint32)], [np.zeros(1, dtype=np.int64)]
     for piece in pieces(table):
         if scheme.name == "quern":
             found, ends = shingle_sets(*piece.text, n_gram=scheme.ngram)
         else:
-            found, ends = ascending_sets(
-                *shingle(*piece.text, n_gram=scheme.ngram, hash_name=scheme.hash_name)
-            )
+            found, ends = shingle(*piece.text, n_gram=scheme.ngram, hash_name=scheme.hash_name)
         hashes.append(found)
         sizes.append(np.diff(ends))
     return np.concatenate(hashes), np.cumsum(np.concatenate(sizes))

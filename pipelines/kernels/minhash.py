@@ -32,6 +32,7 @@ import numpy.typing as npt
 
 from pipelines.kernels.hashing import clear, sha1_32, xxh32
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
+from pipelines.kernels.sets import add_if_new, table_size
 from pipelines.kernels.unicode import PUNCT, SPACE, UNSPACED, character_classes, lower_deltas
 from pipelines.kernels.words import byte_at, decode, encode
 
@@ -100,19 +101,6 @@ def normalise(
     return n_words
 
 
-@inline
-def _add_if_new(value: np.uint32, table: npt.NDArray[np.uint64], size: int) -> bool:
-    """Puts a hash into an open table of `size` slots, a power of two; whether it was not there yet."""
-    slot = np.int64(value * _FMIX_1 >> np.uint32(7)) & size - 1
-    key = np.uint64(value) | np.uint64(1) << np.uint64(32)  # 0 is an empty slot and also a hash
-    while table[slot]:
-        if table[slot] == key:
-            return False
-        slot = slot + 1 & size - 1
-    table[slot] = key
-    return True
-
-
 @kernel(f"Tuple((uint32[::1], int64[::1]))({BYTES}, {OFFSETS}, {BYTES}, {_DELTAS}, int64, int64)")
 def shingle_documents(
     data: Bytes, offsets: Offsets, classes: Bytes, lower: npt.NDArray[np.int32], n_gram: int, hash_kind: int
@@ -132,9 +120,7 @@ def shingle_documents(
         n_words = normalise(data, offsets[doc], offsets[doc + 1], classes, lower, out, starts)
         n_shingles = max(n_words - n_gram + 1, min(n_words, 1))
         width = min(n_gram, n_words)
-        size = 16
-        while size < 2 * n_shingles:
-            size *= 2
+        size = table_size(n_shingles)
         if size > len(table):
             table = np.empty(size, np.uint64)
         clear(table, size)
@@ -149,7 +135,7 @@ def shingle_documents(
                 value = sha1_32(out, first, last, block, words)
             else:
                 value = xxh32(out, first, last, np.uint64(0))
-            if _add_if_new(value, table, size):
+            if add_if_new(value, table, size):
                 hashes[n_hashes] = value
                 n_hashes += 1
         ends[doc + 1] = n_hashes

@@ -27,14 +27,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.kernels.hashing import read64
+from pipelines.kernels.hashing import clear, read64
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel, pointer
 from pipelines.kernels.lanes import ALL, N_LANES, between, first_bit, readable
 from pipelines.kernels.minhash import permutations
+from pipelines.kernels.sets import add_if_new, table_size
 from pipelines.kernels.unicode import PUNCT, SPACE, UNSPACED, character_classes, lower_deltas
 from pipelines.kernels.words import byte_at, decode, encode
 
-__all__ = ["ascending_sets", "hash_shingles", "shingle_sets", "sketch_documents", "sketch_texts"]
+__all__ = ["distinct_shingles", "shingle_sets", "sketch_documents", "sketch_texts"]
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -237,21 +238,39 @@ def sketch_documents(
 
 
 @kernel(f"Tuple((uint32[::1], int64[::1]))({BYTES}, {OFFSETS}, {BYTES}, {_DELTAS}, int64)")
-def hash_shingles(
+def distinct_shingles(
     data: Bytes, offsets: Offsets, classes: Bytes, lower: npt.NDArray[np.int32], n_gram: int
 ) -> tuple[U32s, Offsets]:
-    """The shingles of each document in their order, equal ones as often as they come, and where each one's begin."""
+    """The distinct shingles of each document, by where they come first, and where each one's begin."""
     most = _most_words(offsets)
-    words, out = np.empty(most, np.uint64), np.empty(2 * most + 8, np.uint8)
-    shingles = np.empty(offsets[-1] - offsets[0] + 1, np.uint32)
-    ends = np.zeros(len(offsets), np.int64)
+    words, shingles, out = (
+        np.empty(most, np.uint64),
+        np.empty(most, np.uint32),
+        np.empty(2 * most + 8, np.uint8),
+    )
+    distinct = np.empty(1024 + (offsets[-1] - offsets[0]) // 4, np.uint32)
+    ends, n, table = np.zeros(len(offsets), np.int64), 0, np.empty(16, np.uint64)
     text, kinds, deltas = pointer(data), pointer(classes), pointer(lower)
     for doc in range(len(offsets) - 1):
         n_words = _hash_words(
             text, offsets[doc], offsets[doc + 1], len(data), kinds, deltas, pointer(out), pointer(words)
         )
-        ends[doc + 1] = ends[doc] + _shingle(pointer(words), n_words, n_gram, pointer(shingles[ends[doc] :]))
-    return shingles, ends
+        n_shingles = _shingle(pointer(words), n_words, n_gram, pointer(shingles))
+        size = table_size(n_shingles)
+        if size > len(table):
+            table = np.empty(size, np.uint64)
+        clear(table, size)
+        if n + n_shingles > len(distinct):
+            wider = np.empty(2 * (n + n_shingles), np.uint32)
+            for index in range(n):
+                wider[index] = distinct[index]
+            distinct = wider
+        for index in range(n_shingles):
+            if add_if_new(shingles[index], table, size):
+                distinct[n] = shingles[index]
+                n += 1
+        ends[doc + 1] = n
+    return distinct[:n].copy(), ends
 
 
 def sketch_texts(
@@ -270,20 +289,8 @@ def sketch_texts(
 
 
 def shingle_sets(data: Bytes, offsets: Offsets, *, n_gram: int = 5) -> tuple[U32s, Offsets]:
-    """The distinct shingles of each document, ascending: document d has `sets[ends[d]:ends[d + 1]]`.
-
-    16 bytes of scratch a word. `np.sort` stays out of the kernel, for it takes seconds to compile.
-    """
-    shingles, ends = hash_shingles(readable(data), offsets, character_classes(), lower_deltas(), n_gram)
-    return ascending_sets(shingles[: ends[-1]], ends)
-
-
-def ascending_sets(hashes: U32s, ends: Offsets) -> tuple[U32s, Offsets]:
-    """The distinct hashes of each document, ascending, and where each one's begin: of `hashes[ends[d]:ends[d + 1]]`."""
-    owner = np.repeat(np.arange(len(ends) - 1, dtype=np.uint64), np.diff(ends))
-    ordered = np.sort(owner << np.uint64(32) | hashes)
-    is_new = np.ones(len(ordered), np.bool_)
-    is_new[1:] = ordered[1:] != ordered[:-1]
-    distinct = ordered[is_new]
-    counts = np.bincount((distinct >> np.uint64(32)).astype(np.int64), minlength=len(ends) - 1)
-    return distinct.astype(np.uint32), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    """The distinct shingles of each document: document d has `sets[ends[d]:ends[d + 1]]`, by where they come first."""
+    found: tuple[U32s, Offsets] = distinct_shingles(
+        readable(data), offsets, character_classes(), lower_deltas(), n_gram
+    )
+    return found
