@@ -13,7 +13,8 @@ Price, framing included, of a record of 43 kB: gzip by ISA-L 140 us, Zstandard 2
 begins a record, gzip and LZ4 are opened for their first 16 bytes; of Zstandard the first block is unpacked once more.
 
 What a flipped bit does to a frame without a checksum, nobody can see (`zstd` writes one, many libraries do not): the
-record is then read as the broken bytes say. LZ4's old frames (magic 02 21 4c 18) are not read.
+record is then read as the broken bytes say, unless the frame takes in others with it (`streams.py`). LZ4's old frames
+(magic 02 21 4c 18) are not read.
 
 Source: RFC 1952; RFC 8878; https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md; IIPC, Use of Zstandard
 compression for WARC files, https://iipc.github.io/warc-specifications/specifications/warc-zstd/.
@@ -65,8 +66,9 @@ class Codec:
     magic: what each begins with; new: begins to unpack one, and what was unpacked before is given up; broken: what
     unpacking raises; head: the first n bytes of what a member holds, of its packed bytes, fewer where it is broken
     or none; n_head: within how many packed bytes they come out; n_input: how many packed bytes are handed over at a
-    time; skips: whether skippable frames may stand between members; may_begin: whether a member can begin with these
-    four bytes, where unpacking takes what it should refuse.
+    time; skips: whether skippable frames may stand between members; is_checked: whether a member that begins with these
+    eight bytes ends with a checksum; may_begin: whether a member can begin with these four bytes, where unpacking takes
+    what it should refuse.
     """
 
     magic: bytes
@@ -76,6 +78,7 @@ class Codec:
     n_head: int
     n_input: int
     skips: bool
+    is_checked: Callable[[bytes], bool]
     may_begin: Callable[[bytes], bool] = bool
 
 
@@ -93,8 +96,16 @@ GZIP = Codec(
     n_head=160 << 10,  # a header may carry 64 KiB of extra field, and a name and comment
     n_input=32 << 10,
     skips=False,
+    is_checked=bool,
     may_begin=has_gzip_flags,
 )
+
+
+def _has_checksum(begin: bytes) -> bool:
+    # Zstandard and LZ4 have the flag in the same place.
+    return len(begin) > 4 and begin[4] & 4 != 0
+
+
 # Blocks have up to 4 MiB and come out whole. What is packed holds 255 times its bytes at most.
 LZ4 = Codec(
     b"\x04\x22\x4d\x18",
@@ -104,6 +115,7 @@ LZ4 = Codec(
     n_head=32 << 10,
     n_input=32 << 10,
     skips=True,
+    is_checked=_has_checksum,
 )
 
 
@@ -119,6 +131,7 @@ def zstd(dictionary: bytes = b"", *, max_window: int = _MAX_WINDOW) -> Codec:
         n_head=160 << 10,
         n_input=1 << 10,
         skips=True,
+        is_checked=_has_checksum,
     )
 
 

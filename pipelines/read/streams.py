@@ -14,7 +14,8 @@ it. A piece of output is at most 33 MiB whatever a bomb claims. Price: 0.4 ms fo
 included.
 
 False sync points are possible in one case: a packed WARC stored inside a record of a WARC that is packed in the same
-way, and only where a split or a resynchronisation begins inside that very record.
+way, and only where a split or a resynchronisation begins inside that very record, or damage stands behind it and it
+has no checksum.
 
 How members are packed is asked of a `Codec` (`codecs.py`), what begins a record of a `Form`: WARC's or ARC's
 (`forms.py`).
@@ -124,7 +125,8 @@ class Inflated:
     pieces: gives the stream from its beginning, each time it is called.
 
     end: why the segment ended: `sync` the next one begins, `eof`, `garbage` what follows is no member, `cut`
-    the file ends in a member, `damaged` a member does not inflate or its checksum differs; "" while unknown.
+    the file ends in a member, `damaged` a member does not inflate, its checksum differs or it took in others; "" while
+    unknown.
     stop: the position in the file where it ended (for `damaged`, the next sync point).
     """
 
@@ -290,7 +292,7 @@ def inflated(file: Stored, codec: Codec, start: int) -> Iterator[Piece]:
             here += len(piece) - len(inflate.unused_data or b"")
         here = _past_skippable(file, codec, here)
         if end := _end_at(file, codec, here):
-            yield end, here
+            yield _swallowed(file, codec, member, here) if end == "garbage" else (end, here)
             return
         yield here
         member = here
@@ -348,6 +350,14 @@ def _broken(file: Stored, codec: Codec, member: int, end: End) -> tuple[End, int
     # its beginning, it was not cut.
     following = find_sync(file, codec, member + 1, file.size)
     return (end, file.size) if following is None else ("damaged", following)
+
+
+def _swallowed(file: Stored, codec: Codec, member: int, here: int) -> tuple[End, int]:
+    # A frame that was cut, or whose block has a broken size, takes in the ones behind it, and without a checksum it
+    # unpacks well. It ends where no member begins, and what begins within it is what it took.
+    begin = file.read(member, 8)
+    following = None if codec.is_checked(begin) else find_sync(file, codec, member + 1, here)
+    return ("garbage", here) if following is None else ("damaged", following)
 
 
 def begins_record(file: Stored, codec: Codec, pos: int) -> bool:

@@ -24,7 +24,7 @@ class Wet(Read):
     """Plain text of WET files, plain or compressed."""
 
     name: ClassVar[str] = "wet"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("text",)
     libraries: ClassVar[tuple[str, ...]] = ("isal", "zstandard", "lz4")

@@ -22,7 +22,7 @@ from pipelines.read.codecs import GZIP, LZ4, Codec, zstd
 from pipelines.read.forms import WARC
 from pipelines.read.streams import Inflated, Stored, begins_record, find_sync, first_member, inflated
 from pipelines.read.warc import Warc
-from tests.read.warcs import PACKS, gzip_member, lz4_frame, page, rows, source, zstd_frame
+from tests.read.warcs import PACKS, gzip_member, http, lz4_frame, page, record, rows, source, zstd_frame
 
 N = 8
 PAGES = [page(n) for n in range(N)]
@@ -109,6 +109,57 @@ def test_a_frame_whose_first_block_is_lost_joins_the_damaged_one_before_it(tmp_p
     found = rows(Warc(), source(tmp_path / "a", b"".join(frames)))
     assert reasons(found) == ["", "", "damaged", *[""] * (N - 4)]
     assert ranges(found)[2] == (sum(map(len, frames[:2])), sum(map(len, frames[:4])))
+
+
+def unchecked(codec: str, data: bytes) -> bytes:
+    """A frame without a checksum, as many libraries write."""
+    if codec == "zstd":
+        return zstandard.ZstdCompressor(write_checksum=False, write_content_size=False).compress(data)
+    return lz4.frame.compress(data, content_checksum=False)
+
+
+def of_noise(n: int) -> bytes:
+    """A page that no codec makes smaller, so that its frame is one block as it stands."""
+    return record("response", http(random.Random(n).randbytes(3000)), n=n)
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+@pytest.mark.parametrize("split_bytes", [None, 3500])
+def test_a_cut_frame_without_a_checksum_swallows_none_behind_it(
+    tmp_path: Path, codec: str, split_bytes: int | None
+) -> None:
+    frames = [unchecked(codec, of_noise(n)) for n in range(N)]
+    frames[2] = frames[2][:1000]
+    file = source(tmp_path / "a", b"".join(frames))
+    found = rows(Warc(), file, split_bytes=split_bytes or file.size)
+    assert reasons(found) == ["", "", "damaged", *[""] * (N - 3)]
+    assert [end - begin for begin, end in ranges(found)] == [len(frame) for frame in frames]
+
+
+@pytest.mark.parametrize("n_more", [1, 4, 128, 3500])
+def test_a_block_whose_size_grew_swallows_none_behind_it(tmp_path: Path, n_more: int) -> None:
+    frames = [unchecked("zstd", of_noise(n)) for n in range(N)]
+    # A magic of four bytes, a descriptor, a window; then the block's header, whose last 21 bits are its size.
+    block = int.from_bytes(frames[2][6:9], "little") + (n_more << 3)
+    frames[2] = frames[2][:6] + block.to_bytes(3, "little") + frames[2][9:]
+    file = source(tmp_path / "a", b"".join(frames))
+    found = rows(Warc(), file)
+    assert reasons(found) == ["", "", "damaged", *[""] * (N - 3)]
+    assert rows(Warc(), file, split_bytes=3500) == found
+
+
+def test_a_member_proved_by_its_checksum_gives_up_nothing_within_it(tmp_path: Path) -> None:
+    # Its page is a packed WARC, stored, and what stands behind it is no member.
+    inner = record("response", http(gzip_member(PAGES[1])), n=7)
+    parts = [
+        gzip_member(PAGES[0]),
+        gzip.compress(inner, compresslevel=0),
+        b"\xff" * 40,
+        gzip_member(PAGES[2]),
+    ]
+    found = rows(Warc(), source(tmp_path / "a", b"".join(parts)))
+    assert reasons(found) == ["", "", "damaged", ""]
+    assert [end - begin for begin, end in ranges(found)] == [len(part) for part in parts]
 
 
 @pytest.mark.parametrize("flag", [0x20, 0x40, 0x80])
