@@ -6,8 +6,8 @@ Crawlers disagree about what they store: some decode the body and leave the head
 chunked framing that does not begin like one is taken as already decoded, an encoding whose stream does not
 begin is taken as already decoded, and of a stream that breaks later the part before is kept. A body in several gzip
 members is all of them. At most two
-encodings are undone, and no more than `max_bytes` are ever made: a bomb costs its limit. Price: one pass,
-zlib's or Brotli's.
+encodings are undone, and no more than `max_bytes` are ever made: a bomb costs its limit. Fields are read of the first
+256 KiB of a head: Chrome takes no longer one. Price: one pass, zlib's or Brotli's.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pipelines.read.forms import parse_headers
 __all__ = ["MAX_ENCODINGS", "Response", "decode_body", "parse_response"]
 
 MAX_ENCODINGS = 2
+_MAX_HEAD = 256 << 10
 _STATUS = re.compile(rb"HTTP/\d(?:\.\d+)?[ \t]+(\d{3})(?!\d)")
 _BLANK = re.compile(rb"\n\r*\n")
 _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
@@ -50,7 +51,7 @@ def parse_response(block: bytes) -> Response | None:
         return None
     blank = _BLANK.search(block)
     head, body = (block[: blank.end()], block[blank.end() :]) if blank else (block, b"")
-    return Response(int(status.group(1)), parse_headers(head), body)
+    return Response(int(status.group(1)), parse_headers(head[:_MAX_HEAD]), body)
 
 
 def decode_body(response: Response, *, max_bytes: int) -> bytes | str:

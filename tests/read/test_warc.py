@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from pipelines.read.forms import parse_headers
 from pipelines.read.warc import Warc
 from pipelines.read.wet import Wet
 from tests.read.warcs import PAGE, http, members, page, record, rows, source
@@ -217,6 +218,23 @@ ENCODED = {
 def test_transfer_and_content_encodings_are_undone(tmp_path: Path, field: str) -> None:
     file = source(tmp_path / "a.warc", record("response", http(ENCODED[field], field)))
     assert rows(Warc(), file)[0]["payload"] == BODY
+
+
+def test_a_field_folded_over_many_lines_costs_one_pass_of_what_a_browser_would_read(tmp_path: Path) -> None:
+    lines = b"X: y\r\n" + b" z\n" * 300_000
+    late = b"HTTP/1.1 200 OK\r\n" + lines + b"Content-Type: text/plain\r\n\r\n" + BODY
+    early = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n" + lines + b"\r\n" + BODY
+    begun = time.process_time()
+    found = rows(Warc(), source(tmp_path / "a.warc", record("response", late) + record("response", early)))
+    assert time.process_time() - begun < 2
+    # The body is found behind the whole head; fields are read of its first 256 KiB.
+    assert reasons(found) == ["", "not_html"]
+    assert found[0]["payload"] == BODY
+
+
+def test_folded_lines_are_joined_without_those_that_hold_nothing() -> None:
+    head = b"HTTP/1.1 200\r\nA:\r\n \r\n  1 \r\n\t\r\n 2\r\nB: 3\r\na: 4\r\n 5\r\n\r\n"
+    assert parse_headers(head) == {"a": "1 2", "b": "3"}
 
 
 def test_a_body_cut_in_its_encoding_keeps_what_came_before(tmp_path: Path) -> None:
