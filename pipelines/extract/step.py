@@ -53,7 +53,7 @@ class Extract(Rewrite):
     """Text of HTML pages: main content only, entities resolved, controls removed."""
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     reads: ClassVar[tuple[str, ...]] = ("payload", "content_type")
     writes: ClassVar[tuple[str, ...]] = ("text", "title")
     reasons: ClassVar[tuple[str, ...]] = (
@@ -68,7 +68,8 @@ class Extract(Rewrite):
     """Pages above this many bytes are dropped as `too_large`."""
     max_tags: int = 250_000
     """Pages with more `<` than this are dropped as `too_large`: a million empty paragraphs take 6 s. But with
-    quern so are those with 10,000 `<option`, or as many attributes in one tag: parsers take the square of those."""
+    quern so are those with 10,000 `<option`, or as many attributes in one tag, of which parsers take the square, and
+    those whose tree would have 500,000 elements: a parser opens formatting that nothing closes again in every block."""
     favour: third_party.Favour = "precision"
     """Of trafilatura: less text, but right; its default, `balanced`; or more text (`recall`)."""
     deduplicate: bool = True

@@ -82,7 +82,7 @@ class Gutenberg(Read):
     """Project Gutenberg's books without their header, licence and notes on production."""
 
     name: ClassVar[str] = "gutenberg"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("text", "title", "ref")
     libraries: ClassVar[tuple[str, ...]] = ("resiliparse",)
@@ -108,7 +108,8 @@ class Gutenberg(Read):
     """HTML pages above this many bytes are dropped as `page_too_large`."""
     max_tags: int = 500_000
     """HTML pages with more `<` than this, which take 0.5 s, are dropped as `page_too_large`. So are those with 10,000
-    `<option`, or as many attributes in one tag: they take the square of that."""
+    `<option`, or as many attributes in one tag, which take the square of that, and those that become 500,000 elements
+    because nothing closes their formatting."""
     max_archive_bytes: int | None = 1 << 30
     """Books with which those of one zip inflate to more bytes than this are dropped as `archive_too_large`."""
     max_ratio: int | None = 100

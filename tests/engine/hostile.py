@@ -101,6 +101,12 @@ HOSTILE: dict[str, Callable[[random.Random], Page]] = {
     "closes_in_a_comment": lambda _: _html("<div><!--</div>-->" * N),
     "closes_in_an_attribute": lambda _: _html("<div><img a='</div>'>" * 60_000),
     "closes_in_raw_text": lambda _: _html("<div><textarea></div></textarea>" * 50_000),
+    "formatting_opened_again": lambda _: _html(
+        "<div>" + "".join(f"<b i={n}>" for n in range(480)) + "</div>" + "<p>x</p>" * 60_000
+    ),
+    "formatting_opened_again_by_lists": lambda _: _html(
+        "<ul>" + "".join(f"<li><i i={n}>" for n in range(2000)) + "</ul>" + "<li>x" * 60_000
+    ),
     "void_by_three_letters": lambda _: _html("<imgx>" * N),
     "inputs_in_a_drawing": lambda _: _html("<svg>" + "<input>" * N),
     "attributes_behind_quotes": lambda _: _html("<p " + "".join(f'a{i}=""' for i in range(N)) + ">text"),

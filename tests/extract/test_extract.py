@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -241,6 +242,45 @@ def test_bytes_that_are_no_encoding_are_undecodable() -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_closed_too_often_does_not_hide_what_is_nested_later(engine: Engine) -> None:
     assert reasons(Extract(engine=engine), b"</div>" * 5000 + b"<div>" * 600 + b"x") == ["too_deep"]
+
+
+BY_TREE: tuple[Engine, ...] = ("resiliparse", "trafilatura")
+
+
+@pytest.mark.parametrize("engine", BY_TREE)
+@pytest.mark.parametrize("n_formats", [480, 560])
+def test_formatting_opened_again_in_every_block_makes_no_tree_of_millions(
+    engine: Engine, n_formats: int
+) -> None:
+    step = Extract(engine=engine)
+    opened = "<div>" + "".join(f"<b i={n}>" for n in range(n_formats)) + "</div>"
+    reasons(step, b"<p>The kernels are compiled.</p>")
+    begun = time.process_time()
+    (reason,) = reasons(step, (opened + "<p>x</p>" * 2000 + f"<p>{PROSE}</p>").encode())
+    assert time.process_time() - begun < 2
+    assert reason == ("too_large" if n_formats < 512 else "too_deep")
+
+
+def test_formatting_that_a_parser_opens_again_three_times_only_is_no_large_tree() -> None:
+    page = "<div>" + "<b>" * 480 + "</div>" + f"<p>{PROSE}</p>" * 1000
+    assert reasons(Extract(engine="resiliparse"), page.encode()) == [""]
+
+
+WHAT_READERS_DISAGREE_ON = (
+    '<script><!--\ndocument.write("<script src=a.js><\\/script>");\n//--></script>',
+    "<svg><style><![CDATA[.a{fill:red}]]></style></svg>",
+    "<select><option>a</option><hr><option>b</option></select>",
+    "<select><option><span>a</span></option></select>",
+)
+
+
+@pytest.mark.parametrize("engine", BY_TREE)
+@pytest.mark.parametrize("first", WHAT_READERS_DISAGREE_ON)
+def test_a_flat_page_is_no_deep_one_whatever_it_begins_with(engine: Engine, first: str) -> None:
+    step = Extract(engine=engine)
+    flat = first + "".join(f"<p><b>{n}</b> {PROSE}</p>" for n in range(2600))
+    assert reasons(step, flat.encode()) == [""]
+    assert reasons(step, (flat + "<div>" * 600 + "x").encode()) == ["too_deep"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

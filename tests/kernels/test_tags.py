@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,24 +46,67 @@ def levels(page: str) -> int:
     return most
 
 
-def look(page: str, limit: int = 1000) -> tuple[int, int, int, int, int]:
-    return scan_markup(np.frombuffer(page.encode(), np.uint8), TABLE, limit)
+def look(page: str, most_opened: int = 1000, most_reopened: int = 1000) -> dict[str, Any]:
+    places = np.zeros(64, np.int64)
+    data = np.frombuffer(page.encode(), np.uint8)
+    most, reopened, n_places, seen, n_options, n_squares = scan_markup(
+        data, TABLE, most_opened, most_reopened, places
+    )
+    found = {name for bit, name in enumerate(LEFT_OUT) if seen & SKIPPED << bit}
+    return {"most": most, "reopened": reopened, "places": places[:n_places].tolist(), "seen": found} | {
+        "n_options": n_options, "n_squares": n_squares
+    }  # fmt: skip
+
+
+def n_elements(page: str) -> int:
+    document = HTMLTree.parse(page).document
+    return len(document.query_selector_all("*")) if document is not None else 0
 
 
 @settings(deadline=None, max_examples=400)
 @given(st.lists(_PIECES, max_size=50).map("".join))
 def test_what_the_tags_tell_is_what_the_twin_tells(page: str) -> None:
-    most, seen, n_options, n_squares, place = look(page, 6)
-    expected, found, *others = tags_of(page.encode().decode("latin-1"), 6)
-    assert (most, n_options, n_squares, place) == (expected, *others)
-    assert {name for bit, name in enumerate(LEFT_OUT) if seen & SKIPPED << bit} == found & set(LEFT_OUT)
+    twin = tags_of(page.encode().decode("latin-1"), 6, 9)
+    for name, value in look(page, 6, 9).items():
+        assert value == (twin.seen & set(LEFT_OUT) if name == "seen" else getattr(twin, name))
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(_PIECES, max_size=3).map("".join), st.lists(_PIECES, max_size=9).map("".join))
 def test_no_tree_is_deeper_than_the_estimate(head: str, unit: str) -> None:
     page = f"<body>{head}{unit * 30}x"
-    assert levels(page) <= look(page)[0]
+    assert levels(page) <= look(page)["most"]
+
+
+FORMATTING = "<b a{n}>", "<i a{n}>", "<font a{n}>", "<a a{n}>", "<nobr a{n}>", "</b>", "</a>", "</font>", "x"
+_FORMATTING = st.one_of(st.sampled_from(FORMATTING), _PIECES)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(_FORMATTING, max_size=3).map("".join), st.lists(_FORMATTING, max_size=9).map("".join))
+def test_no_tree_has_more_elements_than_tags_and_those_opened_again(head: str, unit: str) -> None:
+    page = "<body>" + "".join((head if n < 30 else unit).format(n=n) for n in range(60)) + "x"
+    # Of a tag a parser may make four elements: a table's three parts, or clones of what it closes amiss.
+    assert n_elements(page) <= 4 * (page.count("<") + 2) + look(page)["reopened"]
+
+
+@pytest.mark.parametrize(
+    "block", ["<p>x</p>", "<p>x", "<li>x", "<hr>x", "<div>x</div>", "<table>x<col></table>"]
+)
+def test_formatting_that_nothing_closes_is_counted_in_each_block(block: str) -> None:
+    page = "<div>" + "".join(f"<b a={n}>" for n in range(100)) + "</div>" + block * 50
+    assert n_elements(page) - 100 <= look(page)["reopened"] + page.count("<")
+    assert look(page)["reopened"] >= 50 * 100
+    sound = "<div>" + "".join(f"<b a={n}>x</b>" for n in range(100)) + "</div>" + block * 50
+    assert look(sound)["reopened"] == 100
+
+
+def test_between_places_a_tree_grows_by_a_bounded_number_of_elements() -> None:
+    page = "<div>" + "".join(f"<b a={n}>" for n in range(100)) + "</div>" + "<p>x</p>" * 90
+    places = look(page)["places"]
+    sizes = [n_elements(page[:place]) for place in (*places, len(page))]
+    assert len(sizes) == 17
+    assert all(b - a < 1200 for a, b in pairwise(sizes))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +120,7 @@ def test_no_tree_is_deeper_than_the_estimate(head: str, unit: str) -> None:
 def test_what_closes_nothing_hides_no_depth(unit: str) -> None:
     page = unit * 200
     assert levels(page) > 200
-    assert look(page)[0] >= levels(page)
+    assert look(page)["most"] >= levels(page)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +130,7 @@ def test_what_closes_nothing_hides_no_depth(unit: str) -> None:
      "<script>'<div>'</script>", "<DIV></div\t>", '<x a="<div>"></x>', "<img src=x/>", "<title><div></title>"],
 )  # fmt: skip
 def test_what_is_closed_as_pages_close_it_is_no_depth(unit: str) -> None:
-    assert look(f"<table>{unit * 200}")[0] < 300
+    assert look(f"<table>{unit * 200}")["most"] < 300
 
 
 @pytest.mark.parametrize(
@@ -106,15 +150,16 @@ def test_what_is_closed_as_pages_close_it_is_no_depth(unit: str) -> None:
     ],
 )
 def test_attributes_are_counted_as_a_browser_counts_them(page: str, n_attributes: int) -> None:
-    assert look(page)[3] == n_attributes**2
+    assert look(page)["n_squares"] == n_attributes**2
 
 
 def test_options_count_whatever_their_case() -> None:
-    assert look("<Option><OPTION a><option/></option><options>")[2] == 3
+    assert look("<Option><OPTION a><option/></option><options>")["n_options"] == 3
 
 
 @given(st.binary(max_size=6))
 def test_a_page_cut_in_a_tag_is_scanned_to_its_end_and_no_further(data: bytes) -> None:
     whole = np.frombuffer(data + b"<div><div>", np.uint8)
     alone = np.frombuffer(data, np.uint8)
-    assert scan_markup(whole[: len(data)], TABLE, 9) == scan_markup(alone, TABLE, 9)
+    places = np.zeros(9, np.int64)
+    assert scan_markup(whole[: len(data)], TABLE, 9, 9, places) == scan_markup(alone, TABLE, 9, 9, places)

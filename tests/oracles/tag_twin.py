@@ -32,6 +32,8 @@ SPECIAL = (
 )  # fmt: skip
 RAW = names("script style textarea title xmp iframe noembed noframes")
 DRAWINGS = {"svg", "math"}
+FORMATS = names("b big code em font i s small strike strong tt u")
+LINKS = {"a", "nobr"}
 LEAVING = names(
     "b big code em i nobr ruby s small span strong strike sub sup tt u var font a option optgroup"
 )
@@ -80,14 +82,16 @@ def raw_end(page: str, tag: Tag) -> int | None:
 class Look:
     """What is open while the tags of a page are read one after the other."""
 
-    def __init__(self, page: str, limit: int) -> None:
-        self.page, self.limit = page, limit
+    def __init__(self, page: str, most_opened: int, most_reopened: int) -> None:
+        self.page, self.steps = page, (most_opened, most_reopened)
+        self.limits = self.steps
+        self.formats = self.links = self.reopened = 0
+        self.places: list[int] = []
         self.open: list[str] = []
         self.floor = self.drawings = self.selects = self.read = 0
         self.depth = self.most = 4
         self.seen: set[str] = set()
         self.n_options = self.n_squares = 0
-        self.place = -1
         self.lost = self.pure = False
 
     def run(self) -> Look:
@@ -95,10 +99,11 @@ class Look:
         while at >= 0:
             is_tag = re.match("</?[a-zA-Z]", self.page[at : at + 3])
             after = self.tag(at) if is_tag else self.other(at)
-            if self.depth > self.most:
-                self.most = self.depth
-                if self.place < 0 and self.depth > self.limit:
-                    self.place = at
+            self.most = max(self.most, self.depth)
+            if self.depth > self.limits[0] or self.reopened > self.limits[1]:
+                self.places.append(at)
+                rise = max(self.steps[0], self.depth // 8)
+                self.limits = self.depth + rise, self.reopened + self.steps[1]
             at = self.page.find("<", after)
         return self
 
@@ -146,6 +151,11 @@ class Look:
             self.n_squares += tag.n_attributes**2
         self.seen.add(tag.name)
         self.n_options += tag.name == "option" and not tag.closes
+        if tag.closes or tag.name not in FORMATS:
+            self.reopened += self.formats + min(self.links, 2)
+        if not tag.closes:
+            self.formats += tag.name in FORMATS
+            self.links += tag.name in LINKS
 
     def past_raw(self, end: int) -> int:
         if end == len(self.page):
@@ -188,11 +198,12 @@ class Look:
             self.depth -= weight
             self.drawings -= name in DRAWINGS
             self.selects -= name == "select"
+            self.formats -= name in FORMATS
+            self.links -= name in LINKS
         self.open = self.open[:i]
         self.floor = min(self.floor, i) if is_free else i
 
 
-def tags_of(page: str, limit: int) -> tuple[int, set[str], int, int, int]:
-    """(levels at most, names, options, squares of attributes, where `limit` is passed), as `scan_markup` says."""
-    look = Look(page, limit).run()
-    return look.most, look.seen, look.n_options, look.n_squares, look.place
+def tags_of(page: str, most_opened: int, most_reopened: int) -> Look:
+    """What `scan_markup` says of a page, by the attributes `most`, `reopened`, `places`, `seen` and so on."""
+    return Look(page, most_opened, most_reopened).run()
