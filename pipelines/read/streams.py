@@ -38,7 +38,7 @@ __all__ = ["Inflated", "Stored", "begins_record", "find_sync", "first_member", "
 
 _BLOCK = 1 << 20
 _FIRST = 512  # shows how nearly every gzip member begins
-_LEAD = 64  # line ends that a member may begin with
+_LEAD = 4 << 10  # bytes of line ends that a member may begin with
 _SHORTEST = 24  # no member with a record has fewer bytes
 _CROWD, _MAX_CROWD = 256, 4
 _MAX_RECALLS = 16
@@ -321,13 +321,15 @@ def _past_skippable(file: Stored, codec: Codec, here: int) -> int:
 
 
 def first_member(file: Stored, codec: Codec) -> int:
-    """Where the first member stands that holds anything: an empty one may lead, so that skippable frames follow it."""
+    """Where the first member stands that holds more than line ends: an empty one may lead, for skippable frames."""
     here, n_empty = _past_skippable(file, codec, 0), 0
-    while codec.skips and file.read(here, len(codec.magic)) == codec.magic:
+    while file.read(here, len(codec.magic)) == codec.magic:
         n_empty = _counted(n_empty)
         inflate, head = codec.new(), file.read(here, _FIRST)
         try:
-            is_empty = not inflate.decompress(head) and inflate.eof
+            is_empty = (
+                codec.may_begin(head[:4]) and not inflate.decompress(head).strip(b"\r\n") and inflate.eof
+            )
         except codec.broken:
             is_empty = False
         if not is_empty:

@@ -122,7 +122,7 @@ def test_members_of_a_byte_take_less_memory_than_the_file(tmp_path: Path) -> Non
 
 
 @each_codec
-@pytest.mark.parametrize("blank", [b"\n", b"\r\n\r\n", b"\r\n" * 25])
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n\r\n", b"\r\n" * 25, b"\r\n" * 2000])
 def test_a_member_may_begin_with_line_ends(tmp_path: Path, codec: str, blank: bytes) -> None:
     pack = PACKS[codec]
     members = [pack(blank + one) for one in PAGES]
@@ -133,6 +133,19 @@ def test_a_member_may_begin_with_line_ends(tmp_path: Path, codec: str, blank: by
     assert rows(Warc(), file, split_bytes=50) == found
     whole = rows(Warc(), source(tmp_path / "b", pack(blank + b"".join(PAGES))))
     assert [row["payload"] for row in whole] == [row["payload"] for row in found]
+
+
+@each_codec
+@pytest.mark.parametrize("lead", [b"", b"\r\n", b"\n" * 100])
+def test_members_that_hold_nothing_may_lead(tmp_path: Path, codec: str, lead: bytes) -> None:
+    pack = PACKS[codec]
+    members = [pack(one) for one in PAGES]
+    for n_lead in (1, 3):
+        file = source(tmp_path / "a", pack(lead) * n_lead + b"".join(members))
+        found = rows(Warc(), file)
+        assert reasons(found) == [""] * N
+        assert [row["origin"][0]["length"] for row in found] == [len(one) for one in members]
+        assert rows(Warc(), file, split_bytes=50) == found
 
 
 @pytest.mark.parametrize("pack", [zstd_frame, lz4_frame])
