@@ -74,7 +74,7 @@ class GopherQuality(Rule):
     """Drops what does not read like prose: too short, odd words, symbols, bullets, no stop words."""
 
     name: ClassVar[str] = "gopher_quality"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reasons: ClassVar[tuple[str, ...]] = reasons(QUALITY_LIMITS)
     languages: ClassVar[tuple[str, ...]] = ("en",)
     measuring: ClassVar[tuple[str, ...]] = ("words", "stop_words")
@@ -103,7 +103,7 @@ class GopherQuality(Rule):
     min_stop_words: Number | None = 2
     """Fewest different stop words."""
     stop_words: tuple[str, ...] = Field(default=STOP_WORDS, max_length=MAX_STOP_WORDS)
-    """The stop words, at most 64; unless `words` is `spacy`, upper and lower case of ASCII are one.
+    """The stop words, at most 64; unless `words` is `spacy`, upper and lower case of ASCII are one (É and é are two).
     In `words: light` one of a single Han or hiragana letter, such as 的, is found in any gram."""
 
     @model_validator(mode="after")

@@ -31,7 +31,7 @@ from pipelines.kernels.words import byte_at, decode
 
 __all__ = [
     "MAX_STOP_WORDS", "QUALITY_COUNTS", "STOP_WORDS",
-    "count_quality", "n_bits", "quality_counts", "stop_table", "stop_word_bit",
+    "count_quality", "lower_ascii", "n_bits", "quality_counts", "stop_table", "stop_word_bit",
 ]  # fmt: skip
 
 Bytes = npt.NDArray[np.uint8]
@@ -166,6 +166,15 @@ def stop_table(stop_words: Iterable[str]) -> tuple[Bytes, Offsets]:
     return np.frombuffer(b"".join(stops), np.uint8), np.cumsum([len(word) for word in stops], dtype=np.int64)
 
 
+def lower_ascii(words: Iterable[str]) -> list[str]:
+    """The words as a text is compared with them: of `É` a text keeps the case, so a word keeps it too.
+
+    >>> lower_ascii(["École", "The"])
+    ['École', 'the']
+    """
+    return [word.encode().lower().decode() for word in words]
+
+
 def quality_counts(
     data: Bytes, offsets: Offsets, *, stop_words: tuple[str, ...] = STOP_WORDS
 ) -> dict[str, npt.NDArray[np.int64]]:
@@ -173,5 +182,5 @@ def quality_counts(
 
     `stop_words` are compared after lower-casing ASCII; at most 64.
     """
-    rows = count_quality(data, offsets, character_classes(), *stop_table(word.lower() for word in stop_words))
+    rows = count_quality(data, offsets, character_classes(), *stop_table(lower_ascii(stop_words)))
     return dict(zip(QUALITY_COUNTS, rows, strict=True))

@@ -28,7 +28,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.kernels.gopher import QUALITY_COUNTS, STOP_WORDS, n_bits, stop_table
+from pipelines.kernels.gopher import QUALITY_COUNTS, STOP_WORDS, lower_ascii, n_bits, stop_table
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel, pointer
 from pipelines.kernels.lanes import ALL, N_LANES, between, first_bit, n_bits_set, readable
 from pipelines.kernels.light_words import PAIRED, light_classes
@@ -313,6 +313,6 @@ def light_quality_counts(
 
     `stop_words` are compared after lower-casing ASCII; one of a single letter of Han or hiragana with every letter.
     """
-    lowered = [word.lower() for word in stop_words]
+    lowered = lower_ascii(stop_words)
     counts = _quality_rows(data, offsets, "light", light_quality_classes(), lowered)
     return {name: counts[name] for name in QUALITY_COUNTS}

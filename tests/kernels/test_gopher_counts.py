@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from datatrove.pipeline.filters import gopher_repetition_filter as datatrove
 from hypothesis import given, settings
 
 from pipelines.kernels.gopher import quality_counts
+from pipelines.kernels.gopher_spacy import light_quality_counts
 from pipelines.kernels.repetition import DUP_N_GRAMS, TOP_N_GRAMS, repetition_counts
 from pipelines.kernels.words import count_words
 from tests.kernels.texts import as_arrays, documents, synthetic_documents
@@ -84,6 +87,13 @@ def test_a_definition_holds_at_its_edge(text: str, name: str, expected: int) -> 
 def test_stop_words_can_be_another_languages_and_each_counts_once() -> None:
     counts = quality_counts(*as_arrays(["Der Hund und DER Kater und été"]), stop_words=("der", "und", "été"))
     assert list(counts["n_stop_words"]) == [3]
+
+
+@pytest.mark.parametrize("count", [quality_counts, light_quality_counts])
+def test_a_stop_word_with_a_capital_beyond_ascii_matches_itself(count: Any) -> None:
+    for word, n_found in (("École", 1), ("ÉTÉ", 1), ("école", 0), ("The", 1)):
+        counts = count(*as_arrays(["École ÉTÉ THE"]), stop_words=(word,))
+        assert list(counts["n_stop_words"]) == [n_found]
 
 
 @many
