@@ -28,10 +28,12 @@ stays:
     "It is a long\\nway home. Menu. Log in"    ->  "It is a long\\nway home."
 
 `c4_quality` then takes `words: spacy` alone, and counts the sentences of the text that is left, datatrove those it has
-kept: of "So it is.[1] Then it is not." spaCy makes one sentence and, without its citation, two. And a "{" that opens a
-sentence on a new line closes the one before it once a blank joins them, which may change the reason, not the verdict.
-Verdicts were equal on all but 8 of 6,148 texts (`benchmarks/parity.py`), 7 of them edited to have such a citation, and
-the texts that are kept on all.
+kept: of "So it is.[1] Then it is not." spaCy makes one sentence and, without its citation, two. A sentence of
+punctuation alone, which only its line kept apart, is one with that before it once a blank joins them: "a. a. :)." and,
+on the next line, "! ?. :)." are two for datatrove and one here, so that a text with few others may go as
+`too_few_sentences`. And a "{" that opens a sentence on a new line closes the one before it once a blank joins them,
+which may change the reason, not the verdict. Verdicts were equal on all but 8 of 6,148 texts (`benchmarks/parity.py`),
+7 of them edited to have such a citation, and the texts that are kept on all.
 
 All limits are inclusive on both sides; `None` turns one off (datatrove: -1). With `words: spacy` sentences are those
 of datatrove's sentencizer; one of its counts is out of reach, the white space that citations leave at a text's ends

@@ -102,6 +102,22 @@ def test_sentences_stay_or_go_and_a_blank_joins_them(text: str, left: str) -> No
     assert datatroves(text, rules, -1)[1] == left
 
 
+@pytest.mark.parametrize(
+    ("text", "ours", "theirs"),
+    [
+        ("So it is.[1] Then it is not.", 2, 1),
+        ("a. a. :).\n! ?. :).", 1, 2),
+        ("It is so.\nThen it is not.", 2, 2),
+    ],
+)
+def test_sentences_are_counted_once_joined_and_by_datatrove_before(text: str, ours: int, theirs: int) -> None:
+    left = edited([text])
+    for least in (1, 2, 3):
+        quality = QUALITY.model_copy(update={"min_sentences": least})
+        assert reasons_of(quality, left) == ["too_few_sentences" if ours < least else None]
+        assert (datatroves(text, C4Lines().model_dump(), least)[0] is None) == (theirs >= least)
+
+
 def test_a_sentence_goes_for_its_reason_and_white_space_for_none_of_the_rules() -> None:
     text = "One two three. Two. Use javascript here. Our cookie policy here. \n\n"
     spans = C4Lines(units="sentences").spans(batch_of(["x.", text]))
