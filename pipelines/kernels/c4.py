@@ -206,11 +206,23 @@ def _cover(spans: Spans, since: int, n: int, row: int, start: int, stop: int) ->
     return spans, n
 
 
+@inline
+def _goes_on(data: Bytes, start: int, base: int, spans: Spans, n: int, reason: int) -> bool:
+    """Whether a line that goes for `reason` can share the last span: it touches a line that went for the same.
+
+    The account counts words in each span by itself, with white space of ASCII between: any other line end parts them.
+    """
+    is_last = spans[n - 1, 2] == start - base and spans[n - 1, 3] < 0 and spans[n - 1, 4] == reason
+    return is_last and 9 <= byte_at(data, start - 1) <= 13
+
+
 @kernel(f"int64[:, ::1]({BYTES}, {OFFSETS}, {BYTES}, {OFFSETS}, {OFFSETS})")
 def cut_lines(  # noqa: C901 -- one flat pass over the lines
     data: Bytes, offsets: Offsets, classes: Bytes, rules: Offsets, sentence_ends: Offsets
 ) -> Spans:
     """The spans to cut, `int64[n_spans, 5]`: document, start, stop (bytes in it), 0 for a joint or -1, reason.
+
+    Neighbouring lines that go for one reason share a span: a text of line ends takes 40 bytes, and not 40 a line.
 
     data: at least 64 bytes. rules: int64[8]: most characters of a word or -1, fewest words, then 0 or 1 for: end
     marks, citations, javascript, policy; lines spared for "lorem ipsum", for "{".
@@ -253,6 +265,14 @@ def cut_lines(  # noqa: C901 -- one flat pass over the lines
                 fate = _fate(scratch, 0, length, n_words, says(scratch, 0, length), rules)
             else:
                 fate = _fate(data, first, last, n_words, said, rules)
+            if (
+                fate != _KEEP
+                and not by_sentence
+                and n > first_span
+                and _goes_on(data, start, base, spans, n, fate)
+            ):
+                spans[n - 1, 2] = at - base
+                continue
             if fate != _KEEP:
                 spans, n = _add(spans, n, doc, start - base, at - base, -1, fate)
                 continue
@@ -278,7 +298,7 @@ def cut_lines(  # noqa: C901 -- one flat pass over the lines
                 spans, n = _add(spans, n, doc, last - base, at - base, 0, _WHITE_SPACE)
         if solid_stop < end:
             spans, n = _cover(spans, n_then, n, doc, solid_stop - base, end - base)
-    return spans[:n].copy()
+    return spans[:n]
 
 
 @kernel(f"int64[::1]({BYTES}, {OFFSETS}, {BYTES})")
@@ -325,7 +345,7 @@ def line_spans(
     switches = (end_marks, citations, javascript, policy, spare_lorem_ipsum, spare_curly_bracket)
     rules = np.array([*limits, *switches], np.int64)
     found = cut_lines(readable(data), offsets, text_classes(), rules, _sentence_ends(data, offsets, units))
-    row, start, end, replacement, reason = np.ascontiguousarray(found.T)
+    row, start, end, replacement, reason = (np.ascontiguousarray(column) for column in found.T)
     return LineSpans(row, start, end, replacement == 0, reason)
 
 

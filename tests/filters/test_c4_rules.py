@@ -105,6 +105,19 @@ def test_a_line_goes_for_its_reason(text: str, reason: str | None) -> None:
     assert found == ([reason] if reason else [])
 
 
+def test_lines_that_go_for_one_reason_share_a_span_and_are_counted_line_by_line() -> None:
+    blank = "\n" * 1000 + "\r\n \n" * 100
+    assert len(C4Lines().spans(batch_of([blank, blank])).row) == 2
+    # A line end beyond ASCII is no white space to the count of words, so lines that it parts are two spans.
+    text = "It is a line.\n" + blank + "menu here\nlog in\u2028log out\x0bhelp\x85\x1cend.\n\nIt is a line."
+    gone = text.splitlines(keepends=True)[1:-1]
+    batch, _ = apply_spans("c4_lines", C4Lines(), batch_of([text]))
+    assert batch.column("text").to_pylist() == ["It is a line.\nIt is a line."]
+    n_words = sum(len(line.encode().split()) for line in gone)
+    assert batch.values["c4_lines.removed_words"].tolist() == [n_words]
+    assert batch.values["c4_lines.removed_bytes"].tolist() == [sum(len(line.encode()) for line in gone)]
+
+
 def test_removed_words_are_counted_and_what_joins_two_lines_is_a_newline() -> None:
     text = " \x0bFirst line here.[1]\vmenu\r\nSecond [edit] line here.  \r\n\r\n"
     batch, _ = apply_spans("c4_lines", C4Lines(), batch_of([text]))
