@@ -21,7 +21,7 @@ it is `{bands: 14, rows: 8, verify: none}`.
 Who is better is decided by (place of the source in the recipe, doc_id), or first by length. Documents with equal
 signatures are always compared with the best of them; others with the first sixteen of their group that lead it, so a
 group of k costs at most 16 k comparisons. A document without words is never merged, one of fewer words than a shingle
-has one shingle.
+has one shingle (in scheme `datatrove`, as there, it is never merged).
 
 Price: signing 190 MB/s a core, reading included; match holds about 50 bytes of memory a document of its range,
 cluster about 150 for each document that has a duplicate.
@@ -57,6 +57,7 @@ from pipelines.dedup.repeats import (
     repeated,
 )
 from pipelines.dedup.signatures import (
+    Hash,
     Scheme,
     SchemeName,
     band_keys,
@@ -68,6 +69,7 @@ from pipelines.dedup.signatures import (
 )
 from pipelines.dedup.texts import id_words, text_bytes
 from pipelines.kernels.clusters import flatten_parents, union_edges
+from pipelines.kernels.word_spans import CUTTERS
 from pipelines.stage import Gather, GatherTask, Phase
 
 __all__ = ["MinHash", "cluster_documents", "find_edges", "join_clusters", "judge", "sign_part"]
@@ -95,9 +97,9 @@ class MinHash(Gather):
     seed: int = Field(default=1, ge=0, lt=1 << 32)
     """Seed of the permutations."""
     scheme: SchemeName = "quern"
-    """Whose signatures: our own, the fastest, or datasketch's (its "affine32"), bit for bit."""
-    hash: Literal["xxh32", "sha1"] = "xxh32"
-    """Hash of a shingle of datasketch's; `sha1` is its default and four times as slow."""
+    """Whose signatures: our own, the fastest; datasketch's (its "affine32") or datatrove's, bit for bit."""
+    hash: Hash = "xxhash"
+    """Hash of a shingle in the others' schemes; `sha1`, datasketch's default and FineWeb's, is four times as slow."""
     within: Literal["source", "all"] = "all"
     """`source` compares only documents of the same source."""
     keep: Literal["first", "longest"] = "first"
@@ -110,11 +112,11 @@ class MinHash(Gather):
     """Clusters of more documents are counted in the facts; they are not cut."""
 
     @model_validator(mode="after")
-    def _hash_is_datasketchs(self) -> MinHash:
-        if self.scheme == "quern" and self.hash != "xxh32":
+    def _hash_is_anothers(self) -> MinHash:
+        if self.scheme == "quern" and self.hash != "xxhash":
             raise ValueError(
-                f"expected `hash` beside scheme: datasketch, got hash: {self.hash} beside scheme: quern, which has a "
-                "hash of its own; leave it out, or write scheme: datasketch"
+                f"expected `hash` beside scheme: datasketch or datatrove, got hash: {self.hash} beside scheme: quern, "
+                "which has a hash of its own; leave it out, or write the scheme"
             )
         return self
 
@@ -128,6 +130,13 @@ class MinHash(Gather):
         signing = {
             "quern": ("sketches.sketch_documents", "sketches.distinct_shingles"),
             "datasketch": ("minhash.shingle_documents", "minhash.sign_documents"),
+            "datatrove": (
+                "simplify.simplify_documents",
+                *CUTTERS["spacy"],
+                "simplify.hash_words",
+                "simplify.sign_wide_shingles",
+                "sets.distinct_in",
+            ),
         }[self.scheme]
         if self.verify == "none":
             return (*signing, "clusters.union_edges", "clusters.flatten_parents")

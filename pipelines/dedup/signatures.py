@@ -1,6 +1,6 @@
 """MinHash signatures of parts, as files, and what is compared in them.
 
-    signature: uint32[n, bands * rows]
+    signature: uint32[n, bands * rows]    of scheme "datatrove" uint64
     key: uint64[bands, n]                 a hash of each document's band, sorted
     at: uint32[bands, n]                  whose it is: an index into the arrays below
     whole: uint64[n]                      a hash of the signature
@@ -11,6 +11,8 @@
 
     scheme "quern"        `kernels/sketches.py`, the fastest
     scheme "datasketch"   datasketch 2's "affine32" over our shingles, bit for bit (`kernels/minhash.py`)
+    scheme "datatrove"    datatrove's over its simplified text and spaCy's words (`kernels/simplify.py`); 64 bits, so
+                          `signature` is uint64; a text of fewer words than a shingle is not signed, as there
 
 Price: 812 bytes a document at 24 bands of 5; they go when the gather is done.
 """
@@ -19,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +29,16 @@ import pyarrow as pa
 
 from manifests.digest import hash64
 from manifests.errors import FormatError
+from pipelines.batch import TextView
 from pipelines.dedup.arrays import ArrayFile, read_arrays
 from pipelines.dedup.texts import pieces
 from pipelines.kernels.minhash import shingle, sign
+from pipelines.kernels.sets import distinct_in
+from pipelines.kernels.simplify import sign_wide, wide_shingles
 from pipelines.kernels.sketches import shingle_sets, sketch_texts
 
 __all__ = [
+    "Hash",
     "Scheme",
     "SchemeName",
     "band_keys",
@@ -47,10 +53,14 @@ __all__ = [
 U32s = npt.NDArray[np.uint32]
 U64s = npt.NDArray[np.uint64]
 I64s = npt.NDArray[np.int64]
-SchemeName = Literal["quern", "datasketch"]
+Signatures = npt.NDArray[np.unsignedinteger[Any]]
+SchemeName = Literal["quern", "datasketch", "datatrove"]
+Hash = Literal["xxhash", "sha1"]
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _PAIRS_AT_ONCE = 1 << 15
+_NARROW: dict[str, Literal["xxh32", "sha1"]] = {"xxhash": "xxh32", "sha1": "sha1"}
+_WIDE: dict[str, Literal["xxh64", "sha1"]] = {"xxhash": "xxh64", "sha1": "sha1"}
 
 
 class Scheme(NamedTuple):
@@ -60,7 +70,7 @@ class Scheme(NamedTuple):
     bands: int
     rows: int
     seed: int
-    hash_name: Literal["xxh32", "sha1"] = "xxh32"
+    hash_name: Hash = "xxhash"
     name: SchemeName = "datasketch"
 
     def about(self) -> dict[str, Any]:
@@ -68,39 +78,58 @@ class Scheme(NamedTuple):
         return {"version": 2, **self._asdict()}
 
 
-def sign_texts(table: pa.Table, scheme: Scheme) -> tuple[U32s, I64s]:
-    """Signatures uint32[n_docs, bands * rows], and int64[n_docs] shingles: 0 without words."""
-    n_hashes = scheme.bands * scheme.rows
-    signatures, n_shingles = [np.zeros((0, n_hashes), dtype=np.uint32)], [np.zeros(0, dtype=np.int64)]
+def sign_texts(table: pa.Table, scheme: Scheme) -> tuple[Signatures, I64s]:
+    """Signatures [n_docs, bands * rows], uint32 or of datatrove uint64, and int64[n_docs] shingles: 0 for none."""
+    none = np.zeros((0, scheme.bands * scheme.rows), dtype="u8" if scheme.name == "datatrove" else "u4")
+    signatures: list[Signatures] = [none]
+    n_shingles = [np.zeros(0, dtype=np.int64)]
     for piece in pieces(table):
-        if scheme.name == "quern":
-            signed, counts = sketch_texts(
-                *piece.text, n_gram=scheme.ngram, n_permutations=n_hashes, seed=scheme.seed
-            )
-        else:
-            shingles = shingle(*piece.text, n_gram=scheme.ngram, hash_name=scheme.hash_name)
-            signed = sign(shingles, n_permutations=n_hashes, seed=scheme.seed)
-            counts = np.diff(shingles.offsets)
+        signed, counts = _sign(piece.text, scheme)
         signatures.append(signed)
         n_shingles.append(counts)
     return np.concatenate(signatures), np.concatenate(n_shingles)
 
 
+def _sign(text: TextView, scheme: Scheme) -> tuple[Signatures, I64s]:
+    numbers: _Permutations = {"n_permutations": scheme.bands * scheme.rows, "seed": scheme.seed}
+    if scheme.name == "quern":
+        return sketch_texts(*text, n_gram=scheme.ngram, **numbers)
+    if scheme.name == "datatrove":
+        hashes = wide_shingles(*text, n_gram=scheme.ngram, hash_name=_WIDE[scheme.hash_name])
+        return sign_wide(hashes, **numbers), np.diff(hashes.offsets)
+    shingles = shingle(*text, n_gram=scheme.ngram, hash_name=_NARROW[scheme.hash_name])
+    return sign(shingles, **numbers), np.diff(shingles.offsets)
+
+
+class _Permutations(TypedDict):
+    n_permutations: int
+    seed: int
+
+
 def shingles_of(table: pa.Table, scheme: Scheme) -> tuple[U32s, I64s]:
-    """The distinct shingles of every text, uint32, and where each text's end: int64[n_docs + 1]."""
+    """The distinct shingles of every text, uint32, and where each text's end: int64[n_docs + 1].
+
+    Of datatrove's 64 bits the lower half: enough to tell what two texts have in common.
+    """
     hashes, sizes = [np.zeros(0, dtype=np.uint32)], [np.zeros(1, dtype=np.int64)]
     for piece in pieces(table):
-        if scheme.name == "quern":
-            found, ends = shingle_sets(*piece.text, n_gram=scheme.ngram)
-        else:
-            found, ends = shingle(*piece.text, n_gram=scheme.ngram, hash_name=scheme.hash_name)
+        found, ends = _distinct(piece.text, scheme)
         hashes.append(found)
         sizes.append(np.diff(ends))
     return np.concatenate(hashes), np.cumsum(np.concatenate(sizes))
 
 
-def band_keys(signature: U32s, *, within: str | None) -> U64s:
-    """A hash of each document's band: uint64[bands, n] from uint32[n, bands, rows].
+def _distinct(text: TextView, scheme: Scheme) -> tuple[U32s, I64s]:
+    if scheme.name == "quern":
+        return shingle_sets(*text, n_gram=scheme.ngram)
+    if scheme.name == "datatrove":
+        hashes, ends = wide_shingles(*text, n_gram=scheme.ngram, hash_name=_WIDE[scheme.hash_name])
+        return distinct_in(hashes.astype(np.uint32), ends)
+    return shingle(*text, n_gram=scheme.ngram, hash_name=_NARROW[scheme.hash_name])
+
+
+def band_keys(signature: Signatures, *, within: str | None) -> U64s:
+    """A hash of each document's band: uint64[bands, n] from [n, bands, rows].
 
     within: documents with different values get different keys. Two bands of a hundred million documents that
     differ get one key with a chance near 3 in 10,000; then at most a pair is compared too many.
@@ -157,10 +186,10 @@ def count_equal(files: Sequence[ArrayFile], first: I64s, a: I64s, b: I64s) -> I6
     return np.concatenate(counts)
 
 
-def _take(files: Sequence[ArrayFile], first: I64s, ordinals: I64s) -> U32s:
-    """The signatures of documents: uint32[n, bands * rows]."""
+def _take(files: Sequence[ArrayFile], first: I64s, ordinals: I64s) -> Signatures:
+    """The signatures of documents: [n, bands * rows]."""
     owner = np.searchsorted(first, ordinals, side="right") - 1
-    taken = np.empty((len(ordinals), files[0]["signature"].shape[1]), dtype=np.uint32)
+    taken = np.empty((len(ordinals), files[0]["signature"].shape[1]), dtype=files[0]["signature"].dtype)
     for number in np.unique(owner).tolist():
         mine = np.flatnonzero(owner == number)
         at = np.searchsorted(files[number]["row"], ordinals[mine] - first[number])

@@ -20,7 +20,17 @@ import numpy.typing as npt
 
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
 
-__all__ = ["clear", "read64", "sha1_32", "sha1_32_spans", "xxh32", "xxh32_spans", "xxh64", "xxh64_spans"]
+__all__ = [
+    "clear",
+    "read64",
+    "sha1_32",
+    "sha1_32_spans",
+    "sha1_64",
+    "xxh32",
+    "xxh32_spans",
+    "xxh64",
+    "xxh64_spans",
+]
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -169,11 +179,8 @@ def _sha1_block(words: U32s, state: U32s) -> None:
 
 
 @inline
-def sha1_32(data: Bytes, start: int, stop: int, block: Bytes, words: U32s) -> np.uint32:
-    """The first four bytes of SHA-1 of `data[start:stop]`, read little-endian, as datasketch reads them.
-
-    `block: uint8[128]` and `words: uint32[85]` are scratch of the caller.
-    """
+def _sha1(data: Bytes, start: int, stop: int, block: Bytes, words: U32s) -> None:
+    """Leaves the state of SHA-1 of `data[start:stop]` in `words[80:85]`; block, words: as `sha1_32` has them."""
     state = words[80:85]
     state[0], state[1], state[2] = 0x67452301, 0xEFCDAB89, 0x98BADCFE
     state[3], state[4] = 0x10325476, 0xC3D2E1F0
@@ -190,7 +197,23 @@ def sha1_32(data: Bytes, start: int, stop: int, block: Bytes, words: U32s) -> np
             quad = _read32(block, 4 * t)
             words[t] = np.uint32(_swap32(quad))
         _sha1_block(words, state)
-    return np.uint32(_swap32(np.uint64(state[0])))
+
+
+@inline
+def sha1_32(data: Bytes, start: int, stop: int, block: Bytes, words: U32s) -> np.uint32:
+    """The first four bytes of SHA-1 of `data[start:stop]`, read little-endian, as datasketch reads them.
+
+    `block: uint8[128]` and `words: uint32[85]` are scratch of the caller.
+    """
+    _sha1(data, start, stop, block, words)
+    return np.uint32(_swap32(np.uint64(words[80])))
+
+
+@inline
+def sha1_64(data: Bytes, start: int, stop: int, block: Bytes, words: U32s) -> np.uint64:
+    """The first eight bytes, read little-endian, as datatrove reads them; block, words: as above."""
+    _sha1(data, start, stop, block, words)
+    return _swap32(np.uint64(words[80])) | _swap32(np.uint64(words[81])) << np.uint64(32)
 
 
 @inline

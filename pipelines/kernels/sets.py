@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pipelines.kernels.hashing import clear
 from pipelines.kernels.jit import OFFSETS, inline, kernel
 
-__all__ = ["add_if_new", "count_common", "settle_stars", "table_size"]
+__all__ = ["add_if_new", "count_common", "distinct_in", "settle_stars", "table_size"]
 
 Numbers = npt.NDArray[np.int64]
 
@@ -51,6 +51,24 @@ def add_if_new(value: np.uint32, table: npt.NDArray[np.uint64], size: int) -> bo
         slot = slot + 1 & size - 1
     table[slot] = key
     return True
+
+
+@kernel(f"Tuple((uint32[::1], int64[::1]))(uint32[::1], {OFFSETS})")
+def distinct_in(hashes: npt.NDArray[np.uint32], ends: Numbers) -> tuple[npt.NDArray[np.uint32], Numbers]:
+    """The distinct numbers of each list `hashes[ends[d]:ends[d + 1]]`, by where they come first; where each begins."""
+    distinct, stops, n = np.empty(len(hashes), np.uint32), np.zeros(len(ends), np.int64), 0
+    table = np.empty(16, np.uint64)
+    for doc in range(len(ends) - 1):
+        size = table_size(ends[doc + 1] - ends[doc])
+        if size > len(table):
+            table = np.empty(size, np.uint64)
+        clear(table, size)
+        for index in range(ends[doc], ends[doc + 1]):
+            if add_if_new(hashes[index], table, size):
+                distinct[n] = hashes[index]
+                n += 1
+        stops[doc + 1] = n
+    return distinct[:n].copy(), stops
 
 
 @inline
