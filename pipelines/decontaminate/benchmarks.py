@@ -4,48 +4,111 @@
     {"question": "How many ...?", "choices": ["Four", "Five"], "answer": 1}                    item 1
 
     ->  texts   ["What is ...?", "Paris is ...", "Rome is ...", "How many ...?", "Four", "Five"]
-        item    [0, 0, 0, 1, 1, 1]
+        items   [0, 0, 0, 1, 1, 1]
+        roles   [QUESTION, CHOICE, CHOICE, QUESTION, CHOICE, CHOICE]
 
-An item is a line of a JSONL file, numbered from 0, blank lines included, so an editor finds it. Every string
-in it is a text of its own, at whatever depth; names of fields are not. A question and its answer are not
-joined, for the seam between them differs from one page to the next.
+An item is a line of a JSONL file or a row of a CSV or Parquet file, numbered from 0; blank lines of JSONL count, so
+an editor finds it. Every string in it is a text of its own, at whatever depth; names of fields are not. A question
+and its answer are not joined, for the seam between them differs from one page to the next.
+
+What a string is, its role, follows from the field it stands in: as the recipe says, as one of `PRESETS` says, or by
+its usual names. A preset says no more than which field is what; the file is the user's.
 
 Price: a benchmark is read whole; the largest have tens of megabytes.
 """
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from manifests.digest import digest_bytes
 from manifests.errors import MissingFileError, UsageError
 
-__all__ = ["SUFFIXES", "Benchmark", "read_benchmark"]
+__all__ = [
+    "ANSWER",
+    "CHOICE",
+    "OTHER",
+    "PASSAGE",
+    "PRESETS",
+    "QUESTION",
+    "ROLES",
+    "SUFFIXES",
+    "Benchmark",
+    "Layout",
+    "read_benchmark",
+]
 
-SUFFIXES = (".jsonl", ".jsonl.gz")
+SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
+QUESTION, CHOICE, ANSWER, PASSAGE, OTHER = range(5)
+ROLES = {"question": QUESTION, "choices": CHOICE, "answer": ANSWER, "passage": PASSAGE}
+Layout = Mapping[str, Sequence[str]]
+"""Role -> names of the fields that have it; a dot reaches into a field (`question.stem`)."""
+
+_QA = {"question": ("question",), "answer": ("answer",)}
+_MC = {"question": ("question",), "choices": ("choices",), "answer": ("answer",)}
+_QUERY = {"question": ("query",), "choices": ("choices",)}
+PRESETS: Mapping[str, Layout] = {
+    "gsm8k": _QA,
+    "mmlu": _MC,
+    "humaneval": {"question": ("prompt",), "answer": ("canonical_solution",)},
+    "mbpp": {"question": ("text", "prompt"), "answer": ("code",)},
+    "truthfulqa": {"question": ("question", "Question"), "answer": ("answer", "Best Answer")},
+    "boolq_passages": {"passage": ("passage",), "question": ("question",)},
+    "lambada": {"question": ("context", "text"), "answer": ("continuation",)},
+    "winograd": {"question": ("context_options",), "answer": ("continuation",)},
+    "winogrande": {"question": ("context_options", "sentence"), "answer": ("continuation",)},
+    "squad": {"question": ("question",), "answer": ("answers.text",), "passage": ("context",)},
+    **dict.fromkeys(
+        ("arc_easy", "arc_challenge", "bigbench", "boolq", "copa", "hellaswag", "piqa"),
+        _QUERY,
+    ),
+}
+_USUAL: Layout = {
+    "question": (
+        "question",
+        "query",
+        "prompt",
+        "problem",
+        "context_options",
+        "ctx",
+        "goal",
+        "instruction",
+        "text",
+    ),
+    "choices": ("choices", "options", "endings", "sol1", "sol2"),
+    "answer": ("answer", "answers", "solution", "canonical_solution", "code", "continuation", "response"),
+    "passage": ("passage", "article"),
+}
+_BY_NAME = {name: ROLES[role] for role, names in _USUAL.items() for name in names}
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """The texts of a benchmark and the item each stands in; `n_items` lines that hold a value."""
+    """The texts of a benchmark, the item and the role of each; `n_items` lines or rows that hold a value."""
 
     digest: str
     n_items: int
     items: list[int]
     texts: list[str]
+    roles: list[int]
 
 
-def read_benchmark(path: Path, *, fields: Sequence[str] | None = None) -> Benchmark:
-    """The strings of a benchmark's items, of the named fields where `fields` is given.
+def read_benchmark(path: Path, *, layout: Layout | None = None) -> Benchmark:
+    """The strings of a benchmark's items: all of them, or those of the fields that `layout` names.
 
-    Raises: MissingFileError; UsageError for lines that are not JSON, or where no item has text to look for.
+    Raises: MissingFileError; UsageError for lines that are not JSON, files that are not what their name says, or
+    where no item has text to look for.
     """
     try:
         raw = path.read_bytes()
@@ -54,15 +117,23 @@ def read_benchmark(path: Path, *, fields: Sequence[str] | None = None) -> Benchm
             f"{path}: expected a benchmark, found nothing. Documents could not be checked against it. "
             "Correct the path under `against`, or leave it out."
         ) from error
-    items, texts, n_items = [], [], 0
-    for number, value in _values(_plain_bytes(raw, path), path):
+    items, texts, roles, n_items = [], [], [], 0
+    for number, value in _rows(raw, path):
         n_items += 1
-        found = list(_strings(_chosen(value, fields)))
+        found = list(_usual(value) if layout is None else _laid_out(value, layout))
         items += [number] * len(found)
-        texts += found
+        roles += [role for role, _ in found]
+        texts += [text for _, text in found]
     if not texts:
-        raise _no_text(path, fields)
-    return Benchmark(digest_bytes(raw), n_items, items, texts)
+        raise _no_text(path, layout)
+    return Benchmark(digest_bytes(raw), n_items, items, texts, roles)
+
+
+def _rows(raw: bytes, path: Path) -> Iterator[tuple[int, Any]]:
+    if path.name.endswith(".parquet"):
+        return _parquet_rows(raw, path)
+    data = _plain_bytes(raw, path)
+    return _csv_rows(data, path) if path.name.endswith((".csv", ".csv.gz")) else _values(data, path)
 
 
 def _plain_bytes(raw: bytes, path: Path) -> bytes:
@@ -74,6 +145,28 @@ def _plain_bytes(raw: bytes, path: Path) -> bytes:
         raise UsageError(
             f"{path}: expected gzip, found bytes that are not ({error}). Part of the benchmark would be left "
             "unchecked. Fetch it again."
+        ) from error
+
+
+def _parquet_rows(raw: bytes, path: Path) -> Iterator[tuple[int, Any]]:
+    try:
+        rows = pq.read_table(pa.BufferReader(raw)).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise UsageError(
+            f"{path}: expected a Parquet file, found other bytes ({error}). The benchmark would be left "
+            "unchecked. Fetch it again."
+        ) from error
+    yield from enumerate(rows)
+
+
+def _csv_rows(data: bytes, path: Path) -> Iterator[tuple[int, Any]]:
+    try:
+        text = data.decode("utf-8-sig")
+        yield from enumerate(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(
+            f"{path}: expected CSV in UTF-8 with names in its first row, found other text ({error}). Items would be "
+            "left unchecked. Convert the file, or correct it."
         ) from error
 
 
@@ -91,10 +184,30 @@ def _values(data: bytes, path: Path) -> Iterator[tuple[int, Any]]:
             ) from error
 
 
-def _chosen(value: Any, fields: Sequence[str] | None) -> Any:
-    if fields is None:
-        return value
-    return [value[name] for name in fields if name in value] if isinstance(value, dict) else []
+def _usual(value: Any) -> Iterator[tuple[int, str]]:
+    """Every string, with the role that the name of its outermost field usually has."""
+    if not isinstance(value, dict):
+        yield from ((OTHER, text) for text in _strings(value))
+        return
+    for name, inner in value.items():
+        role = _BY_NAME.get(name, OTHER) if isinstance(name, str) else OTHER
+        yield from ((role, text) for text in _strings(inner))
+
+
+def _laid_out(value: Any, layout: Layout) -> Iterator[tuple[int, str]]:
+    for role, names in layout.items():
+        for name in names:
+            yield from ((ROLES[role], text) for text in _strings(_field(value, name)))
+
+
+def _field(value: Any, name: str) -> Any:
+    """The field of that name; where there is none, what its parts reach one after another."""
+    if not isinstance(value, dict):
+        return None
+    if name in value:
+        return value[name]
+    first, _, rest = name.partition(".")
+    return _field(value.get(first), rest) if rest else None
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -108,8 +221,9 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(inner)
 
 
-def _no_text(path: Path, fields: Sequence[str] | None) -> UsageError:
-    wanted = "strings" if fields is None else f"strings in {', '.join(fields)}"
+def _no_text(path: Path, layout: Layout | None) -> UsageError:
+    names = [name for some in (layout or {}).values() for name in some]
+    wanted = f"strings in {', '.join(names)}" if names else "strings"
     return UsageError(
         f"{path}: expected items with {wanted}, found none. The corpus would be called checked against a "
         "benchmark of which nothing was looked for. Correct `fields`, or take the file out of `against`."

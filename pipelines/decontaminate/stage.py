@@ -26,6 +26,7 @@ and ignored n-grams of more than 10 documents, we judge whole documents and igno
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -38,7 +39,7 @@ from pydantic import Field, field_validator, model_validator
 from manifests.digest import digest_file
 from manifests.errors import RecipeError
 from pipelines.batch import TextView
-from pipelines.decontaminate.benchmarks import SUFFIXES, Benchmark, read_benchmark
+from pipelines.decontaminate.benchmarks import PRESETS, ROLES, SUFFIXES, Benchmark, Layout, read_benchmark
 from pipelines.dedup.arrays import ArrayFile, read_arrays, write_arrays
 from pipelines.dedup.members import account, write_verdict
 from pipelines.dedup.texts import pieces, text_bytes
@@ -51,6 +52,27 @@ I64s = npt.NDArray[np.int64]
 U64s = npt.NDArray[np.uint64]
 
 
+Fields = str | tuple[str, ...] | dict[str, str | tuple[str, ...]]
+
+
+def make_layout(fields: Fields) -> Layout:
+    """The layout that a recipe writes as a preset's name, as a list of questions' fields, or as a mapping of roles.
+
+    Raises: ValueError for a preset or a role that there is not.
+    """
+    if isinstance(fields, str):
+        if fields not in PRESETS:
+            raise ValueError(
+                f"expected a list, a mapping or one of {', '.join(sorted(PRESETS))}, got {fields!r}"
+            )
+        return PRESETS[fields]
+    if isinstance(fields, tuple):
+        return {"question": fields}
+    if not fields or not set(fields) <= set(ROLES):
+        raise ValueError(f"expected keys among {', '.join(ROLES)}, got {', '.join(fields) or 'none'}")
+    return {role: (names,) if isinstance(names, str) else names for role, names in fields.items()}
+
+
 class Decontaminate(Gather):
     """Drops documents that share a run of words with an item of a benchmark."""
 
@@ -61,9 +83,11 @@ class Decontaminate(Gather):
     path_fields: ClassVar[tuple[str, ...]] = ("against",)
 
     against: tuple[str, ...] = Field(min_length=1)
-    """Benchmark files, JSON Lines, plain or gzipped; relative to the recipe."""
-    fields: tuple[str, ...] | None = None
-    """Fields of an item that are text; without it every string in the item is."""
+    """Benchmark files: JSON Lines or CSV, plain or gzipped, or Parquet; relative to the recipe."""
+    fields: Fields | None = None
+    """Fields that are text: a list, `{question: ..., choices: ..., answer: ..., passage: ...}` or a preset's name."""
+    layouts: dict[str, Fields] = Field(default_factory=dict)
+    """For files whose path fits a pattern (`"*/mmlu/*"`), what `fields` says of the others; the first that fits."""
     ngram: int = Field(default=13, ge=1, le=255)
     """Words in a row that must be shared."""
     min_words: int = Field(default=8, ge=1)
@@ -73,13 +97,33 @@ class Decontaminate(Gather):
 
     @field_validator("against")
     @classmethod
-    def _is_json_lines(cls, against: tuple[str, ...]) -> tuple[str, ...]:
+    def _is_of_a_format_read(cls, against: tuple[str, ...]) -> tuple[str, ...]:
         for path in against:
             if not path.endswith(SUFFIXES):
                 raise ValueError(
                     f"{path}: expected a name in {' or '.join(SUFFIXES)}; convert the file first"
                 )
         return against
+
+    @field_validator("fields")
+    @classmethod
+    def _says_what_is_what(cls, fields: Fields | None) -> Fields | None:
+        if fields is not None:
+            make_layout(fields)
+        return fields
+
+    @field_validator("layouts")
+    @classmethod
+    def _say_what_is_what(cls, layouts: dict[str, Fields]) -> dict[str, Fields]:
+        for fields in layouts.values():
+            make_layout(fields)
+        return layouts
+
+    def layout(self, path: str) -> Layout | None:
+        """What the fields of a file of `against` are; None leaves it to their usual names."""
+        fits = (fields for pattern, fields in self.layouts.items() if fnmatch(path, pattern))
+        fields = next(fits, self.fields)
+        return None if fields is None else make_layout(fields)
 
     @model_validator(mode="after")
     def _short_is_shorter(self) -> Decontaminate:
@@ -116,7 +160,7 @@ class Decontaminate(Gather):
 
 def build_index(task: GatherTask, *, stage: Decontaminate) -> None:
     """Write the n-grams of all benchmarks; say of each how many items it has and how many are too short."""
-    benchmarks = [read_benchmark(task.folder / path, fields=stage.fields) for path in stage.against]
+    benchmarks = [read_benchmark(task.folder / path, layout=stage.layout(path)) for path in stage.against]
     wanted = [_wanted(benchmark, stage) for benchmark in benchmarks]
     arrays = _index_arrays(wanted)
     n_ngrams = np.bincount(arrays["holders"], minlength=len(wanted)).tolist()

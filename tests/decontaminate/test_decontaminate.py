@@ -266,7 +266,7 @@ def test_a_cut_or_missing_file_stops_the_build(tmp_path):
 
 @pytest.mark.parametrize(
     ("params", "says"),
-    [({"against": []}, "at least 1"), ({"against": ["q.csv"]}, "convert"),
+    [({"against": []}, "at least 1"), ({"against": ["q.xml"]}, "convert"),
      ({"against": ["q.jsonl"], "ngram": 5}, "min_words")],
 )  # fmt: skip
 def test_parameters_that_would_check_less_than_they_seem_to_are_refused(params, says):
