@@ -1,7 +1,11 @@
-"""Documents that hold pieces of benchmarks, found by shared runs of words.
+"""Documents in which items of benchmarks stand, found by their words.
 
-benchmarks.py   the items of a benchmark file and the strings in them
+benchmarks.py   the items of a benchmark file, the strings in them and what each is
+coverage.py     most of an item's words together: what is looked for, and what is found
+runs.py         any run of words: the same
+evidence.py     what either says of a part
 stage.py        Decontaminate: index, verdict, and the report that goes into the corpus manifest
+selftest.py     planted items, and how many of them are found
 """
 
 from pipelines.decontaminate.stage import Decontaminate, benchmark_report

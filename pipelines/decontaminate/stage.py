@@ -1,35 +1,36 @@
-"""Decontaminate: documents that share a run of 13 words with a benchmark item are dropped or marked.
+"""Decontaminate: documents in which a benchmark item stands are dropped or marked.
 
-    index     the benchmarks -> a table of n-grams, each with the first item it stands in and the benchmarks
-              that hold it; mapped by every worker, read by none whole           60 to 100 bytes an n-gram
+    index     the benchmarks -> the runs of words that point to an item, and the words of each item; mapped by every
+              worker, read by none whole
     verdict   a part -> keep or `contaminated`, and why:
 
-      verdict  benchmark        item  n_hits  matched
-      1        gsm8k/test.jsonl   17      41  "how much does she make every day at the farmers market in"
-      0        null             null       0  null
+      verdict  benchmark          item  score  n_hits  matched
+      1        gsm8k/test.jsonl   17    1000        1  "janet s ducks lay 16 eggs per day she eats three for breakfast"
+      0        null               null  null        0  null
 
-Words are cut as for MinHash: lower case, no punctuation, any white space. So reflowed, upper-cased and
-re-punctuated copies are found; a paraphrase, a translation or an edit in every thirteenth word is not.
-Items in which no string has 13 words are looked for whole if a string has at least `min_words` (8); shorter
-ones are counted as `too_short` and never found: "What is 2 + 2?" stands on too many innocent pages.
-In Chinese, Japanese or Thai a word is one character, and 13 of them say less than 13 words of English.
+Two methods. `coverage` (`coverage.py`, `kernels/coverage.py`) asks for four fifths of an item's words, weighted by
+rarity and standing together, and for the answer near a short question: an edited copy is found, and a sentence that a
+book and a benchmark both quote is not yet an item. `ngram` (`runs.py`) asks for any run of 13 words, GPT-3's rule: one
+shared run drops a document, however long.
 
-One shared run drops a document, however long: a book may quote what a benchmark quotes. `action: mark` only
-records it.
+Words are cut as for MinHash: lower case, no punctuation, any white space. So reflowed, upper-cased and re-punctuated
+copies are found; a paraphrase or a translation is not. In Chinese, Japanese or Thai a word is one character. Items too
+short to be judged are counted as `too_short` and never found. `selftest.py` measures, for the settings in use, how much
+of what is planted is found. `action: mark` only records.
 
-Price: 42 MB/s a core against 1.6 million n-grams (20 benchmarks), which take 2 s to index once.
+Price: see `benchmarks/decontaminate.py`.
 
-Source: Brown et al. 2020 (GPT-3), appendix C, whose 13-grams these are; they cut 200 characters around a hit
-and ignored n-grams of more than 10 documents, we judge whole documents and ignore none.
+Source: allenai/decon for coverage, Brown et al. 2020 (GPT-3), appendix C, for n-grams; the modules say how we differ.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -38,19 +39,16 @@ from pydantic import Field, field_validator, model_validator
 
 from manifests.digest import digest_file
 from manifests.errors import RecipeError
-from pipelines.batch import TextView
-from pipelines.decontaminate.benchmarks import PRESETS, ROLES, SUFFIXES, Benchmark, Layout, read_benchmark
-from pipelines.dedup.arrays import ArrayFile, read_arrays, write_arrays
+from pipelines.decontaminate.benchmarks import PRESETS, ROLES, SUFFIXES, Layout, read_benchmark
+from pipelines.decontaminate.coverage import Limits, coverage_verdicts, index_arrays
+from pipelines.decontaminate.evidence import Judged
+from pipelines.decontaminate.runs import ngram_index, ngram_verdicts
+from pipelines.dedup.arrays import read_arrays, write_arrays
 from pipelines.dedup.members import account, write_verdict
-from pipelines.dedup.texts import pieces, text_bytes
-from pipelines.kernels.ngrams import Hits, NgramTable, find_ngrams, make_ngrams, make_table
+from pipelines.dedup.texts import text_bytes
 from pipelines.stage import Gather, GatherTask, Phase, short_names
 
-__all__ = ["Decontaminate", "benchmark_report", "build_index", "judge"]
-
-I64s = npt.NDArray[np.int64]
-U64s = npt.NDArray[np.uint64]
-
+__all__ = ["Decontaminate", "benchmark_report", "build_index", "judge", "judge_table", "make_index"]
 
 Fields = str | tuple[str, ...] | dict[str, str | tuple[str, ...]]
 
@@ -74,10 +72,10 @@ def make_layout(fields: Fields) -> Layout:
 
 
 class Decontaminate(Gather):
-    """Drops documents that share a run of words with an item of a benchmark."""
+    """Drops documents in which an item of a benchmark stands."""
 
     name: ClassVar[str] = "decontaminate"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reasons: ClassVar[tuple[str, ...]] = ("contaminated",)
 
     path_fields: ClassVar[tuple[str, ...]] = ("against",)
@@ -88,12 +86,22 @@ class Decontaminate(Gather):
     """Fields that are text: a list, `{question: ..., choices: ..., answer: ..., passage: ...}` or a preset's name."""
     layouts: dict[str, Fields] = Field(default_factory=dict)
     """For files whose path fits a pattern (`"*/mmlu/*"`), what `fields` says of the others; the first that fits."""
+    method: Literal["coverage", "ngram"] = "coverage"
+    """`coverage`: most of an item's words stand together; `ngram`: any run of `ngram` words is shared."""
+    min_share: float = Field(default=0.8, gt=0, le=1)
+    """coverage: share of an item's words, weighted by rarity, that must be found."""
+    min_item_words: int = Field(default=6, ge=5)
+    """coverage: different words in the shortest question and answer, together, that are looked for."""
+    min_alone_words: int = Field(default=13, ge=5)
+    """coverage: different words of a question that counts without its answer, or of an answer without its question."""
+    near_words: int = Field(default=50, ge=0)
+    """coverage: words before or behind a question in which its answer may begin; a long answer may lie further off."""
     ngram: int = Field(default=13, ge=1, le=255)
-    """Words in a row that must be shared."""
+    """ngram: words in a row that must be shared."""
     min_words: int = Field(default=8, ge=1)
-    """An item in which no string has `ngram` words is looked for whole if a string has at least this many."""
+    """ngram: an item in which no string has `ngram` words is looked for whole if a string has at least this many."""
     min_hits: int = Field(default=1, ge=1)
-    """Places a document must share to be contaminated: 5 forgives a quotation of up to 16 words."""
+    """Places a document must share to be contaminated; by n-grams 5 forgives a quotation of up to 16 words."""
 
     @field_validator("against")
     @classmethod
@@ -148,7 +156,10 @@ class Decontaminate(Gather):
 
     def kernels(self) -> tuple[str, ...]:
         """Those that hash n-grams and look them up."""
-        return ("ngrams.hash_ngrams", "ngrams.fill_table", "ngrams.find_in_documents")
+        if self.method == "ngram":
+            return ("ngrams.hash_ngrams", "ngrams.fill_table", "ngrams.find_in_documents")
+        own = ("words_of_texts", "list_runs", "find_texts_in")
+        return (*(f"coverage.{name}" for name in own), "ngrams.fill_table", "ngrams.join_documents")
 
     def phases(self) -> list[Phase]:
         """index, verdict."""
@@ -159,146 +170,64 @@ class Decontaminate(Gather):
 
 
 def build_index(task: GatherTask, *, stage: Decontaminate) -> None:
-    """Write the n-grams of all benchmarks; say of each how many items it has and how many are too short."""
-    benchmarks = [read_benchmark(task.folder / path, layout=stage.layout(path)) for path in stage.against]
-    wanted = [_wanted(benchmark, stage) for benchmark in benchmarks]
-    arrays = _index_arrays(wanted)
-    n_ngrams = np.bincount(arrays["holders"], minlength=len(wanted)).tolist()
+    """Write what is looked for of all benchmarks; say of each how many items it has and how many are too short."""
+    arrays, told = make_index(stage, task.folder)
     with task.output("ngrams", ".arrays") as file:
         write_arrays(file, arrays)
-    told = zip(short_names(stage.against), benchmarks, wanted, n_ngrams, strict=True)
-    task.facts["benchmarks"] = [_told(*each) for each in told]
+    task.facts["benchmarks"] = told
 
 
-class _Wanted(NamedTuple):
-    """The n-grams of a benchmark, the item and the anchor of each, and how many words they have."""
-
-    grams: U64s
-    anchors: U64s
-    items: I64s
-    widths: set[int]
-
-
-def _told(path: str, benchmark: Benchmark, wanted: _Wanted, n_ngrams: int) -> dict[str, Any]:
-    n_found = int(np.count_nonzero(np.diff(wanted.items, prepend=-1)))
-    return {
-        "benchmark": path,
-        "digest": benchmark.digest,
-        "items": benchmark.n_items,
-        "ngrams": n_ngrams,
-        "too_short": benchmark.n_items - n_found,
-    }
-
-
-def _wanted(benchmark: Benchmark, stage: Decontaminate) -> _Wanted:
-    """What is looked for of a benchmark, in the order of its items."""
-    made = make_ngrams(*_as_text(benchmark.texts), n_gram=stage.ngram, min_words=stage.min_words)
-    item, counts = np.array(benchmark.items, dtype=np.int64), np.diff(made.ends)
-    # A short string counts only in an item without a long one; "none of the answers above" is everywhere.
-    is_long = made.n_words >= stage.ngram
-    chosen = is_long | ~np.isin(item, item[is_long])
-    taken = np.repeat(chosen, counts)
-    widths = set(np.minimum(made.n_words[chosen & (counts > 0)], stage.ngram).tolist())
-    return _Wanted(made.grams[taken], made.anchors[taken], np.repeat(item, counts)[taken], widths)
+def make_index(
+    stage: Decontaminate, folder: Path
+) -> tuple[dict[str, npt.NDArray[Any]], list[dict[str, Any]]]:
+    """The arrays of the index, and what there is to say of each benchmark; paths start in `folder`."""
+    benchmarks = [read_benchmark(folder / path, layout=stage.layout(path)) for path in stage.against]
+    if stage.method == "ngram":
+        arrays, looked_for, sizes = ngram_index(benchmarks, n_gram=stage.ngram, min_words=stage.min_words)
+    else:
+        arrays, looked_for, sizes = index_arrays(benchmarks, _limits(stage))
+    told = [
+        {
+            "benchmark": name,
+            "digest": benchmark.digest,
+            "items": benchmark.n_items,
+            "ngrams": size,
+            "too_short": benchmark.n_items - n_items,
+        }
+        for name, benchmark, n_items, size in zip(
+            short_names(stage.against), benchmarks, looked_for, sizes, strict=True
+        )
+    ]
+    return arrays, told
 
 
-def _as_text(texts: Sequence[str]) -> TextView:
-    # JSON can spell half a surrogate pair, UTF-8 cannot; "?" is punctuation to us.
-    raw = [text.encode("utf-8", "replace") for text in texts]
-    offsets = np.concatenate([[0], np.cumsum([len(r) for r in raw])]).astype(np.int64)
-    return TextView(np.frombuffer(b"".join(raw) or b"\0", dtype=np.uint8), offsets)
-
-
-def _index_arrays(wanted: Sequence[_Wanted]) -> dict[str, npt.NDArray[Any]]:
-    """A table of the distinct n-grams, where each was seen first, and the distinct benchmarks of each.
-
-    N-gram g stands in benchmarks `holders[holder_ends[g]:holder_ends[g + 1]]`.
-    """
-    grams, anchors, items = (np.concatenate(columns) for columns in list(zip(*wanted, strict=True))[:3])
-    benchmarks = np.repeat(np.arange(len(wanted)), [len(w.grams) for w in wanted])
-    order = np.argsort(grams, kind="stable")  # keeps the order of benchmarks and items
-    grams, benchmarks = grams[order], benchmarks[order]
-    is_new = np.diff(grams, prepend=~grams[:1]) != 0
-    is_holder = is_new | (np.diff(benchmarks, prepend=-1) != 0)
-    held = np.bincount(np.cumsum(is_new)[is_holder] - 1, minlength=int(is_new.sum()))
-    table = make_table(grams[is_new], anchors[order][is_new])
-    return {
-        **table._asdict(),
-        "benchmark": benchmarks[is_new],
-        "item": items[order][is_new],
-        "holder_ends": np.concatenate([[0], np.cumsum(held)]).astype(np.int64),
-        "holders": benchmarks[is_holder],
-        "widths": np.array(sorted(set[int]().union(*(w.widths for w in wanted))), dtype=np.int64),
-    }
+def _limits(stage: Decontaminate) -> Limits:
+    share = Fraction(str(stage.min_share))
+    return Limits(stage.min_item_words, stage.min_alone_words, share.as_integer_ratio())
 
 
 def judge(task: GatherTask, *, stage: Decontaminate) -> None:
     """Write the verdicts of a part; say how often and in how many documents each benchmark was found."""
-    index = read_arrays(task.inputs("index", "ngrams")[0])
     table = task.read_part(task.unit, ["text"])
-    alive = task.alive(task.unit)
-    hits, matched = _all_hits(table, index, alive, min_words=stage.min_words)
-    n_hits = np.bincount(hits.doc, minlength=len(alive)).astype(np.int64)
-    verdicts = (n_hits >= stage.min_hits).astype(np.uint8)
-    firsts = np.searchsorted(hits.doc, np.arange(len(alive)))
-    evidence = _evidence(stage, index, hits.gram, firsts, n_hits)
-    write_verdict(task, {"verdict": pa.array(verdicts), **evidence, "matched": matched})
-    account(task, stage, verdicts, text_bytes(table))
-    task.facts["benchmarks"] = _found(stage, index, hits, verdicts > 0)
+    judged = judge_table(stage, read_arrays(task.inputs("index", "ngrams")[0]), table, task.alive(task.unit))
+    write_verdict(task, {"verdict": pa.array(judged.verdicts), **judged.evidence})
+    account(task, stage, judged.verdicts, text_bytes(table))
+    task.facts["benchmarks"] = judged.found
     if task.unit == 0:
         # The index is removed with the gather; what it said of the benchmarks must outlive it.
         task.facts["index"] = task.facts_of("index")[0]["benchmarks"]
 
 
-def _all_hits(
-    table: pa.Table, index: ArrayFile, alive: npt.NDArray[np.bool_], *, min_words: int
-) -> tuple[Hits, pa.Array]:
-    """The hits in documents that are alive (doc: row of the part), and the words of each one's first."""
-    lookup = NgramTable(index["keys"], index["gram"], index["filter"])
-    docs, grams, matched = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)], []
-    for piece in pieces(table):
-        hits = find_ngrams(*piece.text, table=lookup, widths=index["widths"], min_words=min_words)
-        docs.append(hits.doc + piece.start)
-        grams.append(hits.gram)
-        matched.append(_string_column(hits, alive[piece.start : piece.start + len(piece)]))
-    doc, gram = np.concatenate(docs), np.concatenate(grams)
-    words = pa.concat_arrays(matched) if matched else pa.array([], pa.large_string())
-    return Hits(doc[alive[doc]], gram[alive[doc]], np.zeros(0, np.uint8), np.zeros(1, np.int64)), words
-
-
-def _string_column(hits: Hits, alive: npt.NDArray[np.bool_]) -> pa.Array:
-    valid = (np.diff(hits.word_ends) > 0) & alive
-    bits = pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
-    buffers = [bits, pa.py_buffer(hits.word_ends), pa.py_buffer(hits.words)]
-    return pa.LargeStringArray.from_buffers(len(valid), buffers[1], buffers[2], bits)
-
-
-def _evidence(
-    stage: Decontaminate, index: ArrayFile, grams: I64s, firsts: I64s, n_hits: I64s
-) -> dict[str, pa.Array]:
-    """Benchmark and item of each document's first hit, null without one, and the number of hits."""
-    clean = n_hits == 0
-    first = grams[firsts[~clean]]
-    benchmark, item = np.zeros(len(n_hits), dtype=np.int64), np.zeros(len(n_hits), dtype=np.int64)
-    benchmark[~clean], item[~clean] = index["benchmark"][first], index["item"][first]
-    names = pa.array(short_names(stage.against), pa.string()).take(pa.array(benchmark, mask=clean))
-    return {"benchmark": names, "item": pa.array(item, mask=clean), "n_hits": pa.array(n_hits)}
-
-
-def _found(
-    stage: Decontaminate, index: ArrayFile, hits: Hits, is_contaminated: npt.NDArray[np.bool_]
-) -> list[dict[str, Any]]:
-    """Of each benchmark: places that hold one of its n-grams, and contaminated documents that do."""
-    starts, ends = index["holder_ends"][hits.gram], index["holder_ends"][hits.gram + 1]
-    n_holders = ends - starts
-    at = np.repeat(starts - (np.cumsum(n_holders) - n_holders), n_holders) + np.arange(n_holders.sum())
-    holder, doc = index["holders"][at], np.repeat(hits.doc, n_holders)
-    n_hits = np.bincount(holder, minlength=len(stage.against))
-    judged = is_contaminated[doc]
-    pairs = np.unique(np.stack([holder[judged], doc[judged]]), axis=1)
-    n_docs = np.bincount(pairs[0], minlength=len(stage.against))
-    counts = zip(short_names(stage.against), n_docs.tolist(), n_hits.tolist(), strict=True)
-    return [{"benchmark": path, "documents": docs, "hits": hits} for path, docs, hits in counts]
+def judge_table(stage: Decontaminate, index: Any, table: pa.Table, alive: npt.NDArray[np.bool_]) -> Judged:
+    """The verdict of every row of a table with a column `text`, and why; index: arrays by name."""
+    names = short_names(stage.against)
+    if stage.method == "coverage":
+        return coverage_verdicts(
+            table, index, alive, names=names, reach=stage.near_words, min_hits=stage.min_hits
+        )
+    return ngram_verdicts(
+        table, index, alive, names=names, min_words=stage.min_words, min_hits=stage.min_hits
+    )
 
 
 def benchmark_report(
@@ -306,11 +235,18 @@ def benchmark_report(
 ) -> dict[str, dict[str, Any]]:
     """What the corpus manifest says of each benchmark: digest, items, ngrams, too_short, hits, documents.
 
+    By coverage also `items_hit`, the different items that were found.
+
     index: the facts of phase `index`; verdicts: the facts of every task of phase `verdict`.
     """
     report = {told["benchmark"]: {**told, "documents": 0, "hits": 0} for told in index["benchmarks"]}
+    hit: dict[str, set[int]] = {}
     for facts in verdicts:
         for found in facts["benchmarks"]:
             report[found["benchmark"]]["documents"] += found["documents"]
             report[found["benchmark"]]["hits"] += found["hits"]
+            if "items" in found:
+                hit.setdefault(found["benchmark"], set()).update(found["items"])
+    for name, items in hit.items():
+        report[name]["items_hit"] = len(items)
     return {path: {k: v for k, v in told.items() if k != "benchmark"} for path, told in report.items()}

@@ -35,7 +35,14 @@ from pipelines.kernels.sets import add_if_new, table_size
 from pipelines.kernels.unicode import PUNCT, SPACE, UNSPACED, character_classes, lower_deltas
 from pipelines.kernels.words import byte_at, decode, encode
 
-__all__ = ["distinct_shingles", "shingle_sets", "sketch_documents", "sketch_texts"]
+__all__ = [
+    "distinct_shingles",
+    "hash_words",
+    "most_words",
+    "shingle_sets",
+    "sketch_documents",
+    "sketch_texts",
+]
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -124,7 +131,7 @@ def _hash_run(
 
 
 @inline
-def _hash_words(
+def hash_words(
     data: Bytes, start: int, end: int, n_readable: int,
     classes: Bytes, lower: npt.NDArray[np.int32], out: Bytes, hashes: U64s,
 ) -> int:  # fmt: skip
@@ -204,7 +211,7 @@ def _lowest(shingles: U32s, n_shingles: int, a: U32s, b: U32s, lowest: U32s, n_h
 
 
 @inline
-def _most_words(offsets: Offsets) -> int:
+def most_words(offsets: Offsets) -> int:
     """No document has more words than bytes, nor a word more bytes in lower case than twice its own."""
     longest = 0
     for doc in range(len(offsets) - 1):
@@ -219,7 +226,7 @@ def sketch_documents(
     data: Bytes, offsets: Offsets, classes: Bytes, lower: npt.NDArray[np.int32], n_gram: int, a: U32s, b: U32s
 ) -> tuple[U32s, Offsets]:
     """The signature of each document, and how many shingles it has, equal ones counted. data: at least 64 bytes."""
-    most, n_hashes = _most_words(offsets), len(a)
+    most, n_hashes = most_words(offsets), len(a)
     words, shingles, out = (
         np.empty(most, np.uint64),
         np.empty(most, np.uint32),
@@ -229,7 +236,7 @@ def sketch_documents(
     counts = np.zeros(len(offsets) - 1, np.int64)
     text, kinds, deltas = pointer(data), pointer(classes), pointer(lower)
     for doc in range(len(counts)):
-        n_words = _hash_words(
+        n_words = hash_words(
             text, offsets[doc], offsets[doc + 1], len(data), kinds, deltas, pointer(out), pointer(words)
         )
         counts[doc] = _shingle(pointer(words), n_words, n_gram, pointer(shingles))
@@ -242,7 +249,7 @@ def distinct_shingles(
     data: Bytes, offsets: Offsets, classes: Bytes, lower: npt.NDArray[np.int32], n_gram: int
 ) -> tuple[U32s, Offsets]:
     """The distinct shingles of each document, by where they come first, and where each one's begin."""
-    most = _most_words(offsets)
+    most = most_words(offsets)
     words, shingles, out = (
         np.empty(most, np.uint64),
         np.empty(most, np.uint32),
@@ -252,7 +259,7 @@ def distinct_shingles(
     ends, n, table = np.zeros(len(offsets), np.int64), 0, np.empty(16, np.uint64)
     text, kinds, deltas = pointer(data), pointer(classes), pointer(lower)
     for doc in range(len(offsets) - 1):
-        n_words = _hash_words(
+        n_words = hash_words(
             text, offsets[doc], offsets[doc + 1], len(data), kinds, deltas, pointer(out), pointer(words)
         )
         n_shingles = _shingle(pointer(words), n_words, n_gram, pointer(shingles))

@@ -1,4 +1,4 @@
-"""Decontaminate: what is planted is found however it is set, and nothing else is."""
+"""Decontaminate by n-grams, what is planted is found however it is set and nothing else; and what both methods do."""
 
 import gzip
 import json
@@ -66,7 +66,7 @@ def test_verdicts_evidence_and_counts_are_those_of_sets_of_tuples(
         [item_ngrams(strings(v), ngram=6, min_words=3) for v in [*b, "a string of text"]] for b in benchmarks
     ]
     corpus = Corpus(folder, {"web": documents})
-    stage = Decontaminate(against=names, ngram=6, min_words=3, min_hits=min_hits)
+    stage = Decontaminate(method="ngram", against=names, ngram=6, min_words=3, min_hits=min_hits)
     result = corpus.run(stage)
     every = set().union(*(grams for b in wanted for grams in b))
     docs = [text or "" for part in documents for text in part]
@@ -110,7 +110,9 @@ def test_every_planted_form_is_found_and_no_clean_page_is(tmp_path):
     forms = [form for q in questions for form in planted_forms(q).values()]
     dirty = [f"{filler(rng, 200)}. {form} {filler(rng, 3000)}" for form in forms]
     clean = [filler(rng, 1000) for _ in range(200)]
-    result = Corpus(tmp_path, {"dirty": [dirty], "clean": [clean]}).run(Decontaminate(against=["q.jsonl"]))
+    result = Corpus(tmp_path, {"dirty": [dirty], "clean": [clean]}).run(
+        Decontaminate(method="ngram", against=["q.jsonl"])
+    )
     assert result.verdicts() == [[1] * len(dirty), [0] * 200]
     assert result.tables()[0].column("item").to_pylist() == [i for i in range(30) for _ in range(6)]
     assert report(result)["q.jsonl"]["documents"] == len(dirty)
@@ -120,14 +122,14 @@ def test_every_planted_form_is_found_and_no_clean_page_is(tmp_path):
 def test_thirteen_shared_words_are_the_limit(tmp_path, n_shared, verdict):
     write_items(tmp_path / "q.jsonl", [DUCKS])
     text = "before " + " ".join(shingle_words(DUCKS)[3 : 3 + n_shared]) + " after"
-    result = Corpus(tmp_path, {"a": [[text]]}).run(Decontaminate(against=["q.jsonl"]))
+    result = Corpus(tmp_path, {"a": [[text]]}).run(Decontaminate(method="ngram", against=["q.jsonl"]))
     assert result.verdicts() == [[verdict]]
 
 
 def test_a_contaminated_document_falls_with_its_reason_and_says_why(tmp_path):
     write_items(tmp_path / "bench/q.jsonl", [{"q": "unrelated", "n": 3}, {"deep": [{"q": DUCKS}]}])
     corpus = Corpus(tmp_path, {"a": [["clean", "Look: " + DUCKS]]})
-    result = corpus.run(Decontaminate(against=["bench/q.jsonl"]))
+    result = corpus.run(Decontaminate(method="ngram", against=["bench/q.jsonl"]))
     assert result.tally().dropped == {"decontaminate": {"contaminated": 1}}
     assert result.tables()[0].to_pylist()[1] == {
         "verdict": 1,
@@ -153,7 +155,7 @@ def test_a_short_item_is_looked_for_whole_and_a_shorter_one_is_counted(tmp_path)
         "one two three four five six seven eight",
         "2 + 2",
     ]
-    result = Corpus(tmp_path, {"a": [texts]}).run(Decontaminate(against=["q.jsonl"]))
+    result = Corpus(tmp_path, {"a": [texts]}).run(Decontaminate(method="ngram", against=["q.jsonl"]))
     assert result.verdicts() == [[1, 0, 0]]
     assert report(result)["q.jsonl"]["too_short"] == 2
 
@@ -161,7 +163,9 @@ def test_a_short_item_is_looked_for_whole_and_a_shorter_one_is_counted(tmp_path)
 def test_short_strings_beside_a_long_one_are_not_looked_for(tmp_path):
     choice = "none of the three answers given above is right"
     write_items(tmp_path / "q.jsonl", [{"q": DUCKS, "choices": [choice]}])
-    result = Corpus(tmp_path, {"a": [[choice, DUCKS]]}).run(Decontaminate(against=["q.jsonl"]))
+    result = Corpus(tmp_path, {"a": [[choice, DUCKS]]}).run(
+        Decontaminate(method="ngram", against=["q.jsonl"])
+    )
     assert result.verdicts() == [[0, 1]]
 
 
@@ -171,15 +175,17 @@ def test_only_the_named_fields_are_looked_for(tmp_path):
     )
     page = filler(np.random.default_rng(0), 40)
     corpus = Corpus(tmp_path, {"a": [[page, DUCKS]]})
-    assert corpus.run(Decontaminate(against=["q.jsonl.gz"])).verdicts() == [[1, 1]]
-    assert corpus.run(Decontaminate(against=["q.jsonl.gz"], fields=["question"])).verdicts() == [[0, 1]]
+    assert corpus.run(Decontaminate(method="ngram", against=["q.jsonl.gz"])).verdicts() == [[1, 1]]
+    assert corpus.run(
+        Decontaminate(method="ngram", against=["q.jsonl.gz"], fields=["question"])
+    ).verdicts() == [[0, 1]]
 
 
 def test_min_hits_forgives_a_short_quotation(tmp_path):
     write_items(tmp_path / "q.jsonl", [DUCKS])
     words = shingle_words(DUCKS)
     corpus = Corpus(tmp_path, {"a": [[" ".join(words[:16]), " ".join(words[:17])]]})
-    result = corpus.run(Decontaminate(against=["q.jsonl"], min_hits=5))
+    result = corpus.run(Decontaminate(method="ngram", against=["q.jsonl"], min_hits=5))
     assert result.verdicts() == [[0, 1]]
     assert result.column("n_hits") == [4, 5]
 
@@ -188,7 +194,7 @@ def test_marking_drops_nothing_and_dead_rows_are_not_judged(tmp_path):
     write_items(tmp_path / "q.jsonl", [DUCKS])
     corpus = Corpus(tmp_path, {"a": [[DUCKS, DUCKS, None]]})
     corpus.alive_rows[0] = np.array([True, False, True])
-    result = corpus.run(Decontaminate(against=["q.jsonl"], action="mark"))
+    result = corpus.run(Decontaminate(method="ngram", against=["q.jsonl"], action="mark"))
     assert result.verdicts() == [[1, 0, 0]]
     assert result.column("matched")[1] is None
     assert result.tally().marked == {"decontaminate": {"contaminated": 1}}
@@ -198,7 +204,7 @@ def test_marking_drops_nothing_and_dead_rows_are_not_judged(tmp_path):
 def test_the_bytes_do_not_depend_on_the_order_of_units(tmp_path):
     write_items(tmp_path / "q.jsonl", [DUCKS])
     corpus = Corpus(tmp_path, {"a": [["x"], [DUCKS], [], [None]], "b": [["y " + DUCKS]]})
-    stage = Decontaminate(against=["q.jsonl"])
+    stage = Decontaminate(method="ngram", against=["q.jsonl"])
     wanted = corpus.run(stage).digests()
     assert corpus.run(stage, shuffle=1).digests() == wanted == corpus.run(stage, shuffle=2).digests()
 
@@ -207,14 +213,14 @@ def test_the_bytes_do_not_depend_on_the_order_of_units(tmp_path):
 def test_corpora_with_next_to_nothing_in_them_work(tmp_path, sources):
     write_items(tmp_path / "q.jsonl", [DUCKS])
     corpus = Corpus(tmp_path, sources)
-    result = corpus.run(Decontaminate(against=["q.jsonl"]))
+    result = corpus.run(Decontaminate(method="ngram", against=["q.jsonl"]))
     check_account(corpus, result)
     assert report(result)["q.jsonl"]["documents"] == 0
 
 
 def test_a_benchmark_of_short_items_alone_finds_nothing_and_says_so(tmp_path):
     write_items(tmp_path / "q.jsonl", ["too short", "too"])
-    result = Corpus(tmp_path, {"a": [["too short"]]}).run(Decontaminate(against=["q.jsonl"]))
+    result = Corpus(tmp_path, {"a": [["too short"]]}).run(Decontaminate(method="ngram", against=["q.jsonl"]))
     assert result.verdicts() == [[0]]
     assert (report(result)["q.jsonl"]["items"], report(result)["q.jsonl"]["too_short"]) == (2, 2)
 
@@ -223,14 +229,14 @@ def test_lines_are_cut_at_newlines_alone_and_blank_ones_keep_their_number(tmp_pa
     write_items(tmp_path / "q.jsonl", [])
     value = json.dumps(["\u2028", DUCKS], ensure_ascii=False)
     (tmp_path / "q.jsonl").write_bytes(b'\xef\xbb\xbf"a"\r\n\n' + value.encode())
-    result = Corpus(tmp_path, {"a": [[DUCKS]]}).run(Decontaminate(against=["q.jsonl"]))
+    result = Corpus(tmp_path, {"a": [[DUCKS]]}).run(Decontaminate(method="ngram", against=["q.jsonl"]))
     assert result.column("item") == [2]
     assert report(result)["q.jsonl"]["items"] == 2
 
 
 def test_the_digest_of_every_benchmark_is_part_of_the_key(tmp_path):
     write_items(tmp_path / "q.jsonl", [DUCKS])
-    stage = Decontaminate(against=["q.jsonl"])
+    stage = Decontaminate(method="ngram", against=["q.jsonl"])
     before = stage.side_inputs(tmp_path)
     write_items(tmp_path / "q.jsonl", [DUCKS + "!"])
     assert list(before) == ["q.jsonl"]
@@ -245,13 +251,15 @@ def test_the_digest_of_every_benchmark_is_part_of_the_key(tmp_path):
 def test_a_benchmark_that_cannot_be_read_stops_the_build(tmp_path, data, says):
     (tmp_path / "q.jsonl").write_bytes(data)
     with pytest.raises(UsageError, match=says):
-        Corpus(tmp_path, {"a": [["x"]]}).run(Decontaminate(against=["q.jsonl"]))
+        Corpus(tmp_path, {"a": [["x"]]}).run(Decontaminate(method="ngram", against=["q.jsonl"]))
 
 
 def test_fields_that_no_item_has_stop_the_build(tmp_path):
     write_items(tmp_path / "q.jsonl", [{"question": DUCKS}])
     with pytest.raises(UsageError, match="strings in prompt, found none"):
-        Corpus(tmp_path, {"a": [["x"]]}).run(Decontaminate(against=["q.jsonl"], fields=["prompt"]))
+        Corpus(tmp_path, {"a": [["x"]]}).run(
+            Decontaminate(method="ngram", against=["q.jsonl"], fields=["prompt"])
+        )
 
 
 def test_a_cut_or_missing_file_stops_the_build(tmp_path):
@@ -259,9 +267,9 @@ def test_a_cut_or_missing_file_stops_the_build(tmp_path):
     (tmp_path / "q.jsonl.gz").write_bytes((tmp_path / "q.jsonl.gz").read_bytes()[:-12])
     corpus = Corpus(tmp_path, {"a": [["x"]]})
     with pytest.raises(UsageError, match="expected gzip"):
-        corpus.run(Decontaminate(against=["q.jsonl.gz"]))
+        corpus.run(Decontaminate(method="ngram", against=["q.jsonl.gz"]))
     with pytest.raises(MissingFileError, match=r"none\.jsonl"):
-        corpus.run(Decontaminate(against=["none.jsonl"]))
+        corpus.run(Decontaminate(method="ngram", against=["none.jsonl"]))
 
 
 @pytest.mark.parametrize(
@@ -292,7 +300,7 @@ def test_questions_planted_in_books_are_found_and_the_books_alone_are_not(tmp_pa
     corpus = Corpus(tmp_path, {"clean": [pages], "dirty": [dirty]})
     (tmp_path / "gsm8k").symlink_to(DATA / "benchmarks/gsm8k")
     (tmp_path / "mmlu").symlink_to(DATA / "benchmarks/mmlu")
-    result = corpus.run(Decontaminate(against=against))
+    result = corpus.run(Decontaminate(method="ngram", against=against))
     assert result.verdicts()[0] == [0] * len(pages)
     missed = [q for q, v in zip(questions, result.verdicts()[1], strict=True) if not v]
     assert missed == [q for q in questions if len(shingle_words(q)) < 13]

@@ -1,0 +1,94 @@
+"""What decontamination finds of planted items, flags on other text, and costs, against all benchmarks of shared data.
+
+    python benchmarks/decontaminate.py                  each benchmark's recall, then every text flagged, then the rate
+    python benchmarks/decontaminate.py --method ngram
+
+Other text: books in all languages and texts from the web, in pieces of 6,000 characters. Recall is of what
+`pipelines/decontaminate/selftest.py` plants. Times are CPU seconds of this process, the best of five after one call
+that compiles: of a shared machine the fastest run says most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from support.machine import ROOT
+from support.pool import web_texts
+from support.texts import load_texts
+
+from pipelines.decontaminate import Decontaminate
+from pipelines.decontaminate.selftest import KINDS, SelfTest, self_test
+from pipelines.decontaminate.stage import judge_table, make_index
+
+DATA = ROOT.parent / "shared" / "data"
+PIECE_CHARS = 6000
+N_RUNS = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--method", choices=("coverage", "ngram"), default="coverage")
+    parser.add_argument("--items", type=int, default=200)
+    parser.add_argument("--data", type=Path, default=DATA)
+    args = parser.parse_args()
+    folder = args.data / "benchmarks"
+    stage = Decontaminate(against=benchmark_files(folder), method=args.method)
+    print_recall(self_test(stage, folder, n_items=args.items))
+    print_flags_and_rate(stage, folder, clean_texts(args.data))
+
+
+def benchmark_files(folder: Path) -> tuple[str, ...]:
+    """Every benchmark below a folder, as `against` spells it."""
+    found = [p for p in folder.rglob("*") if p.name.endswith((".jsonl", ".jsonl.gz", ".csv", ".parquet"))]
+    return tuple(sorted(p.relative_to(folder).as_posix() for p in found))
+
+
+def clean_texts(data: Path) -> list[str]:
+    """Pieces of the books, then of the texts from the web."""
+    books = load_texts(data / "gutenberg", max_bytes=1 << 40, piece_chars=PIECE_CHARS)
+    web = [text for _, text, _ in web_texts(data)]
+    return books + [t[at : at + PIECE_CHARS] for t in web for at in range(0, len(t), PIECE_CHARS)]
+
+
+def print_recall(result: SelfTest) -> None:
+    """A line for each benchmark, and one for all."""
+    for name, kinds in result.counts.items():
+        n_items, n_short = result.too_short[name]
+        shares = " ".join(f"{kind}={found / max(planted, 1):.3f}" for kind, (planted, found) in kinds.items())
+        print(f"benchmark={name} items={n_items} too_short={n_short / n_items:.4f} {shares}")
+    shares = " ".join(f"{kind}={result.recall(kind):.4f}" for kind in KINDS)
+    print(f"name=recall {shares}")
+    print(f"name=shuffled_words n_pages={result.n_clean} flagged={len(result.flagged)}")
+
+
+def print_flags_and_rate(stage: Decontaminate, folder: Path, texts: list[str]) -> None:
+    """Each text flagged, with what was found in it; their number; the rate."""
+    started = time.process_time()
+    arrays, told = make_index(stage, folder)
+    index_s = time.process_time() - started
+    n_bytes = sum(array.nbytes for array in arrays.values())
+    n_items = sum(each["items"] for each in told)
+    table = pa.table({"text": pa.array(texts, pa.large_string())})
+    alive = np.ones(len(texts), dtype=np.bool_)
+    best = np.inf
+    for _ in range(N_RUNS + 1):
+        started = time.process_time()
+        judged = judge_table(stage, arrays, table, alive)
+        best = min(best, time.process_time() - started)
+    for row in np.flatnonzero(judged.verdicts).tolist():
+        told_of = {name: column[row].as_py() for name, column in judged.evidence.items()}
+        print(f"name=flagged piece={row} {told_of}")
+    n_text = sum(len(text.encode()) for text in texts)
+    print(f"name=flags n_pieces={len(texts)} flagged={int(judged.verdicts.sum())}")
+    print(f"name=index items={n_items} seconds={index_s:.1f} mb={n_bytes / 1e6:.0f}")
+    print(f"name=rate mb_s={n_text / best / 1e6:.1f} us_a_piece={best / len(texts) * 1e6:.1f}")
+
+
+if __name__ == "__main__":
+    main()

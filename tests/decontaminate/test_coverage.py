@@ -1,0 +1,279 @@
+"""Decontaminate by coverage: equal to its twin, and what is planted, edited too, is found."""
+
+import json
+from collections import defaultdict
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.decontaminate import Decontaminate, benchmark_report
+from pipelines.decontaminate.benchmarks import read_benchmark
+from pipelines.decontaminate.selftest import KINDS, self_test
+from tests.harness_gather import Corpus, check_account
+from tests.oracles.coverage_twin import find_pair, item_pairs, weights
+from tests.oracles.kernel_twins import shingle_words
+
+DUCKS = (
+    "Janet's ducks lay 16 eggs per day. She eats three for breakfast every morning and bakes muffins for her "
+    "friends every day with four."
+)
+TOWER = {"question": "In what year was the Eiffel Tower built?", "choices": ["1889", "1901"]}
+VOCABULARY = [
+    "the", "cat", "sat", "on", "a", "mat", "while", "two", "dogs", "ran", "by", "and", "Nobody", "saw", "中", "ÉTÉ",
+]  # fmt: skip
+phrase = st.lists(st.sampled_from(VOCABULARY), max_size=18).map(" ".join)
+item = st.fixed_dictionaries(
+    {},
+    optional={
+        "question": phrase,
+        "choices": st.lists(phrase, max_size=3),
+        "answer": phrase,
+        "passage": phrase,
+    },
+)
+
+
+def write_items(path, values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(value) + "\n" for value in values))
+
+
+def report(result):
+    return benchmark_report(result.tasks["index"][0].facts, [t.facts for t in result.tasks["verdict"]])
+
+
+@st.composite
+def item_and_pages(draw):
+    """Benchmarks, and documents made of their pieces, with words changed."""
+    benchmarks = draw(st.lists(st.lists(item, min_size=1, max_size=5), min_size=1, max_size=2))
+    texts = [
+        t for b in benchmarks for i in b for v in i.values() for t in (v if isinstance(v, list) else [v])
+    ]
+    piece = st.sampled_from([*texts, "some words between"])
+    pages = draw(st.lists(st.lists(piece, max_size=5).map("\n".join) | phrase | st.none(), max_size=6))
+    for at in draw(st.lists(st.integers(0, 40), max_size=6)):
+        if pages and (words := (pages[at % len(pages)] or "").split()):
+            words[at % len(words)] = draw(st.sampled_from(VOCABULARY))
+            pages[at % len(pages)] = " ".join(words)
+    return benchmarks, pages
+
+
+@given(
+    made=item_and_pages(), share=st.sampled_from([0.5, 0.8, 1.0]), reach=st.sampled_from([0, 3, 50]),
+    min_hits=st.integers(1, 2), alone=st.sampled_from([6, 13]),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_verdicts_evidence_and_counts_are_those_of_sets_of_words(
+    tmp_path_factory, made, share, reach, min_hits, alone
+):
+    benchmarks, pages = made
+    folder = tmp_path_factory.mktemp("twin")
+    names = [f"b{n}.jsonl" for n in range(len(benchmarks))]
+    for name, values in zip(names, benchmarks, strict=True):
+        write_items(folder / name, [*values, {"question": "a string of text"}])
+    settings_of = {"min_share": share, "near_words": reach, "min_hits": min_hits, "min_alone_words": alone}
+    stage = Decontaminate(against=names, **settings_of)
+    holders, texts, n_short = defaultdict(list), set(), []
+    for b, name in enumerate(names):
+        read, short = read_benchmark(folder / name), len(benchmarks[b]) + 1
+        for number in range(len(benchmarks[b]) + 1):
+            rows = zip(read.items, read.roles, read.texts, strict=True)
+            parts = [(role, tuple(shingle_words(text))) for i, role, text in rows if i == number]
+            texts |= {words for _, words in parts}
+            pairs = item_pairs(parts, min_item=stage.min_item_words, min_alone=alone)
+            short -= bool(pairs)
+            for pair in pairs:
+                holders[pair].append((b, number))
+        n_short.append(short)
+    weight, exact = weights(texts), Fraction(str(share))
+    near = defaultdict(set)
+    for text, companion in holders:
+        near[text].add(companion)
+    finds = []
+    for page in pages:
+        words = tuple(shingle_words(page or ""))
+        finds.append(
+            [
+                (-score, start, end, pair)
+                for pair in holders
+                for start, end, score in find_pair(
+                    words, pair, weight, share=exact, reach=reach, wanted_companions=near[pair[0]]
+                )
+            ]
+        )
+    corpus = Corpus(folder, {"web": [pages[:2], pages[2:]]})
+    result = corpus.run(stage)
+    n_hits = [len({(start, pair[0]) for _, start, _, pair in found}) for found in finds]
+    assert result.column("n_hits") == n_hits
+    assert result.column("verdict") == [int(n >= min_hits) for n in n_hits]
+    shown = zip(*(result.column(c) for c in ("benchmark", "item", "score", "matched")), strict=True)
+    for page, found, (name, number, score, matched) in zip(pages, finds, shown, strict=True):
+        best = [f for f in found if f[:2] == min(found)[:2]]
+        words = shingle_words(page or "")
+        allowed = {
+            (names[min(holders[pair])[0]], min(holders[pair])[1], -less, " ".join(words[start:end]))
+            for less, start, end, pair in best
+        }
+        assert (name, number, score, matched) in (allowed or {(None, None, None, None)})
+    told = report(result)
+    for b, name in enumerate(names):
+        mine = [[f for f in found if any(of == b for of, _ in holders[f[3]])] for found in finds]
+        hit = {i for found in mine for f in found for of, i in holders[f[3]] if of == b}
+        assert told[name]["too_short"] == n_short[b]
+        assert told[name]["items_hit"] == len(hit)
+        assert told[name]["hits"] == sum(len({(f[1], f[3][0]) for f in found}) for found in mine)
+        assert told[name]["documents"] == sum(
+            bool(m) and n >= min_hits for m, n in zip(mine, n_hits, strict=True)
+        )
+    check_account(corpus, result)
+
+
+def verdicts(tmp_path, items, texts, **params):
+    write_items(tmp_path / "q.jsonl", items)
+    return Corpus(tmp_path, {"a": [texts]}).run(Decontaminate(against=["q.jsonl"], **params))
+
+
+def test_an_edited_reflowed_shouted_question_is_found_and_half_of_it_is_not(tmp_path):
+    edited = DUCKS.replace("ducks", "geese").replace("breakfast", "lunch")
+    half = " ".join(DUCKS.split()[:12])
+    texts = [DUCKS, edited, "\n".join(DUCKS.upper().split()), f"Before. {DUCKS}\nafter", half, "clean", None]
+    result = verdicts(tmp_path, [DUCKS], texts)
+    assert result.verdicts() == [[1, 1, 1, 1, 0, 0, 0]]
+    assert result.column("score")[0] == 1000 > result.column("score")[1] >= 800
+
+
+def test_a_short_question_needs_an_answer_near_it(tmp_path):
+    asked, gap = TOWER["question"], " word" * 60
+    texts = [asked, f"{asked} In 1889.", f"It was 1901. {asked}", f"{asked}{gap} 1889", f"{asked} 18 89"]
+    assert verdicts(tmp_path, [TOWER], texts).verdicts() == [[0, 1, 1, 0, 0]]
+
+
+def test_a_question_below_five_words_is_found_through_its_answer(tmp_path):
+    how = {
+        "query": "Clean a mirror",
+        "choices": ["Wipe it slowly with vinegar and old newspaper.", "Eat it."],
+    }
+    texts = [
+        "Clean a mirror: wipe it slowly with vinegar and old newspaper",
+        "wipe it slowly with vinegar and old newspaper",
+    ]
+    assert verdicts(tmp_path, [how], texts).verdicts() == [[1, 0]]
+
+
+def test_items_too_short_to_be_judged_are_counted(tmp_path):
+    result = verdicts(
+        tmp_path, [{"question": "What is 2 + 2?", "answer": "4"}, TOWER, {"n": 3}], ["What is 2 + 2? 4"]
+    )
+    assert result.verdicts() == [[0]]
+    assert (report(result)["q.jsonl"]["items"], report(result)["q.jsonl"]["too_short"]) == (3, 2)
+
+
+def test_a_benchmark_of_short_items_alone_finds_nothing_and_says_so(tmp_path):
+    result = verdicts(tmp_path, ["too short"], ["too short", "", None])
+    assert result.verdicts() == [[0, 0, 0]]
+    assert report(result)["q.jsonl"]["too_short"] == 1
+
+
+def test_a_document_says_what_it_holds_and_a_report_which_items(tmp_path):
+    result = verdicts(
+        tmp_path, [{"q": "unrelated", "n": 3}, {"deep": [{"q": DUCKS}]}], ["clean", "Look: " + DUCKS]
+    )
+    assert result.tables()[0].to_pylist()[1] == {
+        "verdict": 1, "benchmark": "q.jsonl", "item": 1, "score": 1000, "n_hits": 1,
+        "matched": " ".join(shingle_words(DUCKS)),
+    }  # fmt: skip
+    told = report(result)["q.jsonl"]
+    assert {k: told[k] for k in ("documents", "hits", "items", "items_hit", "too_short")} == {
+        "documents": 1, "hits": 1, "items": 2, "items_hit": 1, "too_short": 1,
+    }  # fmt: skip
+
+
+def test_marking_drops_nothing_and_dead_rows_are_not_judged(tmp_path):
+    write_items(tmp_path / "q.jsonl", [DUCKS])
+    corpus = Corpus(tmp_path, {"a": [[DUCKS, DUCKS, None]]})
+    corpus.alive_rows[0] = np.array([True, False, True])
+    result = corpus.run(Decontaminate(against=["q.jsonl"], action="mark"))
+    assert result.verdicts() == [[1, 0, 0]]
+    assert result.column("matched")[1] is None
+    check_account(corpus, result, marking=True)
+
+
+def test_neither_the_order_of_units_nor_how_texts_are_dealt_changes_a_byte(tmp_path):
+    write_items(tmp_path / "q.jsonl", [DUCKS, TOWER])
+    texts = ["x", DUCKS, None, "y " + DUCKS, TOWER["question"] + " 1889", DUCKS.replace("per", "a")]
+    stage = Decontaminate(against=["q.jsonl"])
+    corpus = Corpus(tmp_path, {"a": [texts[:2], [], texts[2:]]})
+    wanted = corpus.run(stage)
+    assert corpus.run(stage, shuffle=1).digests() == wanted.digests()
+    alone = Corpus(tmp_path / "one", {"a": [[t] for t in texts]})
+    write_items(tmp_path / "one/q.jsonl", [DUCKS, TOWER])
+    for column in ("verdict", "item", "score", "n_hits", "matched"):
+        assert alone.run(stage).column(column) == wanted.column(column)
+
+
+@pytest.mark.parametrize("method", ["coverage", "ngram"])
+def test_a_self_test_finds_what_it_plants_and_counts_what_is_too_short(tmp_path, method):
+    rng = np.random.default_rng(5)
+    items = [
+        {
+            "question": " ".join(f"term{n}" for n in rng.integers(0, 3000, 30)),
+            "choices": ["red one", "blue one"],
+        }
+        for _ in range(20)
+    ]
+    write_items(tmp_path / "q.jsonl", [*items, {"question": "Why?"}])
+    stage = Decontaminate(against=["q.jsonl"], method=method)
+    result = self_test(stage, tmp_path)
+    kinds = result.counts["q.jsonl"]
+    assert result.too_short == {"q.jsonl": (21, 1)}
+    assert {kinds[k] for k in ("verbatim", "reflowed", "upper", "inside", "question_only")} == {(21, 20)}
+    assert kinds["reordered"] == (20, 20)
+    assert kinds["edited_1"][1] == 20
+    assert (kinds["edited_3"][1] == 20) == (method == "coverage")
+    assert (result.n_clean, result.flagged) == (100, ())
+    assert self_test(stage, tmp_path) == result
+    assert self_test(stage, tmp_path, clean=["a b c", items[3]["question"]]).flagged == (1,)
+
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+FIXTURES = DATA / "peers/decon/tests/fixtures"
+NOT_COPIES = {("contaminated_mixed.jsonl", 1), ("contaminated_mixed.jsonl", 2)}
+"""A paraphrase, and a text about astrophysics: neither shares a clause with an item, and decon finds neither."""
+
+
+@pytest.mark.real
+def test_the_fixtures_of_decon_are_found_and_the_clean_ones_are_not(tmp_path):
+    if not FIXTURES.exists():
+        pytest.skip("no ../shared/data")
+    (tmp_path / "reference").symlink_to(FIXTURES / "reference")
+    against = [f"reference/{p.name}" for p in sorted((FIXTURES / "reference").glob("*.jsonl"))]
+    contaminated = sorted(p.name for p in (FIXTURES / "training").glob("contaminated*.jsonl"))
+    names = [*contaminated, "clean.jsonl"]
+    parts = [
+        [json.loads(line)["text"] for line in (FIXTURES / "training" / name).open() if line.strip()]
+        for name in names
+    ]
+    result = Corpus(tmp_path, {"t": parts}).run(Decontaminate(against=against))
+    found = {
+        (name, row) for name, v in zip(names, result.verdicts(), strict=True) for row, x in enumerate(v) if x
+    }
+    every = {(name, row) for name, part in zip(names, parts, strict=True) for row in range(len(part))}
+    assert found == {(n, row) for n, row in every if n != "clean.jsonl"} - NOT_COPIES
+
+
+@pytest.mark.real
+def test_the_self_test_meets_its_bars_on_every_benchmark_at_once():
+    if not DATA.exists():
+        pytest.skip("no ../shared/data")
+    folder = DATA / "benchmarks"
+    files = [p for p in folder.rglob("*") if p.name.endswith((".jsonl", ".jsonl.gz", ".csv"))]
+    against = sorted(p.relative_to(folder).as_posix() for p in files)
+    result = self_test(Decontaminate(against=against), folder, n_items=50)
+    assert set(KINDS) == set(next(iter(result.counts.values())))
+    assert min(result.recall("verbatim"), result.recall("reflowed"), result.recall("inside")) >= 0.98
+    assert result.recall("edited_1") >= 0.90
+    assert max(short / n for n, short in result.too_short.values()) <= 0.05
