@@ -62,21 +62,14 @@ def item_and_pages(draw):
     return benchmarks, pages
 
 
-@given(
-    made=item_and_pages(), share=st.sampled_from([0.5, 0.8, 1.0]), reach=st.sampled_from([0, 3, 50]),
-    min_hits=st.integers(1, 2), alone=st.sampled_from([6, 13]),
-)  # fmt: skip
-@settings(max_examples=60, deadline=None)
-def test_verdicts_evidence_and_counts_are_those_of_sets_of_words(
-    tmp_path_factory, made, share, reach, min_hits, alone
-):
-    benchmarks, pages = made
-    folder = tmp_path_factory.mktemp("twin")
+def check_against_twin(folder, benchmarks, pages, *, share, reach, min_hits, alone):
+    """Assert that a build says of pages what the twin says."""
     names = [f"b{n}.jsonl" for n in range(len(benchmarks))]
     for name, values in zip(names, benchmarks, strict=True):
         write_items(folder / name, [*values, {"question": "a string of text"}])
-    settings_of = {"min_share": share, "near_words": reach, "min_hits": min_hits, "min_alone_words": alone}
-    stage = Decontaminate(against=names, **settings_of)
+    stage = Decontaminate(
+        against=names, min_share=share, near_words=reach, min_hits=min_hits, min_alone_words=alone
+    )
     holders, texts, n_short = defaultdict(list), set(), []
     for b, name in enumerate(names):
         read, short = read_benchmark(folder / name), len(benchmarks[b]) + 1
@@ -130,6 +123,55 @@ def test_verdicts_evidence_and_counts_are_those_of_sets_of_words(
             bool(m) and n >= min_hits for m, n in zip(mine, n_hits, strict=True)
         )
     check_account(corpus, result)
+
+
+@given(
+    made=item_and_pages(), share=st.sampled_from([0.5, 0.8, 1.0]), reach=st.sampled_from([0, 3, 50]),
+    min_hits=st.integers(1, 2), alone=st.sampled_from([6, 13]),
+)  # fmt: skip
+@settings(max_examples=25, deadline=None)
+def test_verdicts_evidence_and_counts_are_those_of_sets_of_words(
+    tmp_path_factory, made, share, reach, min_hits, alone
+):
+    folder = tmp_path_factory.mktemp("twin")
+    check_against_twin(folder, *made, share=share, reach=reach, min_hits=min_hits, alone=alone)
+
+
+def changed(words, rng):
+    """A copy with some words changed, left out, added or moved."""
+    words = list(words)
+    for _ in range(rng.integers(0, 1 + len(words) // 4)):
+        at = int(rng.integers(0, len(words)))
+        words[at : at + 1] = [[f"new{at}"], [], [words[at], f"more{at}"], words[at : at + 1][::-1]][
+            rng.integers(0, 4)
+        ]
+        words = words or ["none"]
+    return words
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_copies_at_the_edge_of_being_found_are_judged_as_the_twin_judges(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+
+    def some(low, high):
+        return [f"w{n}" for n in (rng.zipf(1.3, int(rng.integers(low, high))) % 90).tolist()]
+
+    made = [{"question": some(3, 24), "choices": [some(1, 12) for _ in range(2)]} for _ in range(14)]
+    made += [{"question": some(20, 60), "answer": some(1, 30)} for _ in range(6)]
+    items = [
+        {k: " ".join(v) if k != "choices" else [" ".join(c) for c in v] for k, v in item.items()}
+        for item in made
+    ]
+    pages = []
+    for _ in range(150):
+        item = made[rng.integers(0, len(made))]
+        answer = item["choices"][rng.integers(0, 2)] if "choices" in item else item["answer"]
+        parts = [changed(item["question"], rng), some(0, 2 * len(answer) + 8), changed(answer, rng)]
+        parts = parts[:: int(rng.choice([1, 1, -1]))]
+        pages.append(" ".join([*some(0, 9), *(word for part in parts for word in part), *some(0, 9)]))
+        if rng.integers(0, 4) == 0:
+            pages[-1] += " " + pages[rng.integers(0, len(pages))]
+    check_against_twin(tmp_path, [items[:9], items[9:]], pages, share=0.8, reach=4, min_hits=1, alone=13)
 
 
 def verdicts(tmp_path, items, texts, **params):
