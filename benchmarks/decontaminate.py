@@ -60,7 +60,8 @@ def print_recall(result: SelfTest) -> None:
     """A line for each benchmark, and one for all."""
     for name, kinds in result.counts.items():
         n_items, n_short = result.too_short[name]
-        shares = " ".join(f"{kind}={found / max(planted, 1):.3f}" for kind, (planted, found) in kinds.items())
+        planted = {kind: counts for kind, counts in kinds.items() if counts[0]}
+        shares = " ".join(f"{kind}={n_found / n:.3f}" for kind, (n, n_found) in planted.items())
         print(f"benchmark={name} items={n_items} too_short={n_short / n_items:.4f} {shares}")
     shares = " ".join(f"{kind}={result.recall(kind):.4f}" for kind in KINDS)
     print(f"name=recall {shares}")

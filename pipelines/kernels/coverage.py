@@ -361,7 +361,7 @@ def find_texts_in(  # noqa: C901 - one pass, flat, as kernels are
                         starts[n_found], stops[n_found] = max(at, 0), min(at + length, n_words)
                         scores[n_found] = 1000 * (held + more) // all_of
                         n_found += 1
-                        until[t] = at + length
+                        until[t] = at + length + slack
     return docs[:n_found], pairs[:n_found], starts[:n_found], stops[:n_found], scores[:n_found]
 
 

@@ -188,6 +188,13 @@ def test_an_edited_reflowed_shouted_question_is_found_and_half_of_it_is_not(tmp_
     assert result.column("score")[0] == 1000 > result.column("score")[1] >= 800
 
 
+def test_a_copy_with_words_put_into_it_is_one_place(tmp_path):
+    words = [f"term{n}" for n in range(30)]
+    apart = " ".join([*words[:15], *(["between"] * 8), *words[15:]])
+    result = verdicts(tmp_path, [" ".join(words)], [apart, f"{apart} {apart}"])
+    assert result.column("n_hits") == [1, 2]
+
+
 def test_a_short_question_needs_an_answer_near_it(tmp_path):
     asked, gap = TOWER["question"], " word" * 60
     texts = [asked, f"{asked} In 1889.", f"It was 1901. {asked}", f"{asked}{gap} 1889", f"{asked} 18 89"]

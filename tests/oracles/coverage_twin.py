@@ -72,7 +72,7 @@ def find_pair(
             other: _score(doc, text, other, at, slack, weight, share, reach) for other in wanted_companions
         }
         if any(score is not None for score in scores.values()):
-            until = at + n
+            until = at + n + slack
         if (score := scores[companion]) is not None:
             found.append((max(at, 0), min(at + n, len(doc)), score))
     return found
