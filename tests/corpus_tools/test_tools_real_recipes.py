@@ -15,7 +15,7 @@ from corpus_tools.whatif import whatif
 from manifests.errors import UsageError
 from pipelines.executor import build
 from pipelines.plan import make_plan
-from tests.corpus_tools.test_tools_whatif import fates_of, n_documents
+from tests.corpus_tools.test_tools_whatif import fates_of, n_documents, random_changes
 from tests.read.warcs import http, members, record
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -108,8 +108,7 @@ def check_fifty(folder: Path, limits: dict[str, list[object]]) -> None:
     rng = random.Random(7)
     n_flipped = []
     for _ in range(50):
-        keys = rng.sample(sorted(limits), rng.randint(1, 3))
-        changes = [f"{key}={rng.choice(limits[key])}" for key in keys]
+        changes = random_changes(folder, rng, limits)
         answer = whatif(folder / "all", changes)
         ids, would = (answer.fates.column(name).to_pylist() for name in ("doc_id", "would_be"))
         again = rebuilt(folder, "again", *changes)
