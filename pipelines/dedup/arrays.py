@@ -1,78 +1,268 @@
 """Files of named arrays: what one phase of a gather leaves for the next.
 
-    quern.arrays 1\n                                    magic
-    {"about": ..., "arrays": [[name, dtype, shape]]}\n  canonical JSON
+    quern.arrays 2\n                                                     magic
+    {"about": ..., "arrays": [[name, dtype, shape]], "checks": [hex]}\n  canonical JSON
+    16 hex digits\n                                                      xxh3-64 of the two lines above
     zeros up to a multiple of 64 bytes
-    array, zeros up to a multiple of 64; array, ...     little-endian, C order
+    checks: uint64[n_blocks], zeros up to a multiple of 64               xxh3-64 of each block of 4096 bytes
+    array, zeros up to a multiple of 64; array, ...                      little-endian, C order; a block begins each
 
-Reading maps the file and returns views, so a phase that needs one band of a signature file touches only
-those pages. A file is written front to back, as a commit asks. No pickle, no compression: signatures are
+Reading maps the file and verifies the blocks it touches, and no others: a phase that needs one band of a signature
+file reads only those pages, and a flipped byte in them is an error. The checks are verified in the same way, against
+those of the header. A file is written front to back, as a commit asks. No pickle, no compression: signatures are
 random bits, and what is compressible is small.
+
+    file["row"]             the whole array
+    file.column("row")      a column: column[3:9], column[places], column[7], read when asked for
+
+Price: 8 bytes for 4096; verifying runs at 9 GB/s, once a block while the file is open.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
+import xxhash
 
 from manifests.digest import canonical
 from manifests.errors import FormatError
 
-__all__ = ["ArrayFile", "read_arrays", "write_arrays"]
+__all__ = ["ArrayFile", "Column", "read_arrays", "write_arrays"]
 
-_MAGIC = b"quern.arrays 1\n"
+_MAGIC = b"quern.arrays 2\n"
 _ALIGN = 64
+_BLOCK = 4096
+_CHECKS = _BLOCK // 8  # of a block of checks
 _DTYPES = ("<u4", "<u8", "<i4", "<i8", "|u1")
 
 Array = npt.NDArray[Any]
+I64s = npt.NDArray[np.int64]
+
+
+class _Place(NamedTuple):
+    """Where an array stands: its bytes begin at `at`, with block `block`, and end with their padding at `end`."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    at: int
+    end: int
+    block: int
+
+
+@dataclass(slots=True)
+class ArrayFile:
+    """The arrays of a file by name, read-only; `about` is what its writer said of them."""
+
+    path: Path
+    about: Any
+    _places: Mapping[str, _Place]
+    _seals: Sequence[str]
+    _checks_at: int
+    _n_blocks: int
+    _raw: Array | None = None
+    _sound: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    _checks: dict[int, list[int]] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Array:
+        """A whole array.
+
+        Raises: FormatError where it is not what was written.
+        """
+        return self.column(name)[:]
+
+    def column(self, name: str) -> Column:
+        """An array of which only what is asked for is read and verified."""
+        place = self._places[name]
+        return Column(self, place, place.shape, place.at)
+
+    def release(self) -> None:
+        """Give back the mapping, until something is read again: pages of many files would add up."""
+        self._raw = None
+
+    def raw(self) -> Array:
+        """The bytes of the file, mapped."""
+        if self._raw is None:
+            with self.path.open("rb") as file:
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._raw = np.frombuffer(mapped, dtype=np.uint8)
+        return self._raw
+
+    def verify(self, place: _Place, blocks: I64s) -> None:
+        """Compare the blocks of an array, counted from its first, with their checks.
+
+        Raises: FormatError for the first that differs.
+        """
+        if not len(self._sound):
+            self._sound = np.zeros(self._n_blocks, dtype=np.bool_)
+        blocks = blocks[~self._sound[blocks + place.block]]
+        if not len(blocks):
+            return
+        raw = memoryview(self.raw())  # type: ignore[arg-type]
+        for block in np.unique(blocks).tolist():
+            number, at = block + place.block, place.at + block * _BLOCK
+            found = xxhash.xxh3_64_intdigest(raw[at : min(at + _BLOCK, place.end)], number)
+            if found != self._check(number):
+                raise _damaged(self.path, f"bytes {at} to {min(at + _BLOCK, place.end)} changed")
+        self._sound[blocks + place.block] = True
+
+    def _check(self, number: int) -> int:
+        lot = number // _CHECKS
+        if lot not in self._checks:
+            at = self._checks_at + lot * _BLOCK
+            end = min(at + _BLOCK, self._checks_at + _aligned(8 * self._n_blocks))
+            data = self.raw()[at:end]
+            if xxhash.xxh3_64_hexdigest(data.tobytes(), lot) != self._seals[lot]:
+                raise _damaged(self.path, f"changed checks in bytes {at} to {end}")
+            self._checks[lot] = data.view("<u8").tolist()
+        return self._checks[lot][number % _CHECKS]
 
 
 @dataclass(frozen=True, slots=True)
-class ArrayFile:
-    """The arrays of a file by name, mapped and read-only; `about` is what its writer said of them."""
+class Column:
+    """An array in a file, or one row of it; indexed by a number, a slice, or int64 places of its first axis."""
 
-    about: Any
-    arrays: Mapping[str, Array]
+    file: ArrayFile
+    place: _Place
+    shape: tuple[int, ...]
+    at: int
 
-    def __getitem__(self, name: str) -> Array:
-        return self.arrays[name]
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def row(self, number: int) -> Column:
+        """One of the arrays that this one of two axes is made of."""
+        assert len(self.shape) > 1
+        assert 0 <= number < self.shape[0], number
+        return Column(self.file, self.place, self.shape[1:], self.at + number * self._step)
+
+    @overload
+    def __getitem__(self, key: slice | I64s) -> Array: ...
+    @overload
+    def __getitem__(self, key: int) -> Any: ...
+    def __getitem__(self, key: Any) -> Any:
+        """What stands there.
+
+        Raises: FormatError where it is not what was written; IndexError beyond the end.
+        """
+        if isinstance(key, slice):
+            start, stop, step = key.indices(len(self))
+            assert step == 1, key
+            self._verify(start, max(start, stop))
+        elif isinstance(key, np.ndarray):
+            if len(key):
+                self._verify_at(key)
+        else:
+            self._verify(key, key + 1)
+        return self._view()[key]
+
+    def spans(self, starts: I64s, sizes: I64s) -> list[Array]:
+        """`column[start : start + size]` of each."""
+        step = self._step
+        first, last = starts * step, (starts + sizes) * step - 1
+        self._verify_bytes(first[sizes > 0], last[sizes > 0])
+        view = self._view()
+        return [view[a : a + n] for a, n in zip(starts.tolist(), sizes.tolist(), strict=True)]
+
+    @property
+    def _step(self) -> int:
+        return int(np.prod(self.shape[1:], dtype=np.int64)) * np.dtype(self.place.dtype).itemsize
+
+    def _view(self) -> Array:
+        n_bytes = self.shape[0] * self._step
+        return self.file.raw()[self.at : self.at + n_bytes].view(self.place.dtype).reshape(self.shape)
+
+    def _verify(self, start: int, stop: int) -> None:
+        if start >= stop or not self._step:
+            return
+        inside = self.at - self.place.at
+        low, high = (inside + start * self._step) // _BLOCK, (inside + stop * self._step - 1) // _BLOCK
+        self.file.verify(self.place, np.arange(low, high + 1))
+
+    def _verify_at(self, places: I64s) -> None:
+        low, high = int(places.min()), int(places.max())
+        if low < 0 or high >= len(self):
+            raise IndexError(f"places {low} to {high} of an array of {len(self)}")
+        if self._step:
+            first = places.astype(np.int64) * self._step
+            self._verify_bytes(first, first + (self._step - 1))
+
+    def _verify_bytes(self, first: I64s, last: I64s) -> None:
+        """Verify the blocks of bytes `first[i]` to `last[i]`, both counted from this column's first."""
+        if not len(first):
+            return
+        inside = self.at - self.place.at
+        low, high = (first + inside) // _BLOCK, (last + inside) // _BLOCK
+        self.file.verify(self.place, low)
+        for more in range(1, int((high - low).max()) + 1):
+            self.file.verify(self.place, np.minimum(low + more, high))
 
 
 def write_arrays(file: Any, arrays: Mapping[str, Array], *, about: Any = None) -> None:
     """Write arrays to an open binary file, in the order given; `about` is any canonical JSON."""
     listed = [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
     assert all(dtype in _DTYPES for _, dtype, _ in listed), listed
-    header = _MAGIC + canonical({"about": about, "arrays": listed}) + b"\n"
-    file.write(_padded(header))
+    found: list[int] = []
     for array in arrays.values():
-        file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        found += [xxhash.xxh3_64_intdigest(b, len(found) + i) for i, b in enumerate(_blocks(array))]
+    checks = _padded(np.array(found, dtype="<u8").tobytes())
+    seals = [
+        xxhash.xxh3_64_hexdigest(checks[at : at + _BLOCK], at // _BLOCK)
+        for at in range(0, len(checks), _BLOCK)
+    ]
+    header = _MAGIC + canonical({"about": about, "arrays": listed, "checks": seals}) + b"\n"
+    file.write(_padded(header + xxhash.xxh3_64_hexdigest(header).encode() + b"\n"))
+    file.write(checks)
+    for array in arrays.values():
+        file.write(_bytes_of(array))
         file.write(bytes(-array.nbytes % _ALIGN))
 
 
-def read_arrays(path: Path) -> ArrayFile:
-    """The arrays of a file, mapped, not loaded.
+def _bytes_of(array: Array) -> Array:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
-    Raises: FormatError for another format, or for a size other than the header says.
+
+def _blocks(array: Array) -> Iterator[Any]:
+    """The bytes of an array and its padding, in blocks."""
+    data = memoryview(_bytes_of(array))  # type: ignore[arg-type]
+    whole = len(data) - len(data) % _BLOCK
+    yield from (data[at : at + _BLOCK] for at in range(0, whole, _BLOCK))
+    if whole < len(data):
+        yield _padded(bytes(data[whole:]))
+
+
+def read_arrays(path: Path) -> ArrayFile:
+    """The arrays of a file, of which nothing but the header is read yet.
+
+    Raises: FormatError for another format, a changed header, or a size other than it says.
     """
     with path.open("rb") as file:
-        magic, header = file.readline(), file.readline()
-        at = _aligned(file.tell())
-    listed = _listed(magic, header, path)
-    raw = np.memmap(path, dtype=np.uint8, mode="r")
-    arrays: dict[str, Array] = {}
-    for name, dtype, shape in listed:
-        n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        if at + n_bytes > len(raw):
-            raise _damaged(path, f"{len(raw)} bytes, fewer than its header says")
-        arrays[name] = np.asarray(raw[at : at + n_bytes]).view(dtype).reshape(shape)
-        at = _aligned(at + n_bytes)
-    return ArrayFile(json.loads(header)["about"], arrays)
+        magic, header, seal = file.readline(), file.readline(), file.readline(32)
+        at = file.tell()
+        padding = file.read(_aligned(at) - at)
+    if magic != _MAGIC:
+        raise _damaged(path, f"the first line {magic[:40]!r}")
+    if seal != xxhash.xxh3_64_hexdigest(magic + header).encode() + b"\n" or any(padding):
+        raise _damaged(path, "a changed header")
+    said = json.loads(header)
+    sizes = [
+        int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize for _, dtype, shape in said["arrays"]
+    ]
+    n_blocks = sum(-(-n_bytes // _BLOCK) for n_bytes in sizes)
+    checks_at = _aligned(at)
+    at, block, places = checks_at + _aligned(8 * n_blocks), 0, {}
+    for (name, dtype, shape), n_bytes in zip(said["arrays"], sizes, strict=True):
+        places[name] = _Place(dtype, tuple(shape), at, _aligned(at + n_bytes), block)
+        at, block = _aligned(at + n_bytes), block + -(-n_bytes // _BLOCK)
+    if path.stat().st_size != at:
+        raise _damaged(path, f"{path.stat().st_size} bytes where its header says {at}")
+    return ArrayFile(path, said["about"], places, said["checks"], checks_at, n_blocks)
 
 
 def _aligned(at: int) -> int:
@@ -83,21 +273,8 @@ def _padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % _ALIGN)
 
 
-def _listed(magic: bytes, header: bytes, path: Path) -> list[tuple[str, str, list[int]]]:
-    if magic != _MAGIC:
-        raise _damaged(path, f"the first line {magic[:40]!r}")
-    try:
-        arrays = json.loads(header)["arrays"]
-        listed = [(str(name), str(dtype), [int(n) for n in shape]) for name, dtype, shape in arrays]
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, f"an unreadable header ({error})") from error
-    if any(dtype not in _DTYPES for _, dtype, _ in listed):
-        raise _damaged(path, f"an unknown type among {listed}")
-    return listed
-
-
 def _damaged(path: Path, found: str) -> FormatError:
     return FormatError(
-        f"{path}: expected a quern.arrays file of version 1, found {found}. Duplicates would be missed. "
-        "Delete it and build again: the phase that wrote it is run anew."
+        f"{path}: expected a quern.arrays file of version 2 as it was written, found {found}. Duplicates would be "
+        "missed. Delete it and build again: the phase that wrote it is run anew."
     )

@@ -37,7 +37,7 @@ from pydantic import Field
 
 from pipelines.dedup.arrays import read_arrays, write_arrays
 from pipelines.dedup.members import Members, cluster_facts, make_members, read_members, settle, write_members
-from pipelines.dedup.repeats import bases, bucket_slice, gather, n_buckets, repeated
+from pipelines.dedup.repeats import KERNELS, bases, bucket_slice, gather, n_buckets, repeated
 from pipelines.dedup.texts import id_words, text_bytes
 from pipelines.stage import Gather, GatherTask, Phase
 
@@ -63,6 +63,10 @@ class Editions(Gather):
 
     sources: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Sources whose documents are compared, each with those of its own source; all if left out."""
+
+    def kernels(self) -> tuple[str, ...]:
+        """Those that find repeated hashes."""
+        return KERNELS
 
     def phases(self) -> list[Phase]:
         """sign, match, verdict."""
@@ -129,10 +133,11 @@ def _own_name(record: dict[str, Any]) -> str:
 def match(task: GatherTask) -> None:
     """Find equal hashes in one range of them, over all parts."""
     files = [read_arrays(path) for path in task.inputs("sign", "refs")]
-    keys = [file["high"] for file in files]
+    keys = [file.column("high") for file in files]
     found = repeated(keys, [bucket_slice(k, task.unit, task.n_units) for k in keys])
     column = {
-        name: gather([f[name] for f in files], found) for name in ("low", "id_high", "id_low", "rank", "row")
+        name: gather([f.column(name) for f in files], found)
+        for name in ("low", "id_high", "id_low", "rank", "row")
     }
     both = np.stack([gather(keys, found), column["low"].astype(np.uint64)], axis=1)
     cluster = np.unique(both, axis=0, return_inverse=True)[1].reshape(-1)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,12 +24,20 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.dedup.arrays import ArrayFile, read_arrays, write_arrays
-from pipelines.dedup.repeats import bases
+from pipelines.dedup.repeats import bases, span
 from pipelines.dedup.signatures import Scheme, shingles_of
 from pipelines.kernels.sets import count_common, settle_stars
 from pipelines.stage import GatherTask
 
-__all__ = ["Stars", "make_stars", "n_verifications", "per_mille", "verify_pairs", "write_sets"]
+__all__ = [
+    "Stars",
+    "make_stars",
+    "n_verifications",
+    "per_mille",
+    "unique_pairs",
+    "verify_pairs",
+    "write_sets",
+]
 
 I64s = npt.NDArray[np.int64]
 PAIRS_A_TASK = 1 << 20
@@ -44,8 +53,8 @@ def n_verifications(task: GatherTask) -> int:
 def write_sets(task: GatherTask, *, scheme: Scheme) -> None:
     """Write the distinct shingles of the documents of a part that some edge names."""
     low, high = bases(task.parts)[task.unit : task.unit + 2].tolist()
-    named = [read_arrays(path)["named"] for path in task.inputs("match", "edges")]
-    mine = [ordinals[slice(*np.searchsorted(ordinals, [low, high]))] for ordinals in named]
+    named = [read_arrays(path).column("named") for path in task.inputs("match", "edges")]
+    mine = [ordinals[span(ordinals, low, high)] for ordinals in named]
     rows = np.unique(np.concatenate(mine)) - low
     hashes, ends = np.zeros(0, dtype=np.uint32), np.zeros(1, dtype=np.int64)
     if len(rows):
@@ -60,7 +69,7 @@ def verify_pairs(task: GatherTask, *, min_jaccard: float) -> None:
     """Write the pairs of a range that are alike, and their similarity in per mille."""
     first = bases(task.parts)
     low, high = (int(first[-1]) * u // task.n_units for u in (task.unit, task.unit + 1))
-    a, b = _unique_pairs(task, low, high)
+    a, b = unique_pairs(task.inputs("match", "edges"), low, high)
     sets = _Sets([read_arrays(path) for path in task.inputs("sets", "sets")], first)
     n_common, n_either = sets.compare(a, b)
     part, whole = Decimal(repr(min_jaccard)).as_integer_ratio()
@@ -71,12 +80,12 @@ def verify_pairs(task: GatherTask, *, min_jaccard: float) -> None:
     task.facts.update(n_pairs=len(a), n_alike=int(alike.sum()))
 
 
-def _unique_pairs(task: GatherTask, low: int, high: int) -> tuple[I64s, I64s]:
+def unique_pairs(paths: Sequence[Path], low: int, high: int) -> tuple[I64s, I64s]:
     """The pairs of all bands whose first ordinal is in [low, high), each once, ascending."""
     found = [np.zeros((0, 2), dtype=np.int64)]
-    for file in map(read_arrays, task.inputs("match", "edges")):
-        mine = slice(*np.searchsorted(file["a"], [low, high]))
-        found.append(np.stack([file["a"][mine], file["b"][mine]], axis=1))
+    for file in map(read_arrays, paths):
+        mine = span(file.column("a"), low, high)
+        found.append(np.stack([file.column("a")[mine], file.column("b")[mine]], axis=1))
     pairs = np.concatenate(found)
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
     is_new = np.ones(len(pairs), dtype=np.bool_)
@@ -100,8 +109,11 @@ class _Sets(NamedTuple):
     def _common(self, a: I64s, b: I64s) -> I64s:
         docs = np.unique(np.concatenate([a, b]))
         owner, start, size = self._places(docs)
-        places = zip(owner.tolist(), start.tolist(), size.tolist(), strict=True)
-        hashes = np.concatenate([self.files[o]["hashes"][s : s + n] for o, s, n in places])
+        taken = [np.zeros(0, dtype=np.uint32)]
+        for number in np.unique(owner).tolist():
+            mine = slice(*np.searchsorted(owner, [number, number + 1]))
+            taken += self.files[number].column("hashes").spans(start[mine], size[mine])
+        hashes = np.concatenate(taken)
         ends = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
         return count_common(hashes, ends, np.searchsorted(docs, a), np.searchsorted(docs, b))
 

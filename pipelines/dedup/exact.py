@@ -26,7 +26,7 @@ import xxhash
 from pipelines.batch import TextView
 from pipelines.dedup.arrays import read_arrays, write_arrays
 from pipelines.dedup.members import Members, cluster_facts, make_members, read_members, settle, write_members
-from pipelines.dedup.repeats import bases, bucket_slice, gather, n_buckets, priorities, repeated
+from pipelines.dedup.repeats import KERNELS, bases, bucket_slice, gather, n_buckets, priorities, repeated
 from pipelines.dedup.texts import id_words, pieces, text_bytes
 from pipelines.kernels.ngrams import join_words
 from pipelines.stage import Gather, GatherTask, Phase
@@ -48,8 +48,8 @@ class Exact(Gather):
     """`text` compares bytes; `normalised` words in lower case, whatever space or punctuation is between."""
 
     def kernels(self) -> tuple[str, ...]:
-        """Only cutting words needs one."""
-        return () if self.by == "text" else ("ngrams.join_documents",)
+        """Those that find repeated hashes, and what cuts words."""
+        return KERNELS if self.by == "text" else (*KERNELS, "ngrams.join_documents")
 
     def phases(self) -> list[Phase]:
         """sign, match, verdict."""
@@ -98,11 +98,14 @@ def _hash_all(text: TextView) -> npt.NDArray[Any]:
 def match(task: GatherTask) -> None:
     """Find equal hashes in one range of them, over all parts."""
     files = [read_arrays(path) for path in task.inputs("sign", "hashes")]
-    keys = [file["high"] for file in files]
+    keys = [file.column("high") for file in files]
     found = repeated(keys, [bucket_slice(k, task.unit, task.n_units) for k in keys])
-    high, low = gather(keys, found), gather([f["low"] for f in files], found)
-    ids = gather([f["id_high"] for f in files], found), gather([f["id_low"] for f in files], found)
-    ordinals = bases(task.parts)[found.file] + gather([f["row"] for f in files], found)
+    high, low = gather(keys, found), gather([f.column("low") for f in files], found)
+    ids = (
+        gather([f.column("id_high") for f in files], found),
+        gather([f.column("id_low") for f in files], found),
+    )
+    ordinals = bases(task.parts)[found.file] + gather([f.column("row") for f in files], found)
     members = make_members(_numbered(high, low), ordinals, *ids, priorities(task.parts)[found.file])
     members = _without_singles(members)
     with task.output("members", ".arrays") as file:

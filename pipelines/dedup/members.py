@@ -26,7 +26,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.dedup.arrays import read_arrays, write_arrays
-from pipelines.dedup.repeats import bases, group_starts
+from pipelines.dedup.repeats import bases, group_starts, span
 from pipelines.parquet import write_table
 from pipelines.stage import Gather, GatherTask
 
@@ -82,9 +82,9 @@ def read_members(paths: Sequence[Path], low: int, high: int) -> Members:
     """The members with low <= ordinal < high of several files, by ordinal."""
     found: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in Members.__slots__}
     for arrays in map(read_arrays, paths):
-        start, stop = np.searchsorted(arrays["ordinal"], [low, high])
+        mine = span(arrays.column("ordinal"), low, high)
         for name, columns in found.items():
-            columns.append(arrays[name][start:stop])
+            columns.append(arrays.column(name)[mine])
     empty = {name: np.zeros(0, dtype=np.uint64 if "_" in name else np.int64) for name in found}
     joined = {name: np.concatenate([empty[name], *columns]) for name, columns in found.items()}
     order = np.argsort(joined["ordinal"], kind="stable")

@@ -47,6 +47,7 @@ from pipelines.dedup.arrays import ArrayFile, read_arrays, write_arrays
 from pipelines.dedup.evidence import make_stars, n_verifications, per_mille, verify_pairs, write_sets
 from pipelines.dedup.members import Members, cluster_facts, make_members, read_members, settle, write_members
 from pipelines.dedup.repeats import (
+    KERNELS,
     Repeats,
     bases,
     bucket_slice,
@@ -55,6 +56,7 @@ from pipelines.dedup.repeats import (
     n_buckets,
     priorities,
     repeated,
+    span,
 )
 from pipelines.dedup.signatures import (
     Hash,
@@ -139,8 +141,8 @@ class MinHash(Gather):
             ),
         }[self.scheme]
         if self.verify == "none":
-            return (*signing, "clusters.union_edges", "clusters.flatten_parents")
-        return (*signing, "sets.count_common", "sets.settle_stars")
+            return (*signing, *KERNELS, "clusters.union_edges", "clusters.flatten_parents")
+        return (*signing, *KERNELS, "sets.count_common", "sets.settle_stars")
 
     def phases(self) -> list[Phase]:
         """sign, match, cluster, verdict; before the third sets and verify where shingles are compared."""
@@ -190,7 +192,7 @@ def find_edges(task: GatherTask, *, stage: MinHash) -> None:
     """
     files = read_signatures(task.inputs("sign", "signatures"))
     band, bucket = task.unit % stage.bands, task.unit // stage.bands
-    keys = [file["key"][band] for file in files]
+    keys = [file.column("key").row(band) for file in files]
     found = repeated(keys, [bucket_slice(k, bucket, task.n_units // stage.bands) for k in keys])
     group = _ranked(task, files, found, band, longest=stage.keep == "longest")
     if stage.verify == "none":
@@ -225,15 +227,17 @@ def _ranked(
     task: GatherTask, files: Sequence[ArrayFile], found: Repeats, band: int, *, longest: bool
 ) -> _Group:
     """Documents with a repeated key, the better ones of a key first."""
-    key = gather([file["key"][band] for file in files], found)
-    mine = Repeats(found.file, gather([file["at"][band] for file in files], found).astype(np.int64))
-    ids = [gather([file[name] for file in files], mine) for name in ("id_low", "id_high")]
-    rows = gather([file["row"] for file in files], mine)
+    key = gather([file.column("key").row(band) for file in files], found)
+    mine = Repeats(
+        found.file, gather([file.column("at").row(band) for file in files], found).astype(np.int64)
+    )
+    ids = [gather([file.column(name) for file in files], mine) for name in ("id_low", "id_high")]
+    rows = gather([file.column("row") for file in files], mine)
     ranks = [priorities(task.parts)[mine.file]]
     if longest:
-        ranks.append(-gather([file["n_bytes"] for file in files], Repeats(mine.file, rows)))
+        ranks.append(-gather([file.column("n_bytes") for file in files], Repeats(mine.file, rows)))
     order = np.lexsort((*ids, *ranks, key))
-    whole = gather([file["whole"] for file in files], mine)
+    whole = gather([file.column("whole") for file in files], mine)
     return _Group(key, bases(task.parts)[mine.file] + rows, whole).take(order)
 
 
@@ -360,7 +364,7 @@ def _ranks(task: GatherTask, files: Sequence[ArrayFile], nodes: I64s, stage: Min
     where = _where(task, nodes)
     ranks = [priorities(task.parts)[where.file]]
     if stage.keep == "longest":
-        ranks.insert(0, -gather([file["n_bytes"] for file in files], where))
+        ranks.insert(0, -gather([file.column("n_bytes") for file in files], where))
     return ranks
 
 
@@ -370,8 +374,10 @@ def _ids_of(files: Sequence[ArrayFile], rows: Repeats) -> tuple[npt.NDArray[Any]
     for number in np.unique(rows.file).tolist():
         mine = slice(*np.searchsorted(rows.file, [number, number + 1]))
         at[mine] = np.searchsorted(files[number]["row"], rows.at[mine])
+        files[number].release()
     places = Repeats(rows.file, at)
-    return gather([f["id_high"] for f in files], places), gather([f["id_low"] for f in files], places)
+    high, low = (gather([f.column(name) for f in files], places) for name in ("id_high", "id_low"))
+    return high, low
 
 
 def judge(task: GatherTask, *, stage: MinHash) -> None:
@@ -384,7 +390,7 @@ def judge(task: GatherTask, *, stage: MinHash) -> None:
     falls = members.keeper != members.ordinal
     if stage.verify == "exact":
         [file] = map(read_arrays, paths)
-        found = file["similarity"][slice(*np.searchsorted(file["ordinal"], [low, high]))][falls]
+        found = file.column("similarity")[span(file.column("ordinal"), low, high)][falls]
     else:
         equal = count_equal(files, first, members.ordinal[falls], members.keeper[falls])
         found = equal * 1000 // (stage.bands * stage.rows)

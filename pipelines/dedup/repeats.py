@@ -8,12 +8,13 @@
 Documents have dense ordinals while a gather runs: `bases[part] + row`. They number documents and decide
 nothing; who wins is decided by (priority of the source, doc_id).
 
-Price: 8 bytes of memory for each entry of the bucket and about 60 for each entry that is repeated; the rest
-of the files is not touched.
+Price: two passes over the entries of the bucket and 2 to 8 bytes of memory for each, none sorted but those that may be
+repeated (`kernels/repeats.py`), at about 80 bytes each; the rest of the files is not touched.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,10 +22,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.dedup.arrays import Column
+from pipelines.kernels.repeats import mark_keys, pick_keys
 from pipelines.stage import Part
 
 __all__ = [
     "DOCS_PER_BUCKET",
+    "KERNELS",
     "Repeats",
     "bases",
     "bucket_slice",
@@ -33,12 +37,17 @@ __all__ = [
     "n_buckets",
     "priorities",
     "repeated",
+    "span",
 ]
 
 DOCS_PER_BUCKET = 1 << 23
+SLOTS_PER_KEY = 16
+KERNELS = ("repeats.mark_keys", "repeats.pick_keys")
 
 U64s = npt.NDArray[np.uint64]
 I64s = npt.NDArray[np.int64]
+Values = Column | npt.NDArray[Any]
+"""What is indexed by slices and places: in memory, or verified as it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +74,67 @@ def priorities(parts: Sequence[Part]) -> I64s:
     return np.array([ranks.setdefault(part.source, len(ranks)) for part in parts], dtype=np.int64)
 
 
-def bucket_slice(keys: U64s, bucket: int, of: int) -> slice:
+def bucket_slice(keys: Values, bucket: int, of: int) -> slice:
     """Where the keys of `bucket` (of `of` ranges of equal width) stand in sorted `keys`."""
     edges = [-((-b << 64) // of) for b in (bucket, bucket + 1)]
-    low, high = (len(keys) if e >= 1 << 64 else int(np.searchsorted(keys, np.uint64(e))) for e in edges)
-    return slice(low, high)
+    return span(keys, *edges)
 
 
-def repeated(keys: Sequence[U64s], slices: Sequence[slice]) -> Repeats:
+def span(values: Values, low: int, high: int) -> slice:
+    """Where the values with low <= value < high stand among sorted ones."""
+    # As Python's numbers: an edge beyond 64 bits and a numpy integer would meet as floats.
+    start, stop = (bisect_left(range(len(values)), e, key=lambda i: int(values[i])) for e in (low, high))
+    return slice(start, stop)
+
+
+def repeated(keys: Sequence[Values], slices: Sequence[slice]) -> Repeats:
     """The places whose key occurs at least twice in the slices of all files together."""
-    mine = [k[s] for k, s in zip(keys, slices, strict=True)]
-    together = np.concatenate([np.zeros(0, dtype=np.uint64), *mine])
+    picked, places = _candidates(keys, slices)
+    together = np.concatenate([np.zeros(0, dtype=np.uint64), *picked])
     order = np.argsort(together, kind="stable")
     ordered = together[order]
     same = np.zeros(len(order) + 1, dtype=np.bool_)
     same[1:-1] = ordered[1:] == ordered[:-1]
     found = np.sort(order[same[1:] | same[:-1]])
-    firsts = np.concatenate([[0], np.cumsum([len(m) for m in mine])])
-    file = np.searchsorted(firsts, found, side="right") - 1
-    starts = np.array([s.start for s in slices], dtype=np.int64)
-    return Repeats(file.astype(np.int64), found - firsts[file] + starts[file] if len(found) else found)
+    file = np.repeat(np.arange(len(places)), [len(p) for p in places])[found]
+    return Repeats(file, np.concatenate([np.zeros(0, dtype=np.int64), *places])[found])
 
 
-def gather(columns: Sequence[npt.NDArray[Any]], repeats: Repeats) -> npt.NDArray[Any]:
-    """The values of one array of every file at the places of `repeats`, in its order."""
+def _candidates(keys: Sequence[Values], slices: Sequence[slice]) -> tuple[list[U64s], list[I64s]]:
+    """Of each file the keys that may be repeated, and their places: all that are, and few others."""
+    some = [(k, s) for k, s in zip(keys, slices, strict=True) if s.stop > s.start]
+    low = min((int(k[s.start]) for k, s in some), default=0)
+    high = max((int(k[s.stop - 1]) for k, s in some), default=0)
+    n_slots = SLOTS_PER_KEY * max(1, sum(s.stop - s.start for _, s in some))
+    shift = max(0, (high - low).bit_length() - n_slots.bit_length())
+    seen, twice = (np.zeros(((high - low) >> shift) // 8 + 1, dtype=np.uint8) for _ in range(2))
+    for k, s in some:
+        mark_keys(k[s], low, shift, seen, twice)
+        _release(k)
+    del seen
+    picked, places = [], []
+    for k, s in zip(keys, slices, strict=True):
+        mine = k[s]
+        places.append(pick_keys(mine, low, shift, twice))
+        picked.append(mine[places[-1]])
+        places[-1] += s.start
+        del mine
+        _release(k)
+    return picked, places
+
+
+def _release(values: Values) -> None:
+    if isinstance(values, Column):
+        values.file.release()
+
+
+def gather(columns: Sequence[Values], repeats: Repeats) -> npt.NDArray[Any]:
+    """The values of one array of every file at the places of `repeats`, in its order; `file` ascends."""
     cuts = np.searchsorted(repeats.file, np.arange(len(columns) + 1))
-    taken = [c[repeats.at[a:b]] for c, a, b in zip(columns, cuts[:-1], cuts[1:], strict=True)]
+    taken = []
+    for column, a, b in zip(columns, cuts[:-1], cuts[1:], strict=True):
+        taken.append(column[repeats.at[a:b]])
+        _release(column)
     return np.concatenate(taken) if taken else np.zeros(0, dtype=np.int64)
 
 

@@ -181,17 +181,20 @@ def count_equal(files: Sequence[ArrayFile], first: I64s, a: I64s, b: I64s) -> I6
     counts = [np.zeros(0, dtype=np.int64)]
     for at in range(0, len(a), _PAIRS_AT_ONCE):
         span = slice(at, at + _PAIRS_AT_ONCE)
-        mine, theirs = (_take(files, first, side[span]) for side in (a, b))
-        counts.append(np.count_nonzero(mine == theirs, axis=1).astype(np.int64))
+        docs, place = np.unique(np.concatenate([a[span], b[span]]), return_inverse=True)
+        taken = _take(files, first, docs)
+        mine, theirs = np.split(place.reshape(-1), 2)
+        counts.append(np.count_nonzero(taken[mine] == taken[theirs], axis=1).astype(np.int64))
     return np.concatenate(counts)
 
 
 def _take(files: Sequence[ArrayFile], first: I64s, ordinals: I64s) -> Signatures:
-    """The signatures of documents: [n, bands * rows]."""
-    owner = np.searchsorted(first, ordinals, side="right") - 1
-    taken = np.empty((len(ordinals), files[0]["signature"].shape[1]), dtype=files[0]["signature"].dtype)
-    for number in np.unique(owner).tolist():
-        mine = np.flatnonzero(owner == number)
-        at = np.searchsorted(files[number]["row"], ordinals[mine] - first[number])
-        taken[mine] = files[number]["signature"][at]
-    return taken
+    """The signatures of documents, whose ordinals ascend: [n, bands * rows]."""
+    taken = [np.zeros((0, files[0].column("signature").shape[1]), dtype=files[0].column("signature").dtype)]
+    owners = np.unique(np.searchsorted(first, ordinals, side="right") - 1)
+    for number in owners.tolist():
+        file = files[number]
+        mine = ordinals[slice(*np.searchsorted(ordinals, first[number : number + 2]))] - first[number]
+        taken.append(file.column("signature")[np.searchsorted(file["row"], mine)])
+        file.release()
+    return np.concatenate(taken)

@@ -49,6 +49,7 @@ def test_damaged_files_are_refused_by_name(tmp_path, damage):
 
 
 @given(files=key_files, n=st.integers(1, 9))
+@settings(deadline=None)
 def test_buckets_divide_every_file_and_repeats_are_those_of_a_counter(files, n):
     found = []
     for bucket in range(n):
