@@ -42,7 +42,7 @@ from support.machine import describe, write_result
 from manifests.commit import FileRef, commit_file
 from pipelines.dedup import MinHash
 from pipelines.dedup.arrays import write_arrays
-from pipelines.dedup.signatures import band_keys, sorted_keys, whole_keys
+from pipelines.dedup.signatures import band_keys, places_of, sorted_keys, whole_keys
 from pipelines.gather import PhaseTask
 from pipelines.kernels.jit import compile_kernels
 from pipelines.stage import Phase
@@ -144,7 +144,7 @@ def write_part(spec: dict[str, Any], n_docs: int) -> None:
     arrays: dict[str, npt.NDArray[Any]] = {"signature": signatures, "key": keys, "at": at}
     arrays["whole"] = whole_keys(bands)
     ids = rng.integers(0, 1 << 63, (2, n), dtype=np.uint64)
-    arrays |= {"id_high": ids[0], "id_low": ids[1], "row": np.arange(n)}
+    arrays |= {"id_high": ids[0], "id_low": ids[1], "row": np.arange(n), "place": places_of(np.arange(n), n)}
     arrays["n_bytes"] = rng.integers(100, 10_000, n)
     with commit_file(Path(spec["root"]), spec["path"]) as commit:
         write_arrays(commit.file, arrays, about=spec["about"])

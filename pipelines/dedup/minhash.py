@@ -1,6 +1,6 @@
 """Near-duplicates: of documents that share most of their word 5-grams, one stays.
 
-    sign     a part -> 120 MinHashes a document, and a key for each of 24 bands of 5      812 bytes a document
+    sign     a part -> 120 MinHashes a document, and a key for each of 24 bands of 5      818 bytes a document
     match    a band, a range of keys -> candidates: documents with equal bands, each with the first of its group
     sets     a part -> all shingles of the documents that some candidate pair names
     verify   a range of pairs -> those whose shingles are alike: |A and B| / |A or B| >= min_jaccard
@@ -23,8 +23,8 @@ signatures are always compared with the best of them; others with the first sixt
 group of k costs at most 16 k comparisons. A document without words is never merged, one of fewer words than a shingle
 has one shingle (in scheme `datatrove`, as there, it is never merged).
 
-Price: signing 190 MB/s a core, reading included; match holds about 50 bytes of memory a document of its range,
-cluster about 150 for each document that has a duplicate.
+Price: signing 190 MB/s a core, reading included; the rest `docs/scale.md`; match holds at most 8 bytes of memory a
+document of its range and 80 for one whose band is another's too, cluster about 150 for each that has a duplicate.
 
 Source: Broder 1997; Lee et al. 2022, "Deduplicating training data makes language models better"; Penedo et
 al. 2024 (FineWeb), section 3.4, per crawl there (`within: source`).
@@ -35,6 +35,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_CEILING, Decimal
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -44,7 +45,14 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from pipelines.dedup.arrays import ArrayFile, read_arrays, write_arrays
-from pipelines.dedup.evidence import make_stars, n_verifications, per_mille, verify_pairs, write_sets
+from pipelines.dedup.evidence import (
+    make_stars,
+    n_verifications,
+    per_mille,
+    unique_pairs,
+    verify_pairs,
+    write_sets,
+)
 from pipelines.dedup.members import Members, cluster_facts, make_members, read_members, settle, write_members
 from pipelines.dedup.repeats import (
     KERNELS,
@@ -64,6 +72,7 @@ from pipelines.dedup.signatures import (
     SchemeName,
     band_keys,
     count_equal,
+    places_of,
     read_signatures,
     sign_texts,
     sorted_keys,
@@ -179,7 +188,8 @@ def sign_part(task: GatherTask, *, stage: MinHash) -> None:
     high, low = id_words(table)
     arrays: dict[str, npt.NDArray[Any]] = {"signature": signatures, "key": keys, "at": at}
     arrays["whole"] = whole_keys(bands)
-    arrays |= {"id_high": high[rows], "id_low": low[rows], "row": rows, "n_bytes": text_bytes(table)}
+    arrays |= {"id_high": high[rows], "id_low": low[rows], "row": rows, "place": places_of(rows, len(alive))}
+    arrays["n_bytes"] = text_bytes(table)
     with task.output("signatures", ".arrays") as file:
         write_arrays(file, arrays, about=stage.signing.about())
     task.facts.update(n_signed=len(rows), n_without_words=int(alive.sum()) - len(rows))
@@ -194,7 +204,7 @@ def find_edges(task: GatherTask, *, stage: MinHash) -> None:
     band, bucket = task.unit % stage.bands, task.unit // stage.bands
     keys = [file.column("key").row(band) for file in files]
     found = repeated(keys, [bucket_slice(k, bucket, task.n_units // stage.bands) for k in keys])
-    group = _ranked(task, files, found, band, longest=stage.keep == "longest")
+    group = _ranked(task, files, found, band, stage=stage)
     if stage.verify == "none":
         pairs = [_lead(group)[:2]]
     else:
@@ -224,9 +234,9 @@ class _Group(NamedTuple):
 
 
 def _ranked(
-    task: GatherTask, files: Sequence[ArrayFile], found: Repeats, band: int, *, longest: bool
+    task: GatherTask, files: Sequence[ArrayFile], found: Repeats, band: int, *, stage: MinHash
 ) -> _Group:
-    """Documents with a repeated key, the better ones of a key first."""
+    """Documents with a repeated key, the better ones of a key first; `whole` only where pairs are compared."""
     key = gather([file.column("key").row(band) for file in files], found)
     mine = Repeats(
         found.file, gather([file.column("at").row(band) for file in files], found).astype(np.int64)
@@ -234,10 +244,10 @@ def _ranked(
     ids = [gather([file.column(name) for file in files], mine) for name in ("id_low", "id_high")]
     rows = gather([file.column("row") for file in files], mine)
     ranks = [priorities(task.parts)[mine.file]]
-    if longest:
+    if stage.keep == "longest":
         ranks.append(-gather([file.column("n_bytes") for file in files], Repeats(mine.file, rows)))
     order = np.lexsort((*ids, *ranks, key))
-    whole = gather([file.column("whole") for file in files], mine)
+    whole = key if stage.verify == "none" else gather([file.column("whole") for file in files], mine)
     return _Group(key, bases(task.parts)[mine.file] + rows, whole).take(order)
 
 
@@ -300,12 +310,13 @@ def _least_equal(stage: MinHash, by: Decimal) -> int:
     return int((limit * stage.bands * stage.rows).to_integral_value(ROUND_CEILING))
 
 
-def join_clusters(paths: Sequence[Path]) -> tuple[I64s, I64s]:
+def join_clusters(paths: Sequence[Path], n_docs: int) -> tuple[I64s, I64s]:
     """The ordinals that any edge names, ascending, and for each a number equal within its component."""
-    nodes = np.zeros(0, dtype=np.int64)
+    is_node = np.zeros(n_docs, dtype=np.bool_)
     for path in paths:
-        edges = read_arrays(path)
-        nodes = np.union1d(nodes, np.concatenate([edges["a"], edges["b"]]))
+        is_node[read_arrays(path)["named"]] = True
+    nodes = np.flatnonzero(is_node)
+    del is_node
     parent = np.arange(len(nodes))
     for path in paths:
         edges = read_arrays(path)
@@ -319,7 +330,7 @@ def cluster_documents(task: GatherTask, *, stage: MinHash) -> None:
     files = read_signatures(task.inputs("sign", "signatures"))
     extra: dict[str, I64s] = {}
     if stage.verify == "none":
-        nodes, roots = join_clusters(task.inputs("match", "edges"))
+        nodes, roots = join_clusters(task.inputs("match", "edges"), int(bases(task.parts)[-1]))
         members = make_members(
             roots, nodes, *_ids_of(files, _where(task, nodes)), *_ranks(task, files, nodes, stage)
         )
@@ -335,9 +346,8 @@ def cluster_documents(task: GatherTask, *, stage: MinHash) -> None:
 
 def _stars(task: GatherTask, files: Sequence[ArrayFile], stage: MinHash) -> tuple[Members, I64s | None]:
     """The members, and of each in per mille how alike it is to its keeper, -1 for a keeper; None where unknown."""
-    phase, role = ("verify", "alike") if stage.verify == "exact" else ("match", "edges")
-    found = [read_arrays(path) for path in task.inputs(phase, role)]
-    a, b = (np.concatenate([np.zeros(0, dtype=np.int64), *(file[side] for file in found)]) for side in "ab")
+    found = [read_arrays(p) for p in task.inputs("verify", "alike")] if stage.verify == "exact" else []
+    a, b = _joined(found) if stage.verify == "exact" else _all_pairs(task)
     nodes = np.unique(np.concatenate([a, b]))
     high, low = _ids_of(files, _where(task, nodes))
     order = np.lexsort((low, high, *reversed(_ranks(task, files, nodes, stage))))
@@ -351,6 +361,21 @@ def _stars(task: GatherTask, files: Sequence[ArrayFile], stage: MinHash) -> tupl
         return members, None
     similarity = np.concatenate([np.zeros(0, dtype=np.int64), *(file["similarity"] for file in found)])
     return members, per_mille(similarity, stars.edge)
+
+
+def _joined(files: Sequence[ArrayFile]) -> tuple[I64s, I64s]:
+    a, b = (np.concatenate([np.zeros(0, dtype=np.int64), *(file[side] for file in files)]) for side in "ab")
+    return a, b
+
+
+def _all_pairs(task: GatherTask) -> tuple[I64s, I64s]:
+    """The pairs of all bands, each once. A range of ordinals at a time: most pairs are in many bands."""
+    n_docs, paths = int(bases(task.parts)[-1]), task.inputs("match", "edges")
+    n_ranges = n_verifications(task)
+    cuts = [n_docs * i // n_ranges for i in range(n_ranges + 1)]
+    found = [unique_pairs(paths, low, high) for low, high in pairwise(cuts)]
+    a, b = (np.concatenate(side) for side in zip(*found, strict=True))
+    return a, b
 
 
 def _where(task: GatherTask, ordinals: I64s) -> Repeats:
@@ -370,12 +395,7 @@ def _ranks(task: GatherTask, files: Sequence[ArrayFile], nodes: I64s, stage: Min
 
 def _ids_of(files: Sequence[ArrayFile], rows: Repeats) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """The ids of documents named by (file, row)."""
-    at = np.zeros(len(rows.at), dtype=np.int64)
-    for number in np.unique(rows.file).tolist():
-        mine = slice(*np.searchsorted(rows.file, [number, number + 1]))
-        at[mine] = np.searchsorted(files[number]["row"], rows.at[mine])
-        files[number].release()
-    places = Repeats(rows.file, at)
+    places = Repeats(rows.file, gather([f.column("place") for f in files], rows).astype(np.int64))
     high, low = (gather([f.column(name) for f in files], places) for name in ("id_high", "id_low"))
     return high, low
 

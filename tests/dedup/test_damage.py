@@ -86,6 +86,14 @@ def finish(engine, phases):
     return engine.verdicts()
 
 
+def outcome(engine, phases):
+    """The verdicts, or why there are none."""
+    try:
+        return finish(engine, phases)
+    except FormatError as error:
+        return str(error)
+
+
 @pytest.mark.parametrize(("stage", "phase"), CASES)
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "longer"])
 def test_a_file_that_is_missing_or_of_another_size_is_an_error_that_names_it(tmp_path, stage, phase, damage):
@@ -109,11 +117,9 @@ def test_a_flipped_bit_is_an_error_that_names_the_file_or_changes_nothing(tmp_pa
         data = path.read_bytes()
         for at in [*rng.integers(0, len(data), 3).tolist(), 20]:
             path.write_bytes(data[:at] + bytes([data[at] ^ 1 << rng.integers(8)]) + data[at + 1 :])
-            try:
-                assert finish(engine, rest) == wanted
-            except FormatError as error:
-                assert path.name in str(error)
-                n_refused += 1
+            found = outcome(engine, rest)
+            assert found == wanted or (isinstance(found, str) and path.name in found)
+            n_refused += found != wanted
         path.write_bytes(data)
     assert n_refused >= min(3, len(paths))
 
