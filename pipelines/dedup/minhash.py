@@ -1,6 +1,6 @@
 """Near-duplicates: of documents that share most of their word 5-grams, one stays.
 
-    sign     a part -> 120 MinHashes a document, and a key for each of 24 bands of 5      818 bytes a document
+    sign     a part -> 120 MinHashes a document, and a key for each of 24 bands of 5      814 bytes a document
     match    a band, a range of keys -> candidates: documents with equal bands, each with the first of its group
     sets     a part -> all shingles of the documents that some candidate pair names
     verify   a range of pairs -> those whose shingles are alike: |A and B| / |A or B| >= min_jaccard

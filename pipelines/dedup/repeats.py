@@ -17,6 +17,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -76,8 +77,20 @@ def priorities(parts: Sequence[Part]) -> I64s:
 
 def bucket_slice(keys: Values, bucket: int, of: int) -> slice:
     """Where the keys of `bucket` (of `of` ranges of equal width) stand in sorted `keys`."""
-    edges = [-((-b << 64) // of) for b in (bucket, bucket + 1)]
-    return span(keys, *edges)
+    start, stop = (_hash_place(keys, -((-b << 64) // of)) for b in (bucket, bucket + 1))
+    return slice(start, stop)
+
+
+def _hash_place(keys: Values, edge: int) -> int:
+    """How many of the keys are below `edge`: hashes stand near where their size puts them, so few are read."""
+    if edge >= 1 << 64:
+        return len(keys)
+    guess, near = len(keys) * edge >> 64, 4 * isqrt(len(keys)) + 8
+    low, high = max(0, guess - near), min(len(keys), guess + near)
+    some = keys[low:high]
+    if (low == 0 or int(some[0]) < edge) and (high == len(keys) or int(some[-1]) >= edge):
+        return low + int(np.searchsorted(some, np.uint64(edge)))
+    return bisect_left(range(len(keys)), edge, key=lambda i: int(keys[i]))
 
 
 def span(values: Values, low: int, high: int) -> slice:

@@ -186,6 +186,20 @@ def test_the_bytes_do_not_depend_on_the_order_of_units(tmp_path):
         assert corpus.run(stage, shuffle=seed).digests() == wanted
 
 
+@pytest.mark.parametrize("verify", ["exact", "estimate", "none"])
+def test_clusters_and_verdicts_have_the_same_bytes_for_any_number_of_ranges(tmp_path, verify):
+    first, second = planted(30, 0.04, seed=4)
+    corpus = Corpus(tmp_path, {"a": [first[:9], [], first[9:] + first[:4]], "b": [second, first[:4]]})
+    stage = MinHash(verify=verify, min_jaccard=0.6)
+    found = set()
+    for n, shuffle in ((1, None), (2, 1), (7, 2)):
+        result = corpus.run(stage, axes={"match": stage.bands * n, "verify": n}, shuffle=shuffle)
+        tasks = [task for phase in ("cluster", "verdict") for task in result.tasks[phase]]
+        found.add(tuple(ref.digest for task in tasks for ref in task.outputs.values()))
+    assert len(found) == 1
+    assert sum(result.column("verdict")) > 15
+
+
 def test_who_stays_depends_neither_on_parts_nor_on_buckets(tmp_path):
     first, second = planted(30, 0.03, seed=3)
     texts = [text for pair in zip(first, second, strict=True) for text in pair]
