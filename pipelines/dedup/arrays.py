@@ -68,7 +68,7 @@ class ArrayFile:
     _n_blocks: int
     _raw: Array | None = None
     _sound: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
-    _checks: dict[int, list[int]] = field(default_factory=dict)
+    _lots: set[int] = field(default_factory=set)
 
     def __getitem__(self, name: str) -> Array:
         """A whole array.
@@ -104,24 +104,27 @@ class ArrayFile:
         blocks = blocks[~self._sound[blocks + place.block]]
         if not len(blocks):
             return
-        raw = memoryview(self.raw())  # type: ignore[arg-type]
-        for block in np.unique(blocks).tolist():
-            number, at = block + place.block, place.at + block * _BLOCK
-            found = xxhash.xxh3_64_intdigest(raw[at : min(at + _BLOCK, place.end)], number)
-            if found != self._check(number):
-                raise _damaged(self.path, f"bytes {at} to {min(at + _BLOCK, place.end)} changed")
-        self._sound[blocks + place.block] = True
+        numbers = np.unique(blocks) + place.block
+        starts = ((numbers - place.block) * _BLOCK + place.at).tolist()
+        raw, end = memoryview(self.raw()), place.end  # type: ignore[arg-type]
+        digest = xxhash.xxh3_64_intdigest
+        ours = zip(starts, numbers.tolist(), strict=True)
+        found = [digest(raw[at : min(at + _BLOCK, end)], number) for at, number in ours]
+        wrong = np.flatnonzero(np.array(found, dtype=np.uint64) != self._wanted(numbers))
+        if len(wrong):
+            at = starts[int(wrong[0])]
+            raise _damaged(self.path, f"bytes {at} to {min(at + _BLOCK, end)} changed")
+        self._sound[numbers] = True
 
-    def _check(self, number: int) -> int:
-        lot = number // _CHECKS
-        if lot not in self._checks:
-            at = self._checks_at + lot * _BLOCK
-            end = min(at + _BLOCK, self._checks_at + _aligned(8 * self._n_blocks))
-            data = self.raw()[at:end]
-            if xxhash.xxh3_64_hexdigest(data.tobytes(), lot) != self._seals[lot]:
-                raise _damaged(self.path, f"changed checks in bytes {at} to {end}")
-            self._checks[lot] = data.view("<u8").tolist()
-        return self._checks[lot][number % _CHECKS]
+    def _wanted(self, numbers: I64s) -> Array:
+        """The checks of blocks, verified themselves."""
+        data = self.raw()[self._checks_at : self._checks_at + _aligned(8 * self._n_blocks)]
+        for lot in np.unique(numbers // _CHECKS).tolist():
+            mine = data[lot * _BLOCK : (lot + 1) * _BLOCK]
+            if lot not in self._lots and xxhash.xxh3_64_hexdigest(mine.tobytes(), lot) != self._seals[lot]:
+                raise _damaged(self.path, f"changed checks of blocks from {lot * _CHECKS}")
+            self._lots.add(lot)
+        return data.view("<u8")[numbers]
 
 
 @dataclass(frozen=True, slots=True)
