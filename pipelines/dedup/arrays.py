@@ -15,7 +15,7 @@ random bits, and what is compressible is small.
     file["row"]             the whole array
     file.column("row")      a column: column[3:9], column[places], column[7], read when asked for
 
-Price: 8 bytes for 4096; verifying runs at 9 GB/s, once a block while the file is open.
+Price: 8 bytes for 4096; verifying runs at 2 to 3 GB/s, once a block while the file is open.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ group of k costs at most 16 k comparisons. A document without words is never mer
 has one shingle (in scheme `datatrove`, as there, it is never merged).
 
 Price: signing 190 MB/s a core, reading included; the rest `docs/scale.md`; match holds at most 8 bytes of memory a
-document of its range and 80 for one whose band is another's too, cluster about 150 for each that has a duplicate.
+document of its range and 80 for one whose band is another's too, cluster at most 380 for each that has a duplicate.
 
 Source: Broder 1997; Lee et al. 2022, "Deduplicating training data makes language models better"; Penedo et
 al. 2024 (FineWeb), section 3.4, per crawl there (`within: source`).
