@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from manifests.digest import canonical, digest_file
 from manifests.errors import RecipeError
 from pipelines import recipe as recipe_module
+from pipelines.filters.gopher import GopherQuality
 from pipelines.recipe import load_recipe, resolved
 from pipelines.registry import READERS, STAGES, reader_class, stage_class
 from pipelines.stage import short_names
@@ -386,7 +387,8 @@ def test_limits_at_their_bounds_and_turned_off_are_let_through(folder, step):
 
 
 def test_a_recorded_parameter_that_this_version_refuses_is_told_by_its_name(folder):
-    spec = {"step": "q", "stage": "gopher_quality", "version": 1, "params": {"min_alpha_word_frac": "80"}}
+    params = {"min_alpha_word_frac": "80"}
+    spec = {"step": "q", "stage": "gopher_quality", "version": GopherQuality.version, "params": params}
     with pytest.raises(
         RecipeError, match=r"gopher_quality\.min_alpha_word_frac: expected a parameter of this version"
     ):
