@@ -11,8 +11,8 @@ compared are the clusters: every set of documents of which all but one go. AGREE
 set on both sides, or there is no ratio. Words are spaCy's there, ours here; tests/kernels/test_simplify.py holds the
 signatures of equal words to be equal bit for bit.
 
-The ratio is of CPU seconds of all processes, wall seconds are printed beside it. Both sides have their imports and
-kernels within the clock.                                                                                     bar 20
+The ratio is of CPU seconds of all processes, wall seconds are printed beside it. The driving process
+of each has its imports before the clock, workers start within it.                                                                                     bar 20
 """
 
 from __future__ import annotations
