@@ -88,7 +88,7 @@ __all__ = ["MinHash", "cluster_documents", "find_edges", "join_clusters", "judge
 I64s = npt.NDArray[np.int64]
 U64s = npt.NDArray[np.uint64]
 MAX_LEADERS = 16
-# For 100 hashes: three standard errors of an estimate below the limit a pair may still be alike; two above, it is.
+# For 100 hashes: three standard errors below the limit a pair may still be alike; two above, it is.
 _MAYBE, _SURELY = Decimal("-0.15"), Decimal("0.1")
 
 
