@@ -12,7 +12,7 @@ set on both sides, or there is no ratio. Words are spaCy's there, ours here; tes
 signatures of equal words to be equal bit for bit.
 
 The ratio is of CPU seconds of all processes, wall seconds are printed beside it. The driving process
-of each has its imports before the clock, workers start within it.                                                                                     bar 20
+of each has its imports before the clock, workers start within it. Bar 20.
 """
 
 from __future__ import annotations
