@@ -1,16 +1,17 @@
 """Near-duplicates: of documents that share most of their word 5-grams, one stays.
 
     sign     a part -> 100 MinHashes a document, and a key for each of 20 bands of 5      686 bytes a document
-    match    a band, a range of keys -> candidates: documents with equal bands, each with the first of its group
+    match    a band, a range of keys -> candidates: pairs of documents with equal bands, nearly alike
     sets     a part -> all shingles of the documents that some candidate pair names
     verify   a range of pairs -> those whose shingles are alike: |A and B| / |A or B| >= min_jaccard
     cluster  all pairs that are alike -> who falls for whom
     verdict  a part -> keep or `near_duplicate`, with cluster, keeper and similarity in per mille
 
 Two documents of Jaccard similarity s share a band with probability 1 - (1 - s^rows)^bands: .975 at .7 for 20 x 5,
-.9996 at .8, and .006 at .2, which costs a comparison and removes nobody, for every pair is verified. FineWeb's 14 x 8
-(.92 at .8, .56 at .7), which verifies nothing, finds most copies with one word in fifty changed and a third of those
-with one in twenty; it is `{bands: 14, rows: 8, verify: none}`.
+.9996 at .8, and .006 at .2, which costs a comparison and removes nobody: whoever falls has been compared with the one
+that stays. Shingles are compared of pairs whose signatures do not rule it out, three standard errors below the limit.
+FineWeb's 14 x 8 (.92 at .8, .56 at .7), which verifies nothing, finds most copies with one word in fifty changed and a
+third of those with one in twenty; it is `{bands: 14, rows: 8, verify: none}`.
 
     verify: exact      by all shingles. A document falls only for one that stays and is itself like it: of a chain
                        a - b - c, where c is not like a, b falls for a and c stays
@@ -18,10 +19,10 @@ with one in twenty; it is `{bands: 14, rows: 8, verify: none}`.
     verify: none       one equal band makes two documents one; whoever is connected falls. Ends of a chain may have
                        little in common, a template may chain thousands of pages; the facts name the largest clusters
 
-Who is better is decided by (place of the source in the recipe, doc_id), or first by length. Documents with equal
-signatures are always compared with the best of them; others with the first sixteen of their group that lead it, so a
-group of k costs at most 16 k comparisons. A document without words is never merged, one of fewer words than a shingle
-has one shingle (in scheme `datatrove`, as there, it is never merged).
+Who is better is decided by (place of the source in the recipe, doc_id), or first by length. Of documents that share a
+band no two stay that were compared and are alike; compared are those with equal signatures with the best of them, and
+that one with the best sixteen of its group: 16 k comparisons at most in a group of k. A document without words is never
+merged, one of fewer words than a shingle has one shingle (in scheme `datatrove`, as there, it is never merged).
 
 Price: signing 190 MB/s a core, reading included; the rest `docs/scale.md`; match holds at most 8 bytes of memory a
 document of its range and 80 for one whose band is another's too, cluster at most 380 for each that has a duplicate.
@@ -32,12 +33,12 @@ al. 2024 (FineWeb), section 3.4, per crawl there (`within: source`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from pipelines.dedup.arrays import ArrayFile, read_arrays, write_arrays
+from pipelines.dedup.candidates import lead, near, ranked, split_equal, with_equals
 from pipelines.dedup.evidence import (
     make_stars,
     n_verifications,
@@ -60,7 +62,6 @@ from pipelines.dedup.repeats import (
     bases,
     bucket_slice,
     gather,
-    group_starts,
     n_buckets,
     priorities,
     repeated,
@@ -87,16 +88,13 @@ __all__ = ["MinHash", "cluster_documents", "find_edges", "join_clusters", "judge
 
 I64s = npt.NDArray[np.int64]
 U64s = npt.NDArray[np.uint64]
-MAX_LEADERS = 16
-# For 100 hashes: three standard errors below the limit a pair may still be alike; two above, it is.
-_MAYBE, _SURELY = Decimal("-0.15"), Decimal("0.1")
 
 
 class MinHash(Gather):
     """Drops documents that share most of their word n-grams with another."""
 
     name: ClassVar[str] = "minhash"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reasons: ClassVar[tuple[str, ...]] = ("near_duplicate",)
 
     ngram: int = Field(default=5, ge=1, le=255)
@@ -204,14 +202,15 @@ def find_edges(task: GatherTask, *, stage: MinHash) -> None:
     band, bucket = task.unit % stage.bands, task.unit // stage.bands
     keys = [file.column("key").row(band) for file in files]
     found = repeated(keys, [bucket_slice(k, bucket, task.n_units // stage.bands) for k in keys])
-    group = _ranked(task, files, found, band, stage=stage)
-    if stage.verify == "none":
-        pairs = [_lead(group)[:2]]
-    else:
-        same, firsts = _equal(group)
-        likely = _like(firsts, files, bases(task.parts), stage=stage)
+    verifies = stage.verify != "none"
+    group = ranked(task, files, found, band, longest=stage.keep == "longest", whole=verifies)
+    if verifies:
+        same, firsts = split_equal(group)
+        likely = near(firsts, files, bases(task.parts), least_equal=_least_equal(stage))
         # Who has an equal signature has every band in common: told once, by the first.
-        pairs = [*([same] if band == 0 else []), *(_with_equals(*pair, same) for pair in likely)]
+        pairs = [*([same] if band == 0 else []), *(with_equals(*pair, same) for pair in likely)]
+    else:
+        pairs = [lead(group)[:2]]
     nobody = np.zeros((2, 0), dtype=np.int64)
     leaders, members = np.concatenate([nobody, *map(np.stack, pairs)], axis=1)
     low, high = np.minimum(leaders, members), np.maximum(leaders, members)
@@ -222,92 +221,16 @@ def find_edges(task: GatherTask, *, stage: MinHash) -> None:
     task.facts["n_edges"] = len(order)
 
 
-class _Group(NamedTuple):
-    """Documents with a repeated key, by (key, rank): their keys, ordinals, and the keys of their whole signatures."""
+def _least_equal(stage: MinHash) -> int:
+    """In how many hashes two documents agree at least that may be alike.
 
-    key: U64s
-    ordinal: I64s
-    whole: U64s
-
-    def take(self, rows: npt.NDArray[Any]) -> _Group:
-        return _Group(self.key[rows], self.ordinal[rows], self.whole[rows])
-
-
-def _ranked(
-    task: GatherTask, files: Sequence[ArrayFile], found: Repeats, band: int, *, stage: MinHash
-) -> _Group:
-    """Documents with a repeated key, the better ones of a key first; `whole` only where pairs are compared."""
-    key = gather([file.column("key").row(band) for file in files], found)
-    mine = Repeats(
-        found.file, gather([file.column("at").row(band) for file in files], found).astype(np.int64)
-    )
-    ids = [gather([file.column(name) for file in files], mine) for name in ("id_low", "id_high")]
-    rows = gather([file.column("row") for file in files], mine)
-    ranks = [priorities(task.parts)[mine.file]]
-    if stage.keep == "longest":
-        ranks.append(-gather([file.column("n_bytes") for file in files], Repeats(mine.file, rows)))
-    order = np.lexsort((*ids, *ranks, key))
-    whole = key if stage.verify == "none" else gather([file.column("whole") for file in files], mine)
-    return _Group(key, bases(task.parts)[mine.file] + rows, whole).take(order)
-
-
-def _lead(group: _Group) -> tuple[I64s, I64s, npt.NDArray[np.bool_]]:
-    """(leaders, members, is_member): the first of each key with every other one of it."""
-    starts = group_starts(group.key)
-    leaders = np.repeat(group.ordinal[starts[:-1]], np.diff(starts))
-    is_member = np.ones(len(group.key), dtype=np.bool_)
-    is_member[starts[:-1]] = False
-    return leaders[is_member], group.ordinal[is_member], is_member
-
-
-def _equal(group: _Group) -> tuple[tuple[I64s, I64s], _Group]:
-    """Those with an equal signature, each with the best of them; and the group without them."""
-    # A stable sort keeps the order of ranks.
-    order = np.argsort(group.whole, kind="stable")
-    order = order[np.argsort(group.key[order], kind="stable")]
-    starts = group_starts(group.key[order], group.whole[order])
-    firsts = order[starts[:-1]]
-    leaders = np.repeat(firsts, np.diff(starts))
-    is_member = leaders != order
-    same = group.ordinal[leaders[is_member]], group.ordinal[order[is_member]]
-    return same, group.take(np.sort(firsts))
-
-
-def _with_equals(leaders: I64s, members: I64s, same: tuple[I64s, I64s]) -> tuple[I64s, I64s]:
-    """The pairs, and each leader with those whose signature equals the member's: they fall with it or not at all."""
-    order = np.argsort(same[0], kind="stable")
-    firsts, others = same[0][order], same[1][order]
-    starts = np.searchsorted(firsts, members)
-    counts = np.searchsorted(firsts, members, side="right") - starts
-    at = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
-    return np.concatenate([leaders, np.repeat(leaders, counts)]), np.concatenate([members, others[at]])
-
-
-def _like(
-    group: _Group, files: Sequence[ArrayFile], first: I64s, *, stage: MinHash
-) -> Iterator[tuple[I64s, I64s]]:
-    """(leaders, members): each document with the first of its group that it may be like.
-
-    A document that is not surely like its leader goes on to the next round, where the first of those left leads;
-    after 16 leaders it stays alone.
+    By estimate the limit as it was written; where shingles decide three standard errors less, by which one in some
+    hundreds of pairs that are just at the limit is missed.
     """
-    maybe, surely = (_least_equal(stage, by) for by in (_MAYBE, _SURELY))
-    if stage.verify == "estimate":
-        maybe = surely = _least_equal(stage, Decimal(0))
-    for _ in range(MAX_LEADERS):
-        leaders, members, is_member = _lead(group)
-        if not len(members):
-            return
-        n_equal = count_equal(files, first, leaders, members)
-        likely = n_equal >= maybe
-        yield leaders[likely], members[likely]
-        group = group.take(np.flatnonzero(is_member)[n_equal < surely])
-
-
-def _least_equal(stage: MinHash, by: Decimal) -> int:
-    """The least number of equal hashes that reaches the limit, as it was written, and so much more."""
-    limit = min(max(Decimal(repr(stage.min_jaccard)) + by, Decimal(0)), Decimal(1))
-    return int((limit * stage.bands * stage.rows).to_integral_value(ROUND_CEILING))
+    n_hashes, limit = stage.bands * stage.rows, Decimal(repr(stage.min_jaccard))
+    if stage.verify == "exact":
+        limit -= 3 * (limit * (1 - limit) / n_hashes).sqrt()
+    return max(0, int((limit * n_hashes).to_integral_value(ROUND_CEILING)))
 
 
 def join_clusters(paths: Sequence[Path], n_docs: int) -> tuple[I64s, I64s]:

@@ -1,6 +1,7 @@
 """MinHash: the clusters of datasketch and dictionaries, recall where theory puts it, and nothing left to chance."""
 
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,32 @@ def test_min_jaccard_still_joins_those_who_are_unlike_their_first_leader(tmp_pat
     assert result.verdicts()[0] == [0]
     assert sum(result.verdicts()[1]) == 1
     assert result.column("cluster")[0] is None
+
+
+def relatives(rng):
+    """Texts a, b, c, d: b is like a, c and d like b and each other, but not like a."""
+    a = document(rng, 120)
+    b = edited(a, rng, 0.03)
+    return [" ".join(words) for words in (a, b, *(edited(b, rng, 0.03) for _ in range(2)))]
+
+
+@pytest.mark.parametrize("verify", ["exact", "estimate"])
+def test_no_two_that_stay_are_alike_and_have_a_band_in_common(tmp_path, verify):
+    rng = np.random.default_rng(17)
+    families = [relatives(rng) for _ in range(60)]
+    sources = {"first": [[family[0] for family in families]], "rest": [[*family[1:]] for family in families]}
+    result = Corpus(tmp_path, sources).run(MinHash(bands=4, rows=5, scheme="datasketch", verify=verify))
+    first, *rest = result.verdicts()
+    n_of_two = 0
+    for family, verdicts in zip(families, zip(first, *zip(*rest, strict=True), strict=True), strict=True):
+        signed = [signature(text, ngram=5, n_hashes=20).reshape(4, 5) for text in family]
+        for (i, a), (j, b) in combinations(enumerate(family), 2):
+            n_bands = (signed[i] == signed[j]).all(axis=1).sum()
+            alike = jaccard(a, b) if verify == "exact" else (signed[i] == signed[j]).mean()
+            if n_bands and alike >= 0.7:
+                assert verdicts[i] or verdicts[j]
+        n_of_two += verdicts[:2] == (0, 1) and 0 in verdicts[2:]
+    assert n_of_two > 3
 
 
 def test_similarity_is_given_in_per_mille_and_close_to_the_true_one(tmp_path):

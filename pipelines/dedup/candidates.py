@@ -1,0 +1,104 @@
+"""Which documents of a band are compared: groups by key, the better first, and the pairs within them.
+
+    group    documents with one key of the band, by rank      a b c d e
+    equal    those with the signature of a better one         (b, d), told once for all bands
+    rounds   the first of the rest leads                      (a, b) (a, c) (a, e) | (b, c) (b, e) | (c, e)
+
+A document does not leave the rounds once it is like a leader: who leads may itself fall for one of another band, and
+then what was like it must have met the others. Only pairs whose signatures are near enough are told. Of a group of k
+at most 16 k pairs: who was compared with sixteen better ones and is not among them leads nobody here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.dedup.arrays import ArrayFile
+from pipelines.dedup.repeats import Repeats, bases, gather, group_starts, priorities
+from pipelines.dedup.signatures import count_equal
+from pipelines.stage import GatherTask
+
+__all__ = ["MAX_LEADERS", "Group", "lead", "near", "ranked", "split_equal", "with_equals"]
+
+I64s = npt.NDArray[np.int64]
+U64s = npt.NDArray[np.uint64]
+MAX_LEADERS = 16
+
+
+class Group(NamedTuple):
+    """Documents with a repeated key, by (key, rank): their keys, ordinals, and the keys of their whole signatures."""
+
+    key: U64s
+    ordinal: I64s
+    whole: U64s
+
+    def take(self, rows: npt.NDArray[Any]) -> Group:
+        """Those at `rows`, in this order."""
+        return Group(self.key[rows], self.ordinal[rows], self.whole[rows])
+
+
+def ranked(
+    task: GatherTask, files: Sequence[ArrayFile], found: Repeats, band: int, *, longest: bool, whole: bool
+) -> Group:
+    """Documents with a repeated key, the better ones of a key first; `whole` where equal signatures matter."""
+    key = gather([file.column("key").row(band) for file in files], found)
+    mine = Repeats(
+        found.file, gather([file.column("at").row(band) for file in files], found).astype(np.int64)
+    )
+    ids = [gather([file.column(name) for file in files], mine) for name in ("id_low", "id_high")]
+    rows = gather([file.column("row") for file in files], mine)
+    ranks = [priorities(task.parts)[mine.file]]
+    if longest:
+        ranks.append(-gather([file.column("n_bytes") for file in files], Repeats(mine.file, rows)))
+    order = np.lexsort((*ids, *ranks, key))
+    wholes = gather([file.column("whole") for file in files], mine) if whole else key
+    return Group(key, bases(task.parts)[mine.file] + rows, wholes).take(order)
+
+
+def lead(group: Group) -> tuple[I64s, I64s, npt.NDArray[np.bool_]]:
+    """(leaders, members, is_member): the first of each key with every other one of it."""
+    starts = group_starts(group.key)
+    leaders = np.repeat(group.ordinal[starts[:-1]], np.diff(starts))
+    is_member = np.ones(len(group.key), dtype=np.bool_)
+    is_member[starts[:-1]] = False
+    return leaders[is_member], group.ordinal[is_member], is_member
+
+
+def split_equal(group: Group) -> tuple[tuple[I64s, I64s], Group]:
+    """Those with an equal signature, each with the best of them; and the group without them."""
+    # A stable sort keeps the order of ranks.
+    order = np.argsort(group.whole, kind="stable")
+    order = order[np.argsort(group.key[order], kind="stable")]
+    starts = group_starts(group.key[order], group.whole[order])
+    firsts = order[starts[:-1]]
+    leaders = np.repeat(firsts, np.diff(starts))
+    is_member = leaders != order
+    same = group.ordinal[leaders[is_member]], group.ordinal[order[is_member]]
+    return same, group.take(np.sort(firsts))
+
+
+def with_equals(leaders: I64s, members: I64s, same: tuple[I64s, I64s]) -> tuple[I64s, I64s]:
+    """The pairs, and each leader with those whose signature equals the member's."""
+    order = np.argsort(same[0], kind="stable")
+    firsts, others = same[0][order], same[1][order]
+    starts = np.searchsorted(firsts, members)
+    counts = np.searchsorted(firsts, members, side="right") - starts
+    at = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+    return np.concatenate([leaders, np.repeat(leaders, counts)]), np.concatenate([members, others[at]])
+
+
+def near(
+    group: Group, files: Sequence[ArrayFile], first: I64s, *, least_equal: int
+) -> Iterator[tuple[I64s, I64s]]:
+    """(leaders, members), a round at a time: pairs that agree in `least_equal` hashes or more."""
+    for _ in range(MAX_LEADERS):
+        leaders, members, is_member = lead(group)
+        if not len(members):
+            return
+        is_near = count_equal(files, first, leaders, members) >= least_equal
+        yield leaders[is_near], members[is_near]
+        group = group.take(np.flatnonzero(is_member))
