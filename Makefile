@@ -35,8 +35,10 @@ format: .venv/.installed
 	$(BIN)/ruff check --fix .
 
 bench: .venv/.installed $(PEERS_READY) .venv-extractors/.installed
-	for file in benchmarks/*.py; do QUERN_PEERS=$(PEERS)/python QUERN_EXTRACTORS=$(EXTRACTORS)/python \
-	  $(BIN)/python $$file || exit 1; done
+	missed=; for file in benchmarks/*.py; do \
+	  QUERN_PEERS=$(PEERS)/python QUERN_EXTRACTORS=$(EXTRACTORS)/python $(BIN)/python $$file \
+	    || missed="$$missed $$file"; done; \
+	  test -z "$$missed" || { echo "failed or missed a bar:$$missed"; exit 1; }
 
 # torch goes first and alone: a processor-only wheel named +cpu then wins over the one with CUDA.
 .venv/.installed: pyproject.toml constraints.txt
