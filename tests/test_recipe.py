@@ -16,7 +16,7 @@ from pipelines import recipe as recipe_module
 from pipelines.filters.gopher import GopherQuality
 from pipelines.recipe import load_recipe, resolved
 from pipelines.registry import READERS, STAGES, reader_class, stage_class
-from pipelines.stage import short_names
+from pipelines.stage import Gather, short_names
 from pipelines.steps import stage_of
 
 SHIPPED = sorted((Path(recipe_module.__file__).parent / "recipes").glob("*.yaml"))
@@ -370,6 +370,63 @@ def test_every_limit_of_a_shipped_rule_has_bounds():
                 ValidationError, match=rf"{name}(\.de)?\n  Input should be (greater|less) than or equal"
             ):
                 rule.model_validate({name: {"de": value} if name == "min_scores" else value, **needed})
+
+
+SIGNED = {("c4_bad_words", "seed")}  # a word to draw lots by: it counts nothing
+NEEDED = {"against": ["bench/one.jsonl"], "file": "bad.txt"}
+
+
+def model_of(stage):
+    return reader_class(stage) if stage in READERS else stage_class(stage)
+
+
+EVERY_NUMBER = [
+    (stage, name)
+    for stage in (*READERS, *STAGES)
+    for name, info in model_of(stage).model_fields.items()
+    if re.search(r"\b(int|float)\b", str(info.annotation))
+]
+
+
+@pytest.mark.parametrize(("stage", "name"), [each for each in EVERY_NUMBER if each not in SIGNED])
+def test_a_number_below_nought_is_refused_at_its_place_by_every_stage(folder, stage, name):
+    model = model_of(stage)
+    params = {key: value for key, value in NEEDED.items() if key in model.model_fields}
+    params[name] = {"de": -1} if name == "min_scores" else -1
+    written = f"{{{stage}: {canonical(params).decode()}}}"
+    if stage in READERS:
+        text = web(read=written, rest=", steps: []")
+    elif issubclass(model, Gather):
+        text = web(rest=", steps: []") + f"steps: [{written}]\n"
+    else:
+        text = web(rest=f", steps: [{written}]")
+    (found,) = mistakes(folder, text)
+    line, column = next((n, row.index("-1") + 1) for n, row in enumerate(text.splitlines(), 1) if "-1" in row)
+    assert re.match(rf"r\.yaml:{line}:{column}: expected a number (of [\d.]+ or more|above 0) for `", found)
+    assert f"{stage}.{name}" in found
+    assert found.endswith(", got -1")
+
+
+def test_every_number_of_every_stage_was_walked():
+    assert len(EVERY_NUMBER) >= 70
+    assert set(EVERY_NUMBER) >= SIGNED
+    assert {("gutenberg", "max_ratio"), ("extract", "max_depth"), ("minhash", "bands")} <= set(EVERY_NUMBER)
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"), [each for each in EVERY_NUMBER if each[0] in (*READERS, "extract")]
+)
+def test_nothing_at_all_is_no_limit_of_a_reader_or_an_extractor(stage, name):
+    with pytest.raises(ValidationError, match=rf"{name}\n  Input should be greater than or equal to 1 "):
+        model_of(stage).model_validate({name: 0})
+    assert model_of(stage).model_validate({name: 1})
+
+
+def test_a_tokenizer_is_trained_on_some_text(folder):
+    (found,) = mistakes(
+        folder, web(rest=", steps: []") + "tokens: {train: {vocab_size: 1k, sample_bytes: 0}}\n"
+    )
+    assert found == "r.yaml:4:48: expected a number of 1 or more for `tokens.train.sample_bytes`, got 0"
 
 
 @pytest.mark.parametrize(

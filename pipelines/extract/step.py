@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from pipelines import heartbeat
 from pipelines.batch import Batch, text_view
@@ -64,9 +64,9 @@ class Extract(Rewrite):
     engine: Literal["quern", "resiliparse", "trafilatura"] = "quern"
     """What chooses the main content: our own, the fastest; resiliparse, which leaves more of what is not the article;
     or trafilatura 2.x, FineWeb's, an extra (`quern[trafilatura]`)."""
-    max_bytes: int = 8 << 20
+    max_bytes: int = Field(default=8 << 20, ge=1)
     """Pages above this many bytes are dropped as `too_large`."""
-    max_tags: int = 250_000
+    max_tags: int = Field(default=250_000, ge=1)
     """Pages with more `<` than this are dropped as `too_large`: a million empty paragraphs take 6 s. But with
     quern so are those with 10,000 `<option`, or as many attributes in one tag, of which parsers take the square, and
     those whose tree would have 500,000 elements: a parser opens formatting that nothing closes again in every block."""
@@ -74,7 +74,7 @@ class Extract(Rewrite):
     """Of trafilatura: less text, but right; its default, `balanced`; or more text (`recall`)."""
     deduplicate: bool = True
     """Of trafilatura: the fourth copy of a paragraph in a page, and later ones, are left out."""
-    max_depth: int = 512
+    max_depth: int = Field(default=512, ge=1)
     """Pages nested deeper than this are dropped as `too_deep`; browsers stop at 512 as well."""
 
     @property

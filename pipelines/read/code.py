@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
+from pydantic import Field
+
 from pipelines import heartbeat
 from pipelines.batch import Batch, BatchBuilder, Record
 from pipelines.read.opening import open_input
@@ -46,9 +48,9 @@ class Code(Read):
 
     licence: str | None = None
     """Licence of these files, where the source names none."""
-    max_bytes: int = 1 << 20
+    max_bytes: int = Field(default=1 << 20, ge=1)
     """Files above this many bytes are dropped as `too_large`."""
-    max_line_chars: int | None = 300
+    max_line_chars: int | None = Field(default=300, ge=1)
     """Files with longer lines on average are dropped as `minified`."""
     drop_generated: bool = True
     """Whether files that say in their first lines that a program wrote them are dropped."""

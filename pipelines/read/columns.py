@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field
+
 from pipelines.batch import Record
 from pipelines.stage import Read, SourceFile
 
@@ -40,7 +42,7 @@ class MappedColumns(Read):
     """Column of the title."""
     licence: str = "licence"
     """Column of the licence; where a row has none, the source's counts."""
-    max_bytes: int = 64 << 20
+    max_bytes: int = Field(default=64 << 20, ge=1)
     """Rows whose text has more bytes are dropped as `too_large`."""
 
     def mapping(self) -> dict[str, str]:

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from pydantic import Field
+
 from pipelines import heartbeat
 from pipelines.batch import Batch, BatchBuilder, Record
 from pipelines.read.http import decode_body, parse_response
@@ -55,7 +57,7 @@ class Warc(Read):
         *FLAWS,
     )
 
-    max_bytes: int = 32 << 20
+    max_bytes: int = Field(default=32 << 20, ge=1)
     """Records and decoded bodies above this many bytes are dropped as `too_large`."""
 
     def splits(self, file: SourceFile) -> list[Split]:

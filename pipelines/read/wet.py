@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from pydantic import Field
+
 from pipelines import heartbeat
 from pipelines.batch import Batch, BatchBuilder
 from pipelines.read.records import FLAWS, Raw, raw_records, record_splits
@@ -35,7 +37,7 @@ class Wet(Read):
     )
     reasons: ClassVar[tuple[str, ...]] = ("warcinfo", "other_record", "not_utf8", "no_body", *FLAWS)
 
-    max_bytes: int = 32 << 20
+    max_bytes: int = Field(default=32 << 20, ge=1)
     """Records above this many bytes are dropped as `too_large`."""
 
     def splits(self, file: SourceFile) -> list[Split]:

@@ -30,7 +30,7 @@ class Train(BaseModel):
     """Further tokens that no text can write; ids from 1, in this order (0 is the end of a text)."""
     vocab_size: Annotated[Count, Field(le=1 << 24)]
     """Tokens of the vocabulary, special tokens included; up to 65,536 fit two bytes each."""
-    sample_bytes: Count = 100_000_000
+    sample_bytes: Annotated[Count, Field(ge=1)] = 100_000_000
     """Text to train it on, taken from every source in proportion to its text."""
 
     @field_validator("special_tokens")
