@@ -26,7 +26,7 @@ import zstandard
 
 __all__ = ["gzip_head", "has_gzip_flags", "lz4_head", "zstd_head"]
 
-_PIECE = 512  # what a broken bit may hide before it
+_PIECE = 512  # what a broken bit may hide before it, or half of all
 _RESERVED, _HEADER_CRC, _EXTRA, _STRINGS = 0xE0, 2, 4, (8, 16)
 _MAX_ZSTD_BLOCK = 128 << 10
 _MAX_EMPTY = 16  # else every head in a chain of such blocks is opened for all that follow it
@@ -41,7 +41,7 @@ def gzip_head(data: bytes, n_bytes: int) -> bytes:
     inflate, out, rest = zlib.decompressobj(-15), b"", data[begin : begin + _PIECE + 2 * n_bytes]
     try:
         while rest and len(out) < n_bytes and not inflate.eof:
-            out += inflate.decompress(rest, min(_PIECE, n_bytes - len(out)))
+            out += inflate.decompress(rest, min(max(_PIECE, len(out)), n_bytes - len(out)))
             rest = inflate.unconsumed_tail
     except zlib.error:
         pass  # what came out before holds

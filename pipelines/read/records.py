@@ -8,8 +8,9 @@
 FastWARC's iterator ends at the first bad byte and swallows what a too large Content-Length covers, so
 framing is our own: a header block, its Content-Length, then a blank line, `WARC/` or the end. A record that is
 followed by anything else declares a wrong length, and reading goes on at the next `WARC/` behind a blank line or
-the next member (of gzip, or a frame of Zstandard or LZ4) that unpacks to `WARC/`. In ARC a record line stands for
-the header block (`forms.py`); which of the two a file is, and how it is packed, its first bytes say.
+the next member (of gzip, or a frame of Zstandard or LZ4) that unpacks to `WARC/`. Line ends before a record are
+passed, however many; only with more than 64 MiB of them is the first member of a file `damaged`. In ARC a record line
+stands for the header block (`forms.py`); which of the two a file is, and how it is packed, its first bytes say.
 
 Locator: the byte offset of the record in the file as stored (of its member). A record that does not begin its
 member is `<member offset>+<unpacked offset in the member>`; so in a file packed as one member only the first record
@@ -31,14 +32,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from itertools import count
+from itertools import count, product
 from typing import BinaryIO
 
 from pipelines import heartbeat
 from pipelines.read.codecs import GZIP, LZ4, Codec, dictionary_in, zstd
 from pipelines.read.forms import FORMS, WARC, Form
 from pipelines.read.opening import open_input
-from pipelines.read.streams import Inflated, Stored, begins_record, find_sync, first_member, inflated
+from pipelines.read.streams import (
+    Inflated,
+    Stored,
+    begins_behind_lead,
+    begins_record,
+    find_sync,
+    first_member,
+    inflated,
+)
 from pipelines.stage import SourceFile, Split
 
 __all__ = ["FLAWS", "SPLIT_BYTES", "Raw", "raw_records", "record_splits"]
@@ -139,6 +148,9 @@ def _kind(stream: BinaryIO, named: SourceFile) -> _Kind | None:
         for codec in standing:
             if begins_record(Stored(stream, form), codec, starts[codec]):
                 return _Kind(form, codec)
+    for form, codec in product(FORMS, standing):
+        if begins_behind_lead(Stored(stream, form), codec, starts[codec]):
+            return _Kind(form, codec)
     if file.size <= SPLIT_BYTES:
         return _kind_of_damaged(stream, standing or [*codecs, None])
     # Every split asks.
@@ -183,8 +195,7 @@ def _plain(stored: Stored, split: Split, max_bytes: int) -> Iterator[Raw]:
 def _packed(stored: Stored, codec: Codec, split: Split, max_bytes: int) -> Iterator[Raw]:
     # Not within a frame that is passed over: it may hold a dictionary.
     first = first_member(stored, codec)
-    stop = split.end if split.start else stored.size
-    pos = find_sync(stored, codec, max(split.start, first), stop)
+    pos = _first_sync(stored, codec, first, split)
     if pos is None and split.start == 0:
         yield Raw(0, 0, stored.size, "damaged")  # what told the kind stands where nothing is looked for
     elif pos is not None and split.start == 0 and pos > first:
@@ -201,6 +212,18 @@ def _packed(stored: Stored, codec: Codec, split: Split, max_bytes: int) -> Itera
             pos = following
         elif pos >= stored.size:
             return
+
+
+def _first_sync(stored: Stored, codec: Codec, first: int, split: Split) -> int | None:
+    """Where the records that begin in a split do so; `first` is the file's first member."""
+    start, stop = max(split.start, first), split.end if split.start else stored.size
+    # Nothing stands before it that could read it, so it is one behind any line ends.
+    is_first = start == first < stop and not begins_record(stored, codec, first)
+    return (
+        first
+        if is_first and begins_behind_lead(stored, codec, first)
+        else find_sync(stored, codec, start, stop)
+    )
 
 
 def _stored_record(segment: Inflated, frame: _Frame, size: int) -> Raw:

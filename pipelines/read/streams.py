@@ -13,6 +13,9 @@ split anywhere. What a skippable frame of Zstandard or LZ4 holds is never looked
 it. A piece of output is at most 33 MiB whatever a bomb claims. Price: 0.4 ms for a gzipped page of 130 kB, framing
 included.
 
+A member that begins with more than 16 KiB of line ends, or with more than its first 512 bytes hold, is no sync point
+either, unless it is the first of its file: it is read with the one before it, and behind damage joins the damaged one.
+
 False sync points are possible in one case: a packed WARC stored inside a record of a WARC that is packed in the same
 way, and only where a split or a resynchronisation begins inside that very record, or damage stands behind it and it
 has no checksum.
@@ -34,11 +37,20 @@ from pipelines import heartbeat
 from pipelines.read.codecs import SKIPPABLE, Codec
 from pipelines.read.forms import Form
 
-__all__ = ["Inflated", "Stored", "begins_record", "find_sync", "first_member", "inflated"]
+__all__ = [
+    "Inflated",
+    "Stored",
+    "begins_behind_lead",
+    "begins_record",
+    "find_sync",
+    "first_member",
+    "inflated",
+]
 
 _BLOCK = 1 << 20
 _FIRST = 512  # shows how nearly every gzip member begins
-_LEAD = 4 << 10  # bytes of line ends that a member may begin with
+_LEAD = 16 << 10  # bytes of line ends that a sync point may begin with
+_MAX_LEAD = 64 << 20  # the first of a file: each split asks again, and has as many bytes to read
 _SHORTEST = 24  # no member with a record has fewer bytes
 _CROWD, _MAX_CROWD = 256, 4
 _MAX_RECALLS = 16
@@ -384,6 +396,24 @@ def begins_record(file: Stored, codec: Codec, pos: int) -> bool:
     if len(start) >= form.n_begin or around.count(codec.magic, 0, before) >= _MAX_CROWD:
         return False
     return form.begins(codec.head(file.read(pos, codec.n_head), form.n_begin + _LEAD))
+
+
+def begins_behind_lead(file: Stored, codec: Codec, pos: int) -> bool:
+    """Whether the member at `pos` begins a record behind line ends, up to 64 MiB, given up as they are passed."""
+    inflate, here, n_passed, n_pieces, start = codec.new(), pos, 0, 0, b""
+    while n_passed < _MAX_LEAD and len(start) < file.form.n_begin and not inflate.eof:
+        n_pieces = _counted(n_pieces)
+        piece = file.read(here, codec.n_input)
+        try:
+            out = inflate.decompress(piece)
+        except codec.broken:
+            break
+        if not piece:
+            break
+        here += len(piece)
+        n_passed += max(len(piece), len(out))
+        start = (start + out).lstrip(b"\r\n")
+    return file.form.begins(start)
 
 
 def find_sync(file: Stored, codec: Codec, start: int, stop: int) -> int | None:

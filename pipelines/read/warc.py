@@ -33,7 +33,7 @@ class Warc(Read):
     """HTML pages of WARC and ARC files, plain, gzipped, LZ4 or Zstandard."""
 
     name: ClassVar[str] = "warc"
-    version: ClassVar[int] = 9
+    version: ClassVar[int] = 10
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("payload", "content_type")
     libraries: ClassVar[tuple[str, ...]] = ("isal", "zstandard", "lz4")

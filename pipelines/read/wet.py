@@ -26,7 +26,7 @@ class Wet(Read):
     """Plain text of WET files, plain or compressed."""
 
     name: ClassVar[str] = "wet"
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("text",)
     libraries: ClassVar[tuple[str, ...]] = ("isal", "zstandard", "lz4")

@@ -122,7 +122,7 @@ def test_members_of_a_byte_take_less_memory_than_the_file(tmp_path: Path) -> Non
 
 
 @each_codec
-@pytest.mark.parametrize("blank", [b"\n", b"\r\n\r\n", b"\r\n" * 25, b"\r\n" * 2000])
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n\r\n", b"\r\n" * 25, b"\r\n" * 5120])
 def test_a_member_may_begin_with_line_ends(tmp_path: Path, codec: str, blank: bytes) -> None:
     pack = PACKS[codec]
     members = [pack(blank + one) for one in PAGES]
@@ -133,6 +133,39 @@ def test_a_member_may_begin_with_line_ends(tmp_path: Path, codec: str, blank: by
     assert rows(Warc(), file, split_bytes=50) == found
     whole = rows(Warc(), source(tmp_path / "b", pack(blank + b"".join(PAGES))))
     assert [row["payload"] for row in whole] == [row["payload"] for row in found]
+
+
+@each_codec
+@pytest.mark.parametrize("n_blank", [20_000, 300_000, 3 << 20])
+@pytest.mark.parametrize("which", [range(N), range(1), range(1, 2)])
+def test_a_record_behind_any_line_ends_of_its_member_is_read(
+    tmp_path: Path, codec: str, n_blank: int, which: range
+) -> None:
+    members = [PACKS[codec](b"\r\n" * (n_blank // 2 * (n in which)) + one) for n, one in enumerate(PAGES)]
+    file = source(tmp_path / "a", b"".join(members))
+    found = rows(Warc(), file)
+    assert [(row["reason"], row["url"]) for row in found] == [
+        ("", f"http://example.org/{n}") for n in range(N)
+    ]
+    assert rows(Warc(), file, split_bytes=400) == found
+
+
+def test_line_ends_that_are_not_packed_small_may_lead(tmp_path: Path) -> None:
+    members = [gzip.compress(b"\r\n" * 50_000 + one, compresslevel=0) for one in PAGES]
+    assert reasons(rows(Warc(), source(tmp_path / "a", b"".join(members)))) == [""] * N
+
+
+def test_line_ends_before_the_first_record_take_the_memory_of_a_piece(tmp_path: Path) -> None:
+    for n_mib, reason in ((60, ""), (70, "damaged")):
+        deflate = zlib.compressobj(9, zlib.DEFLATED, 31)
+        stream = [*[b"\r\n" * (1 << 19)] * n_mib, PAGES[0]]
+        first = b"".join(deflate.compress(piece) for piece in stream) + deflate.flush()
+        file = source(tmp_path / "a", first + gzip_member(PAGES[1]))
+        found, peak = traced(file)
+        assert found == [reason, ""]
+        assert peak < 160 << 20
+        (origin,) = rows(Warc(), file)[0]["origin"]
+        assert (origin["offset"], origin["length"]) == (0, len(first))
 
 
 @each_codec

@@ -241,6 +241,7 @@ DECOYS = {
     "comment_without_end_far_apart": (gzip_member, b"\x1f\x8b\x08\x10" + b"\1" * 20),
     "comment_without_end_out_of_a_crowd": (gzip_member, b"\x1f\x8b\x08\x10" + b"\1" * 61),
     "no_field": (gzip_member, b"\x1f\x8b\x08\x00"),
+    "line_ends_without_a_record": (gzip_member, gzip_member(b"\r\n" * 10_000)[:-8]),
     "broken_code_table": (gzip_member, b"\x1f\x8b\x08\x00" + bytes(6) + b"\x04\xc0\x81"),
     "block_of_4_mib": (lz4_frame, LZ4_HEADER + struct.pack("<I", 4 << 20)),
     "grid_of_blocks_that_hold_nothing": (lz4_frame, LZ4_GRID),
