@@ -6,7 +6,8 @@
 
 Sizes follow from the bytes of text, roughly reckoned: a vocabulary that such a corpus can fill, a model of a
 twentieth of the tokens trained on (Hoffmann et al. 2022), at most four times over the same text. Every choice
-carries its reason as a comment. Nothing is replaced without --force.
+carries its reason as a comment. Files that are left out are told with the reason, the first 20 on the screen; where
+there are more, all of them in left_out.txt. Nothing is replaced without --force.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ _MODELS = (
 BYTES_PER_TOKEN = 4
 EPOCHS = 2
 N_LISTED = 20
+_LEFT_OUT = "left_out.txt"
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,10 @@ def fitted(paths: Sequence[Path], folder: Path, *, like: str | None = None) -> W
     texts = {"recipe.yaml": _recipe(name, groups, folder, like)}
     if not like or "tokens:" in texts["recipe.yaml"]:
         texts |= {"mix.yaml": _mix(name, groups), "train.yaml": _train(name, groups)}
-    return Written(folder, texts, tuple(_remarks(found, groups)), f"corpora/{name}")
+    left_out = [f for f in found if f.reader is None]
+    if len(left_out) > N_LISTED:
+        texts[_LEFT_OUT] = "".join(f"{_named(f.path)}: {f.why}\n" for f in left_out)
+    return Written(folder, texts, tuple(_remarks(groups, left_out)), f"corpora/{name}")
 
 
 def _grouped(found: Iterable[Found]) -> dict[str, list[Found]]:
@@ -184,12 +189,19 @@ def _corpus_name(paths: Sequence[Path]) -> str:
     return word or "corpus"
 
 
-def _remarks(found: Sequence[Found], groups: dict[str, list[Found]]) -> Iterable[str]:
+def _remarks(groups: dict[str, list[Found]], left_out: Sequence[Found]) -> Iterable[str]:
     for name, items in groups.items():
         stored, text = size(sum(f.n_bytes for f in items)), size(sum(f.text_bytes for f in items))
         yield f"{name}: {_files(len(items))}, {items[0].why}, {stored}, about {text} of text"
-    for item in [f for f in found if f.reader is None][:N_LISTED]:
-        yield f"left out {item.path}: {item.why}"
+    for item in left_out[:N_LISTED]:
+        yield f"left out {_named(item.path)}: {item.why}"
+    if n_more := max(0, len(left_out) - N_LISTED):
+        yield f"left out {_files(n_more)} more: {_LEFT_OUT} names all {len(left_out):,}"
+
+
+def _named(path: Path) -> str:
+    # A name need not be UTF-8, nor one line.
+    return str(path).encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")
 
 
 def _files(n: int) -> str:

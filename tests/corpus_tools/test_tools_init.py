@@ -202,6 +202,45 @@ def test_a_folder_of_many_kinds_gives_a_source_of_each_and_says_what_was_left_ou
     )
 
 
+@pytest.mark.parametrize("n_more", [0, 1, 1200])
+def test_of_many_files_left_out_the_first_are_named_and_all_in_a_file(tmp_path, n_more):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "book.txt").write_text(BOOK)
+    names = [f"{n:04}.pdf" for n in range(20 + n_more)]
+    for name in names:
+        (data / name).write_bytes(b"%PDF-1.7\n\0")
+    made = write_files([str(data)], tmp_path / "out", force=False)
+    told = [remark for remark in made.text().splitlines() if remark.startswith("left out ")]
+    assert [line.partition(": ")[0] for line in told[:20]] == [
+        f"left out {data / name}" for name in names[:20]
+    ]
+    listed = tmp_path / "out" / "left_out.txt"
+    if not n_more:
+        assert len(told) == 20
+        assert not listed.exists()
+        return
+    more = "1 file" if n_more == 1 else "1,200 files"
+    assert told[20:] == [f"left out {more} more: left_out.txt names all {20 + n_more:,}"]
+    whole = listed.read_text().splitlines()
+    assert [line.partition(": ")[0] for line in whole] == [str(data / name) for name in names]
+    assert f"left out {whole[0]}" == told[0]
+    assert str(listed) in made.text()
+    accepted(tmp_path / "out")
+
+
+def test_files_left_out_may_have_any_name(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "book.txt").write_text(BOOK)
+    for n in range(21):
+        (tmp_path / "data" / os.fsdecode(b"%02d\xff\n.pdf" % n)).write_bytes(b"%PDF-1.7\n\0")
+    made = write_files([str(tmp_path / "data")], tmp_path / "out", force=False)
+    lines = (tmp_path / "out" / "left_out.txt").read_text().splitlines()
+    assert len(lines) == 21
+    assert lines[0].startswith(f"{tmp_path / 'data'}/00\\udcff\\n.pdf: ")
+    assert f"left out {lines[0]}" in made.text().encode().decode().splitlines()
+
+
 def test_a_pipe_and_a_link_to_nothing_are_left_out_by_name(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "book.txt").write_text(BOOK)
