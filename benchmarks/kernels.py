@@ -6,7 +6,8 @@
     python benchmarks/kernels.py --compile          seconds to compile each rule's kernels, nothing cached
 
 Rates of rules have their words in them, spaCy's and light ones too. Times are CPU seconds of this process, the best
-of five after one call that compiles: of a shared machine the fastest run says most.
+of five after one call that compiles: of a shared machine the fastest run says most. `tags` is over pages of HTML, real
+ones where ../shared/data has them.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ import xxhash
 from datasketch import MinHash
 from datatrove.pipeline.filters import gopher_repetition_filter as datatrove
 from support.machine import ROOT
+from support.pages import find_pages
 from support.texts import default_folder, load_texts
 from support.verdicts import batch_of
 
+from pipelines.extract.page import scan_tags
 from pipelines.filters.bad_words import C4BadWords
 from pipelines.filters.c4 import C4Lines, C4Quality
 from pipelines.filters.fineweb import FineWebQuality
@@ -86,6 +89,7 @@ def main() -> None:
         "shingle": rate(lambda: shingle(data, offsets), len(data)),
         "sign": rate(lambda: sign(shingles), len(data)),
         "minhash": rate(lambda: sketch(data, offsets), len(data)),
+        "tags": tags_rate(),
     }
     few = docs[: max(1, int(np.searchsorted(offsets, PEER_BYTES)))]
     n_bytes = sum(map(len, few))
@@ -112,6 +116,12 @@ def other_rules(texts: Sequence[str], n_bytes: int) -> dict[str, float]:
             "c4_bad_words": rate(lambda: bad_words.measure(batch), n_bytes),
             "pii": rate(lambda: Pii().spans(batch), n_bytes),
         }
+
+
+def tags_rate() -> float:
+    """Over pages of HTML; the others' text has no tags."""
+    _, pages = find_pages(ROOT.parent / "shared" / "data", most=1000)
+    return rate(lambda: [scan_tags(page) for _, page in pages], sum(len(page) for _, page in pages))
 
 
 def print_compile_seconds() -> None:
