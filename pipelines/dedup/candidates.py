@@ -1,12 +1,15 @@
 """Which documents of a band are compared: groups by key, the better first, and the pairs within them.
 
     group    documents with one key of the band, by rank      a b c d e
-    equal    those with the signature of a better one         (b, d), told once for all bands
+    equal    those that are one with a better one             (b, d), told once for all bands
     rounds   the first of the rest leads                      (a, b) (a, c) (a, e) | (b, c) (b, e) | (c, e)
 
-A document does not leave the rounds once it is like a leader: who leads may itself fall for one of another band, and
-then what was like it must have met the others. Only pairs whose signatures are near enough are told. Of a group of k
-at most 16 k pairs: who was compared with sixteen better ones and is not among them leads nobody here.
+Only pairs whose signatures are near enough are told. A document does not leave the rounds with the first leader that it
+is like: who leads may itself fall for one of another band, and then what was like it must have met others. It leaves
+after four of them, or after sixteen in all, and leads nobody then: a group of k has at most 16 k pairs, and one of
+pages from a template 4 k.
+
+Equal is `whole`: of those compared by all shingles the text, of those compared by signatures the signature.
 """
 
 from __future__ import annotations
@@ -22,15 +25,16 @@ from pipelines.dedup.repeats import Repeats, bases, gather, group_starts, priori
 from pipelines.dedup.signatures import count_equal
 from pipelines.stage import GatherTask
 
-__all__ = ["MAX_LEADERS", "Group", "lead", "near", "ranked", "split_equal", "with_equals"]
+__all__ = ["MAX_LEADERS", "MAX_LIKE", "Group", "lead", "near", "ranked", "split_equal", "with_equals"]
 
 I64s = npt.NDArray[np.int64]
 U64s = npt.NDArray[np.uint64]
 MAX_LEADERS = 16
+MAX_LIKE = 4
 
 
 class Group(NamedTuple):
-    """Documents with a repeated key, by (key, rank): their keys, ordinals, and the keys of their whole signatures."""
+    """Documents with a repeated key, by (key, rank): their keys, ordinals, and what is the same for equal ones."""
 
     key: U64s
     ordinal: I64s
@@ -44,7 +48,7 @@ class Group(NamedTuple):
 def ranked(
     task: GatherTask, files: Sequence[ArrayFile], found: Repeats, band: int, *, longest: bool, whole: bool
 ) -> Group:
-    """Documents with a repeated key, the better ones of a key first; `whole` where equal signatures matter."""
+    """Documents with a repeated key, the better ones of a key first; `whole` where equal ones matter."""
     key = gather([file.column("key").row(band) for file in files], found)
     mine = Repeats(
         found.file, gather([file.column("at").row(band) for file in files], found).astype(np.int64)
@@ -69,7 +73,7 @@ def lead(group: Group) -> tuple[I64s, I64s, npt.NDArray[np.bool_]]:
 
 
 def split_equal(group: Group) -> tuple[tuple[I64s, I64s], Group]:
-    """Those with an equal signature, each with the best of them; and the group without them."""
+    """Those that are equal, each with the best of them; and the group without them."""
     # A stable sort keeps the order of ranks.
     order = np.argsort(group.whole, kind="stable")
     order = order[np.argsort(group.key[order], kind="stable")]
@@ -82,7 +86,7 @@ def split_equal(group: Group) -> tuple[tuple[I64s, I64s], Group]:
 
 
 def with_equals(leaders: I64s, members: I64s, same: tuple[I64s, I64s]) -> tuple[I64s, I64s]:
-    """The pairs, and each leader with those whose signature equals the member's."""
+    """The pairs, and each leader with those that equal the member."""
     order = np.argsort(same[0], kind="stable")
     firsts, others = same[0][order], same[1][order]
     starts = np.searchsorted(firsts, members)
@@ -92,13 +96,17 @@ def with_equals(leaders: I64s, members: I64s, same: tuple[I64s, I64s]) -> tuple[
 
 
 def near(
-    group: Group, files: Sequence[ArrayFile], first: I64s, *, least_equal: int
+    group: Group, files: Sequence[ArrayFile], first: I64s, *, maybe: int, surely: int
 ) -> Iterator[tuple[I64s, I64s]]:
-    """(leaders, members), a round at a time: pairs that agree in `least_equal` hashes or more."""
+    """(leaders, members), a round at a time: pairs that agree in `maybe` hashes; those that do in `surely` are like."""
+    n_like = np.zeros(len(group.key), dtype=np.int8)
     for _ in range(MAX_LEADERS):
         leaders, members, is_member = lead(group)
         if not len(members):
             return
-        is_near = count_equal(files, first, leaders, members) >= least_equal
+        n_equal = count_equal(files, first, leaders, members)
+        is_near = n_equal >= maybe
         yield leaders[is_near], members[is_near]
-        group = group.take(np.flatnonzero(is_member))
+        n_like = n_like[is_member] + (n_equal >= surely)
+        stays = n_like < MAX_LIKE
+        group, n_like = group.take(np.flatnonzero(is_member)[stays]), n_like[stays]

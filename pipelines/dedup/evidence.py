@@ -1,6 +1,6 @@
 """Candidates compared by all their shingles, and who falls for whom.
 
-    pairs     edges of all bands      (3, 7) (3, 9) (7, 9)          each once
+    pairs     edges of all bands      (7, 3) (9, 3) (9, 7)          (member, leader), each once
     sets      a part -> the distinct shingles of documents named in a pair                  4 bytes a shingle
     verify    a range of pairs -> those with |A and B| / |A or B| >= min_jaccard, and how much
     stars     by rank: a document falls if one that stays is its neighbour, and for the best of these
@@ -13,8 +13,8 @@ Price: 250 MB/s of text of candidates for their sets; 3 us a pair of documents o
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,10 +23,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipelines.dedup.arrays import ArrayFile, read_arrays, write_arrays
+from pipelines.dedup.arrays import ArrayFile, Column, read_arrays, write_arrays
 from pipelines.dedup.repeats import bases, span
 from pipelines.dedup.signatures import Scheme, shingles_of
 from pipelines.kernels.sets import count_common, settle_stars
+from pipelines.shares import least_counts
 from pipelines.stage import GatherTask
 
 __all__ = [
@@ -67,30 +68,40 @@ def write_sets(task: GatherTask, *, scheme: Scheme) -> None:
 
 def verify_pairs(task: GatherTask, *, min_jaccard: float) -> None:
     """Write the pairs of a range that are alike, and their similarity in per mille."""
-    first = bases(task.parts)
-    low, high = (int(first[-1]) * u // task.n_units for u in (task.unit, task.unit + 1))
-    a, b = unique_pairs(task.inputs("match", "edges"), low, high)
-    sets = _Sets([read_arrays(path) for path in task.inputs("sets", "sets")], first)
-    n_common, n_either = sets.compare(a, b)
-    part, whole = Decimal(repr(min_jaccard)).as_integer_ratio()
-    alike = n_common * whole >= n_either * part
+    a, b = unique_pairs(task.inputs("match", "edges"), task.unit, of=task.n_units)
+    sets = _Sets([read_arrays(path) for path in task.inputs("sets", "sets")], bases(task.parts))
+    order = np.argsort(b, kind="stable")  # those of one leader together
+    back = np.argsort(order)
+    n_common, n_either = (counts[back] for counts in sets.compare(b[order], a[order]))
+    alike = n_common >= least_counts(n_either, min_jaccard)
     similarity = (n_common * 1000 // np.maximum(n_either, 1))[alike]
     with task.output("alike", ".arrays") as file:
         write_arrays(file, {"a": a[alike], "b": b[alike], "similarity": similarity})
     task.facts.update(n_pairs=len(a), n_alike=int(alike.sum()))
 
 
-def unique_pairs(paths: Sequence[Path], low: int, high: int) -> tuple[I64s, I64s]:
-    """The pairs of all bands whose first ordinal is in [low, high), each once, ascending."""
+def unique_pairs(paths: Sequence[Path], lot: int, *, of: int) -> tuple[I64s, I64s]:
+    """The pairs of all bands, each once, ascending: the `lot`-th of about equal lots, those of one member together."""
+    files = [read_arrays(path) for path in paths]
+    members = [file.column("a") for file in files]
+    low, high = (_member_at(members, at, of) for at in (lot, lot + 1))
     found = [np.zeros((0, 2), dtype=np.int64)]
-    for file in map(read_arrays, paths):
-        mine = span(file.column("a"), low, high)
-        found.append(np.stack([file.column("a")[mine], file.column("b")[mine]], axis=1))
+    for file, column in zip(files, members, strict=True):
+        mine = span(column, low, high)
+        found.append(np.stack([column[mine], file.column("b")[mine]], axis=1))
     pairs = np.concatenate(found)
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
     is_new = np.ones(len(pairs), dtype=np.bool_)
     is_new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
     return np.ascontiguousarray(pairs[is_new, 0]), np.ascontiguousarray(pairs[is_new, 1])
+
+
+def _member_at(members: Sequence[Column], lot: int, of: int) -> int:
+    """The least ordinal below which at least lot / of all pairs have their member."""
+    n_pairs = sum(map(len, members))
+    last = max((int(column[len(column) - 1]) for column in members if len(column)), default=-1)
+    wanted = -(-n_pairs * lot // of)
+    return bisect_left(range(last + 1), wanted, key=lambda at: sum(span(c, 0, at).stop for c in members))
 
 
 class _Sets(NamedTuple):
@@ -149,15 +160,17 @@ class Stars(NamedTuple):
 def make_stars(nodes: I64s, rank: I64s, a: I64s, b: I64s) -> Stars:
     """Who falls for whom. nodes: ordinals, ascending; rank: int64[n_nodes], each once; a, b: edges, as ordinals."""
     by_rank = np.argsort(rank)
-    sides = [rank[np.searchsorted(nodes, side)] for side in (a, b)]
-    better, worse = np.minimum(*sides), np.maximum(*sides)
+    better, worse = (rank[np.searchsorted(nodes, side)] for side in (a, b))
+    swapped = np.flatnonzero(better > worse)
+    better[swapped], worse[swapped] = worse[swapped], better[swapped]
     order = np.lexsort((better, worse))
-    fell_by = settle_stars(len(nodes), better[order], worse[order])
+    better = better[order]
+    fell_by = settle_stars(len(nodes), better, worse[order])
     falls = np.flatnonzero(fell_by >= 0)
-    edge = order[fell_by[falls]] if len(falls) else falls
-    stays = np.unique(better[edge])
+    edge, for_whom = order[fell_by[falls]], better[fell_by[falls]]
+    stays = np.unique(for_whom)
     ranks = np.concatenate([falls, stays])
-    ordinal, keeper = nodes[by_rank[ranks]], nodes[by_rank[np.concatenate([better[edge], stays])]]
+    ordinal, keeper = nodes[by_rank[ranks]], nodes[by_rank[np.concatenate([for_whom, stays])]]
     edges = np.concatenate([edge, np.full(len(stays), -1, dtype=np.int64)])
     back = np.argsort(ordinal, kind="stable")
     return Stars(ordinal[back], keeper[back], edges[back])

@@ -20,12 +20,13 @@ third of those with one in twenty; it is `{bands: 14, rows: 8, verify: none}`.
                        little in common, a template may chain thousands of pages; the facts name the largest clusters
 
 Who is better is decided by (place of the source in the recipe, doc_id), or first by length. Of documents that share a
-band no two stay that were compared and are alike; compared are those with equal signatures with the best of them, and
-that one with the best sixteen of its group: 16 k comparisons at most in a group of k. A document without words is never
-merged, one of fewer words than a shingle has one shingle (in scheme `datatrove`, as there, it is never merged).
+band no two stay that were compared and are alike; `candidates.py` says who is compared: all of small groups, and in one
+of k at most 16 k pairs. Equal texts always are. A document without words is never merged, one of fewer words than a
+shingle has one shingle (in scheme `datatrove`, as there, it is never merged).
 
 Price: signing 190 MB/s a core, reading included; the rest `docs/scale.md`; match holds at most 8 bytes of memory a
-document of its range and 80 for one whose band is another's too, cluster at most 380 for each that has a duplicate.
+document of its range, 80 for one whose band is another's too and 60 for each of its pairs, cluster at most 380 for each
+document that has a duplicate and 130 for each pair of alike ones; a page of a template has 4 to 16 pairs in each band.
 
 Source: Broder 1997; Lee et al. 2022, "Deduplicating training data makes language models better"; Penedo et
 al. 2024 (FineWeb), section 3.4, per crawl there (`within: source`).
@@ -33,10 +34,9 @@ al. 2024 (FineWeb), section 3.4, per crawl there (`within: source`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_CEILING, Decimal
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -77,6 +77,7 @@ from pipelines.dedup.signatures import (
     read_signatures,
     sign_texts,
     sorted_keys,
+    text_keys,
     whole_keys,
 )
 from pipelines.dedup.texts import id_words, text_bytes
@@ -149,7 +150,7 @@ class MinHash(Gather):
         }[self.scheme]
         if self.verify == "none":
             return (*signing, *KERNELS, "clusters.union_edges", "clusters.flatten_parents")
-        return (*signing, *KERNELS, "sets.count_common", "sets.settle_stars")
+        return (*signing, *KERNELS, "hashing.xxh64_spans", "sets.count_common", "sets.settle_stars")
 
     def phases(self) -> list[Phase]:
         """sign, match, cluster, verdict; before the third sets and verify where shingles are compared."""
@@ -185,67 +186,81 @@ def sign_part(task: GatherTask, *, stage: MinHash) -> None:
     keys, at = sorted_keys(bands)
     high, low = id_words(table)
     arrays: dict[str, npt.NDArray[Any]] = {"signature": signatures, "key": keys, "at": at}
-    arrays["whole"] = whole_keys(bands)
+    # What is compared by shingles is one group with its equals only if their shingles are equal too.
+    arrays["whole"] = text_keys(table)[rows] if stage.verify == "exact" else whole_keys(bands)
     arrays |= {"id_high": high[rows], "id_low": low[rows], "row": rows, "place": places_of(rows, len(alive))}
     arrays["n_bytes"] = text_bytes(table)
     with task.output("signatures", ".arrays") as file:
         write_arrays(file, arrays, about=stage.signing.about())
-    task.facts.update(n_signed=len(rows), n_without_words=int(alive.sum()) - len(rows))
+    # datatrove signs no text of fewer words than a shingle.
+    unsigned = "n_too_short" if stage.scheme == "datatrove" else "n_without_words"
+    task.facts.update({"n_signed": len(rows), unsigned: int(alive.sum()) - len(rows)})
 
 
 def find_edges(task: GatherTask, *, stage: MinHash) -> None:
-    """Write the edges that one band makes in one range of its keys: pairs of ordinals a < b, sorted, and all of them.
+    """Write the edges that one band makes in one range of its keys: (member a, its leader b) by ordinal, sorted.
 
     named: the ordinals in any pair, ascending, each once.
     """
     files = read_signatures(task.inputs("sign", "signatures"))
     band, bucket = task.unit % stage.bands, task.unit // stage.bands
     keys = [file.column("key").row(band) for file in files]
-    found = repeated(keys, [bucket_slice(k, bucket, task.n_units // stage.bands) for k in keys])
+    places = repeated(keys, [bucket_slice(k, bucket, task.n_units // stage.bands) for k in keys])
     verifies = stage.verify != "none"
-    group = ranked(task, files, found, band, longest=stage.keep == "longest", whole=verifies)
+    group = ranked(task, files, places, band, longest=stage.keep == "longest", whole=verifies)
     if verifies:
         same, firsts = split_equal(group)
-        likely = near(firsts, files, bases(task.parts), least_equal=_least_equal(stage))
-        # Who has an equal signature has every band in common: told once, by the first.
-        pairs = [*([same] if band == 0 else []), *(with_equals(*pair, same) for pair in likely)]
+        maybe, surely = _hashes_to_agree(stage)
+        likely = near(firsts, files, bases(task.parts), maybe=maybe, surely=surely)
+        # Equals have every band in common: told once, by the first.
+        found = [*([same] if band == 0 else []), *(with_equals(*pair, same) for pair in likely)]
     else:
-        pairs = [lead(group)[:2]]
-    nobody = np.zeros((2, 0), dtype=np.int64)
-    leaders, members = np.concatenate([nobody, *map(np.stack, pairs)], axis=1)
-    low, high = np.minimum(leaders, members), np.maximum(leaders, members)
-    order = np.lexsort((high, low))
-    named = np.unique(np.concatenate([low, high]))
+        found = [lead(group)[:2]]
+    nobody = np.zeros(0, dtype=np.int64)
+    leaders, members = (np.concatenate(side) for side in zip((nobody, nobody), *found, strict=True))
+    found.clear()
+    order = np.lexsort((leaders, members))
+    members = members[order]
+    leaders = leaders[order]
+    named = np.union1d(members, leaders)
     with task.output("edges", ".arrays") as file:
-        write_arrays(file, {"a": low[order], "b": high[order], "named": named})
-    task.facts["n_edges"] = len(order)
+        write_arrays(file, {"a": members, "b": leaders, "named": named})
+    task.facts["n_edges"] = len(members)
 
 
-def _least_equal(stage: MinHash) -> int:
-    """In how many hashes two documents agree at least that may be alike.
+def _hashes_to_agree(stage: MinHash) -> tuple[int, int]:
+    """In how many hashes two documents agree at least that may be alike, and that surely are.
 
-    By estimate the limit as it was written; where shingles decide three standard errors less, by which one in some
-    hundreds of pairs that are just at the limit is missed.
+    By estimate the limit as it was written. Where shingles decide three standard errors less, by which one in some
+    hundreds of pairs that are just at the limit is missed; and two more.
     """
     n_hashes, limit = stage.bands * stage.rows, Decimal(repr(stage.min_jaccard))
-    if stage.verify == "exact":
-        limit -= 3 * (limit * (1 - limit) / n_hashes).sqrt()
-    return max(0, int((limit * n_hashes).to_integral_value(ROUND_CEILING)))
+    error = (limit * (1 - limit) / n_hashes).sqrt() if stage.verify == "exact" else Decimal(0)
+    maybe, surely = (limit + n * error for n in (-3, 2))
+    return max(0, _ceil(maybe * n_hashes)), min(n_hashes, _ceil(surely * n_hashes))
+
+
+def _ceil(number: Decimal) -> int:
+    return int(number.to_integral_value(ROUND_CEILING))
 
 
 def join_clusters(paths: Sequence[Path], n_docs: int) -> tuple[I64s, I64s]:
     """The ordinals that any edge names, ascending, and for each a number equal within its component."""
-    is_node = np.zeros(n_docs, dtype=np.bool_)
-    for path in paths:
-        is_node[read_arrays(path)["named"]] = True
-    nodes = np.flatnonzero(is_node)
-    del is_node
+    nodes = _named(n_docs, (read_arrays(path)["named"] for path in paths))
     parent = np.arange(len(nodes))
     for path in paths:
         edges = read_arrays(path)
         union_edges(parent, np.searchsorted(nodes, edges["a"]), np.searchsorted(nodes, edges["b"]))
     flatten_parents(parent)
     return nodes, parent
+
+
+def _named(n_docs: int, ordinals: Iterable[I64s]) -> I64s:
+    """All that are named, ascending, each once."""
+    is_named = np.zeros(n_docs, dtype=np.bool_)
+    for some in ordinals:
+        is_named[some] = True
+    return np.flatnonzero(is_named)
 
 
 def cluster_documents(task: GatherTask, *, stage: MinHash) -> None:
@@ -271,7 +286,7 @@ def _stars(task: GatherTask, files: Sequence[ArrayFile], stage: MinHash) -> tupl
     """The members, and of each in per mille how alike it is to its keeper, -1 for a keeper; None where unknown."""
     found = [read_arrays(p) for p in task.inputs("verify", "alike")] if stage.verify == "exact" else []
     a, b = _joined(found) if stage.verify == "exact" else _all_pairs(task)
-    nodes = np.unique(np.concatenate([a, b]))
+    nodes = _named(int(bases(task.parts)[-1]), [a, b])
     high, low = _ids_of(files, _where(task, nodes))
     order = np.lexsort((low, high, *reversed(_ranks(task, files, nodes, stage))))
     rank = np.empty(len(nodes), dtype=np.int64)
@@ -292,11 +307,9 @@ def _joined(files: Sequence[ArrayFile]) -> tuple[I64s, I64s]:
 
 
 def _all_pairs(task: GatherTask) -> tuple[I64s, I64s]:
-    """The pairs of all bands, each once. A range of ordinals at a time: most pairs are in many bands."""
-    n_docs, paths = int(bases(task.parts)[-1]), task.inputs("match", "edges")
-    n_ranges = n_verifications(task)
-    cuts = [n_docs * i // n_ranges for i in range(n_ranges + 1)]
-    found = [unique_pairs(paths, low, high) for low, high in pairwise(cuts)]
+    """The pairs of all bands, each once. A lot at a time: most pairs are in many bands."""
+    paths, n_lots = task.inputs("match", "edges"), n_verifications(task)
+    found = [unique_pairs(paths, lot, of=n_lots) for lot in range(n_lots)]
     a, b = (np.concatenate(side) for side in zip(*found, strict=True))
     return a, b
 

@@ -3,7 +3,7 @@
     signature: uint32[n, bands * rows]    of scheme "datatrove" uint64
     key: uint64[bands, n]                 a hash of each document's band, sorted
     at: uint32[bands, n]                  whose it is: an index into the arrays below
-    whole: uint64[n]                      a hash of the signature
+    whole: uint64[n]                      a hash of the signature, or of the text where shingles decide
     id_high, id_low: uint64[n]; row: int64[n], ascending
     place: uint32[n_docs]                 where each row of the part stands in the arrays above, if it is signed
     n_bytes: int64[n_docs]                of every row of the part, signed or not
@@ -33,6 +33,7 @@ from manifests.errors import FormatError
 from pipelines.batch import TextView
 from pipelines.dedup.arrays import ArrayFile, read_arrays
 from pipelines.dedup.texts import pieces
+from pipelines.kernels.hashing import xxh64_spans
 from pipelines.kernels.minhash import shingle, sign
 from pipelines.kernels.sets import distinct_in
 from pipelines.kernels.simplify import sign_wide, wide_shingles
@@ -49,6 +50,7 @@ __all__ = [
     "shingles_of",
     "sign_texts",
     "sorted_keys",
+    "text_keys",
     "whole_keys",
 ]
 
@@ -60,7 +62,7 @@ SchemeName = Literal["quern", "datasketch", "datatrove"]
 Hash = Literal["xxhash", "sha1"]
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-_PAIRS_AT_ONCE = 1 << 15
+_HASHES_AT_ONCE = 1 << 22
 _NARROW: dict[str, Literal["xxh32", "sha1"]] = {"xxhash": "xxh32", "sha1": "sha1"}
 _WIDE: dict[str, Literal["xxh64", "sha1"]] = {"xxhash": "xxh64", "sha1": "sha1"}
 
@@ -153,6 +155,12 @@ def whole_keys(keys: U64s) -> U64s:
     return whole
 
 
+def text_keys(table: pa.Table) -> U64s:
+    """A hash of each text's bytes, uint64[n_docs]."""
+    keys = [xxh64_spans(*piece.text, np.uint64(0)) for piece in pieces(table)]
+    return np.concatenate([np.zeros(0, dtype=np.uint64), *keys])
+
+
 def sorted_keys(keys: U64s) -> tuple[U64s, U32s]:
     """The keys of each band in ascending order, and whose each is."""
     order = np.argsort(keys, axis=1, kind="stable")
@@ -188,8 +196,9 @@ def count_equal(files: Sequence[ArrayFile], first: I64s, a: I64s, b: I64s) -> I6
     Jaccard similarity of their shingles, with a standard error of at most 0.05 at 112 places.
     """
     counts = [np.zeros(0, dtype=np.int64)]
-    for at in range(0, len(a), _PAIRS_AT_ONCE):
-        span = slice(at, at + _PAIRS_AT_ONCE)
+    n_pairs = max(1, _HASHES_AT_ONCE // files[0].column("signature").shape[1]) if files else 1
+    for at in range(0, len(a), n_pairs):
+        span = slice(at, at + n_pairs)
         docs, place = np.unique(np.concatenate([a[span], b[span]]), return_inverse=True)
         taken = _take(files, first, docs)
         mine, theirs = np.split(place.reshape(-1), 2)

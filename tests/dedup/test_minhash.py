@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from manifests.errors import FormatError
 from pipelines.dedup import Exact, MinHash
+from pipelines.dedup.arrays import read_arrays
+from pipelines.dedup.candidates import MAX_LIKE
 from pipelines.dedup.repeats import DOCS_PER_BUCKET
 from pipelines.dedup.signatures import Scheme, read_signatures, sign_texts
 from tests.dedup.documents import as_docs, corpora, keepers
@@ -134,6 +136,43 @@ def relatives(rng):
     a = document(rng, 120)
     b = edited(a, rng, 0.03)
     return [" ".join(words) for words in (a, b, *(edited(b, rng, 0.03) for _ in range(2)))]
+
+
+def test_equal_texts_fall_where_others_have_their_signature_too(tmp_path):
+    # Of few hashes many texts have all in common, and the first of them is like none.
+    rng = np.random.default_rng(5)
+    frame = " ".join(document(rng, 40))
+    texts = [f"{frame} {' '.join(document(rng, 30))}" for _ in range(40)]
+    result = Corpus(tmp_path, {"a": [texts], "b": [texts]}).run(MinHash(bands=1, rows=2))
+    assert result.verdicts()[1] == [1] * 40
+
+
+@pytest.mark.parametrize("limit", [0.6666666666666666, 0.7000000000000001, 1e-19])
+def test_a_limit_of_many_digits_is_compared_exactly(tmp_path, limit):
+    text = " ".join(f"w{n}" for n in range(2000))
+    near = text + " and more"
+    far = " ".join([f"w{n}" for n in range(1500)] + [f"v{n}" for n in range(500)])
+    stage = MinHash(bands=100, rows=1, min_jaccard=limit)
+    result = Corpus(tmp_path, {"a": [[text]], "b": [[near, far]]}).run(stage)
+    assert result.verdicts() == [[0], [1, int(jaccard(text, far) >= limit)]]
+    assert 0.59 < jaccard(text, far) < 0.61
+
+
+@pytest.mark.parametrize("n_lots", [1, 3, 10, 40])
+def test_lots_of_pairs_are_even_whoever_leads(tmp_path, n_lots):
+    base = " ".join(f"w{n}" for n in range(60))
+    texts = [base, *(f"{base} u{n}" for n in range(400))]
+    result = Corpus(tmp_path, {"a": [texts[:1]], "b": [texts[1:]]}).run(MinHash(), axes={"verify": n_lots})
+    sizes = [task.facts["n_pairs"] for task in result.tasks["verify"]]
+    paths = [task.outputs["edges"].check(tmp_path) for task in result.tasks["match"]]
+    pairs = [
+        tuple(pair)
+        for path in paths
+        for pair in zip(read_arrays(path)["a"], read_arrays(path)["b"], strict=True)
+    ]
+    assert sum(sizes) == len(set(pairs))
+    assert max(sizes) <= 1.3 * sum(sizes) / n_lots + 2 * MAX_LIKE
+    assert sum(result.column("verdict")) == 400
 
 
 @pytest.mark.parametrize("verify", ["exact", "estimate"])

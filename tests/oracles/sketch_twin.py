@@ -9,7 +9,7 @@ BASE, K1, K2 = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F
 
 
 def hash_word(word: str) -> int:
-    raw = bytes(byte | 0x20 if byte < 0x80 else byte for byte in word.encode())
+    raw = word.encode()
     value = len(raw) * K2 & MASK64
     for at in range(0, len(raw), 8):
         value = (value ^ int.from_bytes(raw[at : at + 8], "little")) * K1 & MASK64
