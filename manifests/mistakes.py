@@ -19,12 +19,39 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
+from manifests.errors import MixError
 from manifests.quantities import share_text
 
 if TYPE_CHECKING:
     from manifests.yamlfile import Loc, Positions
 
-__all__ = ["describe_mistakes", "did_you_mean", "shown"]
+__all__ = ["Mistakes", "describe_mistakes", "did_you_mean", "shown"]
+
+
+class Mistakes:
+    """Collects every mistake of a mix file, each with its place, so that they are told at once."""
+
+    def __init__(self, positions: Positions) -> None:
+        self._positions = positions
+        self._found: list[str] = []
+        self._advice: list[str] = []
+
+    def add(self, loc: Sequence[str | int], text: str) -> None:
+        """Adds what is wrong at a place of the file."""
+        self._found.append(f"{self._positions.where(tuple(loc))}: {text}")
+
+    def advise(self, text: str) -> None:
+        """Adds a way out of several mistakes, told behind them."""
+        self._advice.append(text)
+
+    def stop(self) -> None:
+        """Goes on where nothing was wrong.
+
+        Raises: MixError with every mistake so far, and the ways out.
+        """
+        if self._found:
+            remedy = "Nothing was read or trained. Correct the mix and run the same command again."
+            raise MixError("\n".join([*self._found, *self._advice, remedy]))
 
 
 def describe_mistakes(
@@ -36,10 +63,20 @@ def describe_mistakes(
         loc = (*base, *item["loc"])
         is_key = item["type"] in ("extra_forbidden", "missing")
         place = positions.where_key(loc) if item["type"] == "extra_forbidden" else positions.where(loc)
+        if item["type"] == "value_error":
+            place += "".join(text for text in _set_within(positions, loc) if not text.endswith(place))
         path = (*positions.known(loc[:-1]), loc[-1]) if is_key else positions.known(loc)
         at_place.setdefault((path, place), []).append(_expected(model, item, _names_of(path)))
     ordered = sorted(at_place.items(), key=lambda entry: positions.at(entry[0][0]))
     return [f"{place}: expected {_joined(what)}" for (_, place), what in ordered]
+
+
+def _set_within(positions: Positions, loc: Loc) -> list[str]:
+    """Returns each ` with --set a.b=c` where keys that do not fit each other came from the command line."""
+    found = [
+        text for at, text in positions.overridden.items() if at[: len(loc)] == loc and len(at) > len(loc)
+    ]
+    return [f" with --set {text}" for text in dict.fromkeys(found)]
 
 
 def _telling(error: ValidationError) -> list[Any]:

@@ -25,6 +25,8 @@ from manifests.order import Order, OrderPhase, OrderSource
 from manifests.shards import Shard, TokenStream
 
 __all__ = [
+    "MAX_SEQ_LEN",
+    "MIN_SEQ_LEN",
     "Allowed",
     "MixCorpus",
     "MixManifest",
@@ -36,6 +38,9 @@ __all__ = [
 ]
 
 VERSION = 1
+MIN_SEQ_LEN = 8
+MAX_SEQ_LEN = 1 << 20
+"""The longest row: its rotary table takes half a GiB, and no model yet was trained from longer ones."""
 
 
 class _Entry(BaseModel):

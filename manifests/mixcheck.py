@@ -2,9 +2,11 @@
 
     source   available   wanted    epochs   effective   verdict
     web        108,796   329,984     3.05     315,868   fine
+    books       20,000   121,344     6.07     108,311   repeats, unchecked
 
-Above 4 epochs a repeated token is worth noticeably less, and the row says `repeats`; above a source's `max_epochs`
-it says `too_many_epochs`, which `mixfile` refuses.
+Of how often it is read: `too_many_epochs`, above its `max_epochs`, is refused by `mixfile`; `repeats`, above 4 epochs,
+warns that a repeated token is worth noticeably less; `no_rows` warns that a source has a weight and is never read.
+Of benchmark text in it: `contaminated`, some was found and kept, is refused; `unchecked` warns. The mix may allow both.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from fractions import Fraction
 from manifests.mix import MixManifest, MixSource
 from manifests.quantities import share_text
 
-__all__ = ["CheckRow", "check", "effective_tokens", "key_text", "shares_of", "weights_text"]
+__all__ = ["CONTAMINATED", "CheckRow", "check", "effective_tokens", "key_text", "shares_of", "weights_text"]
 
+CONTAMINATED = "contaminated"
 WARN_EPOCHS = 4
 # A period's table takes 1 us an entry to make; up to here (six decimals) weights are kept exactly.
 EXACT_PERIOD = 1 << 20
@@ -32,7 +35,10 @@ R_STAR = 15.387756
 
 @dataclass(frozen=True)
 class CheckRow:
-    """One source in `quern mix check`. effective: what the wanted tokens are worth after repetition."""
+    """One source in `quern mix check`. effective: what the wanted tokens are worth after repetition.
+
+    verdict: `fine`, or what is to be said of its epochs, then of benchmark text.
+    """
 
     source: str
     available: int
@@ -45,6 +51,16 @@ class CheckRow:
     contamination: str
     licences: dict[str, int]
     verdict: str
+
+    @property
+    def has_too_many_epochs(self) -> bool:
+        """Whether it would be read more often than its `max_epochs` allows."""
+        return self.epochs > self.max_epochs
+
+    @property
+    def is_contaminated(self) -> bool:
+        """Whether benchmark text was kept in it, and nobody allowed that."""
+        return CONTAMINATED in self.verdict.split(", ")
 
 
 def effective_tokens(n_unique: int, n_wanted: int) -> int:
@@ -80,21 +96,30 @@ def check(mix: MixManifest) -> list[CheckRow]:
                 heldout=sum(s.n_tokens for s in source.heldout),
                 contamination=source.contamination,
                 licences=source.licences,
-                verdict=_verdict(mix, source, epochs),
+                verdict=", ".join(filter(None, _verdicts(mix, k, epochs))) or "fine",
             )
         )
     return rows
 
 
-def _verdict(mix: MixManifest, source: MixSource, epochs: float) -> str:
-    allowed = {a.verdict for a in mix.allowed if a.source in (source.name, "*")}
+def _verdicts(mix: MixManifest, k: int, epochs: float) -> tuple[str, str]:
+    source = mix.sources[k]
+    has_weight = any(phase.shares[k] for phase in mix.phases)
+    return _of_epochs(source, epochs, has_weight=has_weight), _of_contamination(mix, source)
+
+
+def _of_epochs(source: MixSource, epochs: float, *, has_weight: bool) -> str:
     if epochs > source.max_epochs:
         return "too_many_epochs"
-    if source.contamination == "marked" and "marked" not in allowed:
-        return "contaminated"
     if epochs > WARN_EPOCHS:
         return "repeats"
-    return "unchecked" if source.contamination == "unchecked" and "unchecked" not in allowed else "fine"
+    return "no_rows" if has_weight and not epochs else ""
+
+
+def _of_contamination(mix: MixManifest, source: MixSource) -> str:
+    if source.contamination in {"clean", *(a.verdict for a in mix.allowed if a.source in (source.name, "*"))}:
+        return ""
+    return CONTAMINATED if source.contamination == "marked" else "unchecked"
 
 
 def shares_of(weights: Sequence[Fraction]) -> list[int]:

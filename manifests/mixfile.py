@@ -10,33 +10,45 @@
     allow:
       - {verdict: unchecked, source: books, because: "checked by hand"}
 
-Refused, all at once and each at its line: an unknown corpus, source or key; a corpus or a shard twice; two tokenizers;
-a source without tokens, or below a row; too many epochs (16, or its max_epochs); contaminated documents that were kept;
-each with a remedy, which is fed when it is pasted (`mixremedy.py`).
+Refused, all at once and each at its line: an unknown corpus, source or key; a corpus twice; a shard twice, or in two
+sources; two tokenizers; a source without tokens, or below a row; too many epochs (16, or its max_epochs); contaminated
+documents that were kept; each with a remedy, which is fed when it is pasted (`mixremedy.py`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from manifests.corpus import CorpusManifest, TokenizerEntry
+from manifests.errors import MixError
+from manifests.mistakes import Mistakes
 from manifests.mix import Allowed, MixCorpus, MixManifest, MixPhase, MixSource
-from manifests.mixcheck import check, key_text, shares_of
-from manifests.mixremedy import Wanted, epochs_text, is_fed, shorter_rows, small_text, with_phases
-from manifests.mixsources import (
+from manifests.mixcheck import CheckRow, check, key_text, shares_of, weights_text
+from manifests.mixremedy import (
     REMEDY,
+    Wanted,
+    empty_text,
+    epochs_text,
+    fed_text,
+    is_fed,
+    shorter_rows,
+    small_text,
+    with_phases,
+)
+from manifests.mixsources import (
     Corpus,
-    Mistakes,
     MixFile,
     PhaseChoice,
+    choices_of,
     json_text,
     one_tokenizer,
     open_corpora,
+    partitions_of,
     sources_of,
 )
 from manifests.yamlfile import Positions, apply_overrides, load_yaml, validate
@@ -44,11 +56,12 @@ from manifests.yamlfile import Positions, apply_overrides, load_yaml, validate
 __all__ = ["MixFile", "ResolvedMix", "load_mix", "mix_of_corpus"]
 
 TOO_SMALL = "too_small"
+_LEAST_WEIGHT = Fraction(1, 10_000)
 
 
 @dataclass(frozen=True)
 class ResolvedMix:
-    """A mix and where its corpora lie on this machine (corpus digest -> store folder); remarks: what was left out."""
+    """A mix and where its corpora lie on this machine (corpus digest -> store folder); remarks: what it leaves out."""
 
     manifest: MixManifest
     locations: dict[str, Path]
@@ -66,11 +79,9 @@ def load_mix(path: Path, overrides: Sequence[str] = ()) -> ResolvedMix:
     mistakes = Mistakes(positions)
     corpora = open_corpora(config, path.parent, mistakes)
     tokenizer = one_tokenizer(corpora, mistakes)
-    names, sources = sources_of(config, corpora, mistakes)
-    phases = _phases(config, names, mistakes)
-    manifest = _manifest(config, corpora, tokenizer, sources=sources, phases=phases)
-    _feasible(manifest, config, mistakes, is_written=True)
-    return ResolvedMix(manifest, {c.digest: c.root for c in corpora})
+    mix = _resolved(config, corpora, tokenizer, mistakes)
+    _feasible(mix, config, mistakes, is_written=True, whole=lambda: _whole_text(config, corpora, tokenizer))
+    return ResolvedMix(mix, {c.digest: c.root for c in corpora}, _without_rows(mix, path))
 
 
 def mix_of_corpus(path: Path, *, seq_len: int, seed: int, tokens: int) -> ResolvedMix:
@@ -94,16 +105,55 @@ def mix_of_corpus(path: Path, *, seq_len: int, seed: int, tokens: int) -> Resolv
     wanted = _Wish(seq_len, seed, tokens)
     made = _whole(corpora, tokenizer, wanted, counts, mistakes)
     if made is None:
-        lengths = (wanted._replace(seq_len=n) for n in shorter_rows(seq_len))
-        found = ((each.seq_len, _whole(corpora, tokenizer, each, counts, mistakes)) for each in lengths)
-        shorter = next((n for n, mix in found if mix is not None and is_fed(mix[0])), None)
+        lengths = shorter_rows(seq_len, at_most=min(max(counts.values()) // 2, tokens))
+        wishes = (wanted._replace(seq_len=n) for n in lengths)
+        shorter = next((w.seq_len for w in wishes if _is_whole_fed(corpora, tokenizer, w, counts)), None)
         mistakes.add((), _none_large_text(counts, seq_len, shorter))
         mistakes.stop()
     assert made is not None
     mix, config = made
-    _feasible(mix, config, mistakes, is_written=False)
+    _feasible(mix, config, mistakes, is_written=False, whole=str)
     left_out = tuple(f"{path}: left out {a.source}: {a.because}" for a in mix.allowed)
-    return ResolvedMix(mix, {corpora[0].digest: corpora[0].root}, left_out)
+    return ResolvedMix(mix, {corpora[0].digest: corpora[0].root}, left_out + _without_rows(mix, path))
+
+
+def _without_rows(mix: MixManifest, path: Path) -> tuple[str, ...]:
+    return tuple(
+        f"{path}: {row.source} has a weight too small for one of the {mix.n_rows:,} rows and is not read"
+        for row in check(mix)
+        if "no_rows" in row.verdict
+    )
+
+
+def _trial() -> Mistakes:
+    # What a trial gets wrong is nobody's mistake.
+    return Mistakes(Positions(""))
+
+
+def _resolved(
+    config: MixFile, corpora: list[Corpus], tokenizer: tuple[Corpus, TokenizerEntry], mistakes: Mistakes
+) -> MixManifest:
+    names, sources = sources_of(config, corpora, mistakes)
+    phases = _phases(config, names, mistakes)
+    return _manifest(config, corpora, tokenizer, sources=sources, phases=phases)
+
+
+def _whole_text(config: MixFile, corpora: list[Corpus], tokenizer: tuple[Corpus, TokenizerEntry]) -> str:
+    """The weights of all sources that hold a row, by their tokens, for every phase; "" where they cannot be fed."""
+    choices = choices_of(config, corpora)
+    counts = {
+        name: sum(p.n_tokens for _, p in partitions_of(choices[name], corpora) if p.split == "train")
+        for name in sorted({s.name for c in corpora for s in c.manifest.sources})
+    }
+    large = {name: n for name, n in counts.items() if n >= 2 * config.seq_len}
+    total = sum(large.values())
+    weights = {name: max(Fraction(n * 10_000 // total, 10_000), _LEAST_WEIGHT) for name, n in large.items()}
+    phases = [phase.model_copy(update={"weights": weights}) for phase in config.phases]
+    try:
+        mix = _resolved(config.model_copy(update={"phases": phases}), corpora, tokenizer, _trial())
+    except MixError:
+        return ""
+    return fed_text(f"write  weights: {weights_text(weights)}", mix)
 
 
 class _Wish(NamedTuple):
@@ -140,10 +190,21 @@ def _whole(
         phases=[PhaseChoice.model_construct(tokens=wish.tokens, weights=weights)],
         allow=[],
     )
-    names, sources = sources_of(config, corpora, mistakes)
-    phases = _phases(config, names, mistakes)
-    mix = _manifest(config, corpora, tokenizer, sources=sources, phases=phases)
+    mix = _resolved(config, corpora, tokenizer, mistakes)
     return mix.model_copy(update={"allowed": left_out}), config
+
+
+def _is_whole_fed(
+    corpora: list[Corpus],
+    tokenizer: tuple[Corpus, TokenizerEntry],
+    wish: _Wish,
+    counts: Mapping[str, int],
+) -> bool:
+    try:
+        made = _whole(corpora, tokenizer, wish, counts, _trial())
+    except MixError:
+        return False
+    return made is not None and is_fed(made[0])
 
 
 def _none_large_text(counts: Mapping[str, int], seq_len: int, shorter: int | None) -> str:
@@ -197,40 +258,85 @@ def _manifest(
     )
 
 
-def _feasible(mix: MixManifest, config: MixFile, mistakes: Mistakes, *, is_written: bool) -> None:
+def _feasible(
+    mix: MixManifest, config: MixFile, mistakes: Mistakes, *, is_written: bool, whole: Callable[[], str]
+) -> None:
+    """Returns if the mix can be fed with text that may be trained on.
+
+    is_written: whether somebody wrote it, in a mix.yaml; whole: what can be written where no source is left.
+
+    Raises: MixError.
+    """
     rows = check(mix)
     phases = [Wanted(phase.tokens, phase.weights) for phase in config.phases]
-    many = [row for row in rows if row.verdict == "too_many_epochs"]
-    small = [row.source for row in many if row.available < 2 * mix.seq_len]
+    small = _small(rows, mix, config)
     # What is proposed for the others holds once the small ones are out.
     rest = with_phases(mix, phases, without=small)
+    instead = whole() if small and not rest.phases else ""
+    for i, phase in enumerate(config.phases):
+        for row in (each for each in rows if each.source in small and each.source in phase.weights):
+            text = small_text if row.available else empty_text
+            told = text(row, mix, phases, at=i, small=small, whole=instead)
+            mistakes.add(("phases", i, "weights", row.source), told)
     for row in rows:
-        places = [i for i, p in enumerate(config.phases) if p.weights.get(row.source)] or [0]
-        if row.verdict == "contaminated":
-            mistakes.add(("phases", places[0], "weights", row.source), _contaminated_text(row.source))
-        if row.source in small:
-            for i in places:
-                mistakes.add(
-                    ("phases", i, "weights", row.source), small_text(row, mix, phases, at=i, small=small)
-                )
-        elif row in many:
-            text = epochs_text(row, rest, is_written=is_written)
-            mistakes.add(("phases", places[0], "weights", row.source), text)
-    if len(many) > len(small):
-        mistakes.advise(_allow_text(rest, config, is_written=is_written))
+        place = ("phases", _first_phase(row, config), "weights", row.source)
+        if row.has_too_many_epochs and row.source not in small:
+            mistakes.add(place, epochs_text(row, rest, is_written=is_written))
+        if row.is_contaminated:
+            mistakes.add(place, _contaminated_text(row.source))
+    _advise(rows, rest, config, mistakes, is_written=is_written)
     mistakes.stop()
+
+
+def _small(rows: Sequence[CheckRow], mix: MixManifest, config: MixFile) -> set[str]:
+    """The sources that make no row: those without tokens; and all others, if one of them is to be read."""
+    empty = {row.source for row in rows if not row.available}
+    if not empty and not any(row.has_too_many_epochs for row in rows):
+        return set()
+    return empty | {r.source for r in rows if r.source in config.drawn and r.available < 2 * mix.seq_len}
+
+
+def _first_phase(row: CheckRow, config: MixFile) -> int:
+    return next((i for i, phase in enumerate(config.phases) if phase.weights.get(row.source)), 0)
+
+
+def _advise(
+    rows: Sequence[CheckRow], rest: MixManifest, config: MixFile, mistakes: Mistakes, *, is_written: bool
+) -> None:
+    ways: list[tuple[str, str, object, str]] = []
+    epochs = {row.source: math.ceil(row.epochs) for row in check(rest) if row.has_too_many_epochs}
+    if epochs:
+        ways.append(("it", "sources", config.sources, _sources_line(epochs, config)))
+    marked = [row.source for row in rows if row.is_contaminated]
+    if marked:
+        ways.append(("that text", "allow", config.allow, _allow_line(marked, config)))
+    for what, key, there, line in ways:
+        if not is_written:
+            mistakes.advise(f"Or write a mix.yaml that allows {what}:  {line}")
+        else:
+            mistakes.advise(f"Or allow {what}{f', in place of the `{key}:` there' if there else ''}:  {line}")
 
 
 def _contaminated_text(source: str) -> str:
     return (
-        f"expected no benchmark text in {source}, its corpus marked some and kept it. Drop it in the "
-        f'recipe, or add to the mix: allow: [{{verdict: marked, source: {json_text(source)}, because: "..."}}]'
+        f"expected no benchmark text in {source}, its corpus marked some and kept it. Drop it in the recipe, and build "
+        "again"
     )
 
 
-def _allow_text(mix: MixManifest, config: MixFile, *, is_written: bool) -> str:
+def _allow_line(marked: Sequence[str], config: MixFile) -> str:
+    """One `allow:` for all sources with benchmark text, with what is allowed there now."""
+    made = [(a.verdict, a.source, a.because) for a in config.allow]
+    made += [("marked", source, "...") for source in marked]
+    each = (
+        f"{{verdict: {verdict}, source: {json_text(source)}, because: {json_text(because)}}}"
+        for verdict, source, because in made
+    )
+    return f"allow: [{', '.join(each)}]"
+
+
+def _sources_line(epochs: Mapping[str, int], config: MixFile) -> str:
     """One `sources:` for all sources of too many epochs, with what is defined there now."""
-    epochs = {row.source: math.ceil(row.epochs) for row in check(mix) if row.verdict == "too_many_epochs"}
     made = {
         name: choice.model_dump(mode="json", by_alias=True) for name, choice in (config.sources or {}).items()
     }
@@ -239,10 +345,7 @@ def _allow_text(mix: MixManifest, config: MixFile, *, is_written: bool) -> str:
     each = (
         f"{key_text(name)}: {_flow({k: v for k, v in choice.items() if v})}" for name, choice in made.items()
     )
-    line = f"sources: {{{', '.join(each)}}}"
-    if not is_written:
-        return f"Or write a mix.yaml that allows it:  {line}"
-    return f"Or allow it{', in place of the `sources:` there' if config.sources else ''}:  {line}"
+    return f"sources: {{{', '.join(each)}}}"
 
 
 def _flow(choice: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """What to write in place of a mix that cannot be fed: each proposal is tried before it is made.
 
+    empty       a source has no token at all     ->  the other weights of its phases
     too small   no row can be made of a source   ->  the other weights of its phases; shorter rows
     too hungry  a source above its max_epochs    ->  one weight less; fewer tokens in the same proportions
     both        fewer tokens, once the small ones are out
@@ -11,16 +12,27 @@ Price: some 20 passes over the phases' tables, below a second.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from manifests.mix import MixManifest, MixPhase
+from manifests.mix import MIN_SEQ_LEN, MixManifest, MixPhase
 from manifests.mixcheck import CheckRow, check, shares_of, weights_text
 
-__all__ = ["Wanted", "epochs_text", "is_fed", "shorter_rows", "small_text", "with_phases"]
+__all__ = [
+    "REMEDY",
+    "Wanted",
+    "empty_text",
+    "epochs_text",
+    "fed_text",
+    "is_fed",
+    "shorter_rows",
+    "small_text",
+    "with_phases",
+]
 
-MIN_SEQ_LEN = 8
+
+REMEDY = "see with `quern audit` which step dropped them, and build again"
 
 
 class Wanted(NamedTuple):
@@ -57,20 +69,45 @@ def _fits(mix: MixManifest) -> bool:
     )
 
 
-def shorter_rows(seq_len: int) -> Iterator[int]:
-    """Lengths below `seq_len` that divide it, so that a batch of whole rows stays one; the longest first."""
-    return (n for n in range(seq_len // 2, MIN_SEQ_LEN - 1, -1) if seq_len % n == 0)
+def shorter_rows(seq_len: int, *, at_most: int) -> list[int]:
+    """Lengths below `seq_len` that divide it, so that a batch of whole rows stays one; the longest first.
+
+    >>> shorter_rows(96, at_most=40)
+    [32, 24, 16, 12, 8]
+
+    Cost: O(sqrt(seq_len)).
+    """
+    halves = [n for n in range(1, math.isqrt(seq_len) + 1) if seq_len % n == 0]
+    divisors = sorted({*halves, *(seq_len // n for n in halves)}, reverse=True)
+    return [n for n in divisors if MIN_SEQ_LEN <= n <= min(at_most, seq_len - 1)]
+
+
+def empty_text(
+    row: CheckRow, mix: MixManifest, phases: Sequence[Wanted], at: int, small: Collection[str], whole: str
+) -> str:
+    """What is wrong with a source of phase `at` without tokens, and what can be written instead.
+
+    small: all sources that make no row; whole: what can be written where no other is left.
+    """
+    remedy = _without_small(mix, phases, at, small) or whole
+    remedy = f"{remedy}{'  or ' if remedy.endswith('}') else ', or ' if remedy else ''}{REMEDY}"
+    return (
+        f'expected tokens to train on in "{row.source}", found none: no document was kept, or all are held out. '
+        f"{remedy[0].upper()}{remedy[1:]}"
+    )
 
 
 def small_text(
-    row: CheckRow, mix: MixManifest, phases: Sequence[Wanted], at: int, small: Collection[str]
+    row: CheckRow, mix: MixManifest, phases: Sequence[Wanted], at: int, small: Collection[str], whole: str
 ) -> str:
     """What is wrong with a source of phase `at` that holds no row, and what can be written instead.
 
-    small: all such sources.
+    small, whole: as for `empty_text`.
     """
-    proposals = [_without_small(mix, phases, at, small)]
-    lengths = shorter_rows(mix.seq_len)
+    proposals = [_without_small(mix, phases, at, small) or whole]
+    lengths = shorter_rows(mix.seq_len, at_most=min(row.available // 2, *(p.tokens for p in phases)))
+    if not all(source.n_tokens for source in mix.sources):
+        lengths = []  # no row is so short that a source without tokens makes one
     if length := next((n for n in lengths if is_fed(with_phases(mix, phases, seq_len=n))), None):
         proposals.append(f"write  seq_len: {length}")
     remedy = "  or ".join(filter(None, proposals)) or "build a corpus with more of it"
@@ -83,11 +120,16 @@ def small_text(
 def _without_small(mix: MixManifest, phases: Sequence[Wanted], at: int, small: Collection[str]) -> str:
     rest = with_phases(mix, phases, without=small)
     left = {name: weight for name, weight in phases[at].weights.items() if name not in small}
-    longest = _longest(rest)
+    what = f"write  weights: {weights_text(left)}" if any(left.values()) else "take the phase out"
+    return fed_text(what, rest)
+
+
+def fed_text(what: str, mix: MixManifest) -> str:
+    """What to do, and the tokens with which the mix it makes is fed, if these are others; "" where none are."""
+    longest = _longest(mix)
     if longest is None:
         return ""
-    what = f"write  weights: {weights_text(left)}" if any(left.values()) else "take the phase out"
-    return what if is_fed(rest) else f"{what}, with {_tokens_text(longest)}"
+    return what if is_fed(mix) else f"{what}, with {_tokens_text(longest)}"
 
 
 def epochs_text(row: CheckRow, rest: MixManifest, *, is_written: bool) -> str:

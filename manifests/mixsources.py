@@ -11,39 +11,43 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from manifests.corpus import CorpusManifest, Partition, TokenizerEntry
-from manifests.errors import MixError, QuernError
-from manifests.mistakes import did_you_mean
-from manifests.mix import MixShard, MixSource
-from manifests.mixcheck import weights_text
+from manifests.corpus import CorpusManifest, Partition, ShardEntry, TokenizerEntry
+from manifests.errors import QuernError
+from manifests.mistakes import Mistakes, did_you_mean
+from manifests.mix import MAX_SEQ_LEN, MIN_SEQ_LEN, MixShard, MixSource
 from manifests.quantities import Count, Share
-from manifests.yamlfile import Positions
 
 __all__ = [
-    "REMEDY",
     "Allow",
     "Corpus",
-    "Mistakes",
     "MixFile",
     "PhaseChoice",
     "SourceChoice",
+    "choices_of",
     "json_text",
     "one_tokenizer",
     "open_corpora",
+    "partitions_of",
     "sources_of",
 ]
 
 MAX_EPOCHS = 16
-REMEDY = "see with `quern audit` which step dropped them, and build again"
-_LEAST_WEIGHT = Fraction(1, 10_000)
+
+
+def _not_empty(name: str) -> str:
+    if not name:
+        raise ValueError('expected a name, got ""')
+    return name
+
+
+Name = Annotated[str, AfterValidator(_not_empty)]
 
 
 class _Model(BaseModel):
@@ -87,13 +91,25 @@ class Allow(_Model):
 class MixFile(_Model):
     """The keys of mix.yaml."""
 
-    name: str
-    corpora: list[str] | dict[str, str]
-    seq_len: int = Field(ge=8)
+    name: Name
+    corpora: list[str] | dict[Name, str]
+    seq_len: int = Field(ge=MIN_SEQ_LEN, le=MAX_SEQ_LEN)
     seed: int = Field(default=0, ge=0)
-    sources: dict[str, SourceChoice] | None = None
+    sources: dict[Name, SourceChoice] | None = None
     phases: list[PhaseChoice] = Field(min_length=1)
     allow: list[Allow] = []
+
+    @field_validator("corpora")
+    @classmethod
+    def _one_or_more(cls, corpora: list[str] | dict[str, str]) -> list[str] | dict[str, str]:
+        if not corpora:
+            raise ValueError(f"expected one corpus or more for `corpora`, got {json.dumps(corpora)}")
+        return corpora
+
+    @property
+    def drawn(self) -> set[str]:
+        """The sources that have a weight above 0 in some phase."""
+        return {name for phase in self.phases for name, weight in phase.weights.items() if weight}
 
 
 @dataclass(frozen=True)
@@ -108,32 +124,6 @@ class Corpus:
     def digest(self) -> str:
         """The corpus's own."""
         return self.manifest.digest
-
-
-class Mistakes:
-    """Collects every mistake of a mix file, each with its place, so that they are told at once."""
-
-    def __init__(self, positions: Positions) -> None:
-        self._positions = positions
-        self._found: list[str] = []
-        self._advice: list[str] = []
-
-    def add(self, loc: Sequence[str | int], text: str) -> None:
-        """Adds what is wrong at a place of the file."""
-        self._found.append(f"{self._positions.where(tuple(loc))}: {text}")
-
-    def advise(self, text: str) -> None:
-        """Adds a way out of several mistakes, told behind them."""
-        self._advice.append(text)
-
-    def stop(self) -> None:
-        """Goes on where nothing was wrong.
-
-        Raises: MixError with every mistake so far, and the ways out.
-        """
-        if self._found:
-            remedy = "Nothing was read or trained. Correct the mix and run the same command again."
-            raise MixError("\n".join([*self._found, *self._advice, remedy]))
 
 
 def open_corpora(config: MixFile, folder: Path, mistakes: Mistakes) -> list[Corpus]:
@@ -212,9 +202,10 @@ def sources_of(
 ) -> tuple[list[str], list[MixSource]]:
     """The names of the sources that any phase uses, in the order of the choices, and what each finds.
 
-    Raises: MixError where one is unknown, finds no tokens, finds a shard twice or holds another licence.
+    Raises: MixError where one is unknown, finds no tokens that it was defined to find, finds a shard that it or
+    another found, or holds another licence.
     """
-    choices = _choices(config, corpora)
+    choices = choices_of(config, corpora)
     used = {name for phase in config.phases for name in phase.weights}
     for i, phase in enumerate(config.phases):
         for name in sorted(set(phase.weights) - set(choices)):
@@ -224,12 +215,17 @@ def sources_of(
     _refuse_unknown_allowed(config, choices, mistakes)
     named = [name for name in choices if name in used]
     sources = [_source(name, choices[name], corpora, mistakes) for name in named]
+    chosen = {name: partitions_of(choices[name], corpora) for name in named}
     for name in named:
-        place = ("sources", name) if name in (config.sources or {}) else ("corpora",)
-        _refuse_repeated_shards(place, name, _partitions(choices[name], corpora), mistakes)
+        _refuse_repeated_shards(_place(name, config), name, chosen[name], mistakes)
+    _refuse_shared_shards({name: chosen[name] for name in named if name in config.drawn}, config, mistakes)
     _refuse_empty({source.name for source in sources if not source.n_tokens}, config, corpora, mistakes)
     mistakes.stop()
     return named, sources
+
+
+def _place(name: str, config: MixFile) -> tuple[str, ...]:
+    return ("sources", name) if name in (config.sources or {}) else ("corpora",)
 
 
 def _refuse_unknown_allowed(config: MixFile, choices: Mapping[str, SourceChoice], mistakes: Mistakes) -> None:
@@ -242,56 +238,21 @@ def _refuse_unknown_allowed(config: MixFile, choices: Mapping[str, SourceChoice]
             )
 
 
-def _choices(config: MixFile, corpora: Sequence[Corpus]) -> dict[str, SourceChoice]:
-    # A source that the file does not define is the one of that name in every corpus.
+def choices_of(config: MixFile, corpora: Sequence[Corpus]) -> dict[str, SourceChoice]:
+    """Every source that a phase may name: one that the file does not define is that of its name in every corpus."""
     every = sorted({s.name for c in corpora for s in c.manifest.sources})
     return {**{name: SourceChoice(from_=[f"*/{name}"]) for name in every}, **(config.sources or {})}
 
 
 def _refuse_empty(empty: set[str], config: MixFile, corpora: Sequence[Corpus], mistakes: Mistakes) -> None:
-    defined = config.sources or {}
     partitions = {(c.label, p.source, str(p.columns or "")) for c in corpora for p in c.manifest.partitions}
     there = ", ".join(sorted(f"{label}/{source} {columns}".strip() for label, source, columns in partitions))
-    for name in sorted(empty & set(defined)):
+    for name in sorted(empty & set(config.sources or {})):
         mistakes.add(("sources", name), f'expected "{name}" to find tokens, it finds none among: {there}')
-    others = _weights_by_tokens(config, corpora)
-    is_left = any(w and n not in empty for phase in config.phases for n, w in phase.weights.items())
-    for i, phase in enumerate(config.phases):
-        for name in (each for each in phase.weights if each in empty and each not in defined):
-            left = {each: weight for each, weight in phase.weights.items() if each not in empty}
-            if any(left.values()):
-                remedy = f"Write  weights: {weights_text(left)}  or "
-            else:
-                remedy = (
-                    "Take the phase out, or "
-                    if is_left
-                    else f"Write  weights: {others}  or "
-                    if others
-                    else ""
-                )
-            mistakes.add(
-                ("phases", i, "weights", name),
-                f'expected tokens to train on in "{name}", found none: no document was kept, or all are held out. '
-                f"{remedy}{REMEDY if remedy else REMEDY.capitalize()}",
-            )
-
-
-def _weights_by_tokens(config: MixFile, corpora: Sequence[Corpus]) -> str:
-    """The weights of the corpora's sources that have tokens, as these are; "" where none has."""
-    choices = _choices(config, corpora)
-    counts = {
-        name: sum(p.n_tokens for _, p in _partitions(choices[name], corpora) if p.split == "train")
-        for name in sorted({s.name for c in corpora for s in c.manifest.sources})
-    }
-    total = sum(counts.values())
-    shares = {
-        name: max(Fraction(n * 10_000 // total, 10_000), _LEAST_WEIGHT) for name, n in counts.items() if n
-    }
-    return weights_text(shares) if shares else ""
 
 
 def _source(name: str, choice: SourceChoice, corpora: list[Corpus], mistakes: Mistakes) -> MixSource:
-    chosen = _partitions(choice, corpora)
+    chosen = partitions_of(choice, corpora)
     _check_licences(name, choice, chosen, mistakes)
     kinds = {p.holdout for _, p in chosen if p.split == "heldout"}
     holdout = "span" if "span" in kinds else "cluster" if kinds else "none"
@@ -310,7 +271,8 @@ def _source(name: str, choice: SourceChoice, corpora: list[Corpus], mistakes: Mi
     )
 
 
-def _partitions(choice: SourceChoice, corpora: Sequence[Corpus]) -> list[tuple[Corpus, Partition]]:
+def partitions_of(choice: SourceChoice, corpora: Sequence[Corpus]) -> list[tuple[Corpus, Partition]]:
+    """The partitions that a source chooses, and the corpus of each."""
     return [(c, p) for c in corpora for p in c.manifest.partitions if _chosen(c, p, choice)]
 
 
@@ -343,6 +305,37 @@ def _refuse_repeated_shards(
             f"{known.digest[:8]}). Their tokens would count twice, and be read twice as often as `max_epochs` "
             f"allows. {remedy}",
         )
+
+
+def _refuse_shared_shards(
+    sources: Mapping[str, list[tuple[Corpus, Partition]]], config: MixFile, mistakes: Mistakes
+) -> None:
+    # Each source counts its own epochs: what two of them hold is read by both. Sources of one corpus that happen to
+    # hold the same text are its own affair, as they are within one source.
+    owners: dict[str, list[tuple[str, Corpus, str]]] = {}
+    shared: dict[tuple[str, str], str] = {}
+    for name, corpus, partition, shard in _train_shards(sources):
+        known = owners.setdefault(shard.root, [])
+        for other, theirs, path in known:
+            if other != name and (theirs is not corpus or path == shard.shard.path):
+                shared.setdefault((other, name), f"{corpus.label}/{partition.source}")
+        known.append((name, corpus, shard.shard.path))
+    for (other, name), path in shared.items():
+        mistakes.add(
+            _place(name, config),
+            f'expected no shard in two sources, got those of {path} in "{other}" and in "{name}". Their tokens would '
+            f'be read by both, more often than the `max_epochs` of either allows. Leave "{other}" or "{name}" out of '
+            "the weights, or let them choose other partitions by `from` and `where`",
+        )
+
+
+def _train_shards(
+    sources: Mapping[str, list[tuple[Corpus, Partition]]],
+) -> Iterator[tuple[str, Corpus, Partition, ShardEntry]]:
+    for name, chosen in sources.items():
+        for corpus, partition in ((c, p) for c, p in chosen if p.split == "train"):
+            for shard in (each for each in partition.shards if each.n_tokens):
+                yield name, corpus, partition, shard
 
 
 def _chosen(corpus: Corpus, partition: Partition, choice: SourceChoice) -> bool:

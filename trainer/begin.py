@@ -125,41 +125,48 @@ def _rows_per_step(config: TrainConfig, mix: MixManifest, positions: Positions) 
 def _n_steps(
     config: TrainConfig, mix: MixManifest, positions: Positions, *, rows: int, origin: Origin
 ) -> int:
-    step_tokens = rows * mix.seq_len
-    room = origin.step + (mix.n_rows - origin.row) // rows
-    if room <= origin.step:
+    # `tokens` counts from the beginning of the run that a fork came from, whatever the batch was then.
+    step_tokens, before = rows * mix.seq_len, origin.row * mix.seq_len
+    n_most = (mix.n_rows - origin.row) // rows
+    if n_most <= 0:
         raise ConfigError(_no_step_text(config, mix, positions, origin))
-    steps = room if config.tokens is None else config.tokens // step_tokens
-    if origin.step < steps <= room:
-        return steps
+    n_asked = n_most if config.tokens is None else (config.tokens - before) // step_tokens
+    if 0 < n_asked <= n_most:
+        return origin.step + n_asked
     place, got = positions.where(("tokens",)), f"got {config.tokens:,}"
-    if steps > room:
-        most = room * step_tokens
+    if n_asked > n_most:
+        most = before + n_most * step_tokens
         raise ConfigError(
             f"{place}: expected at most {most:,} for `tokens`, {got}. The mix ends after them, and the run would have "
             f"nothing to read. Write `tokens: {most}`, or give the mix another phase."
         )
-    least = (origin.step + 1) * step_tokens
+    least = before + step_tokens
+    trained = f"the {before:,} already trained" if before else "none"
     raise ConfigError(
-        f"{place}: expected at least {least:,} for `tokens`, one step more than {origin.step}, {got}. The run would "
-        f"have no step. Write `tokens: {least}`."
+        f"{place}: expected at least {least:,} for `tokens`, one step more than {trained}, {got}. The run would have "
+        f"no step. Write `tokens: {least}`."
     )
 
 
 def _no_step_text(config: TrainConfig, mix: MixManifest, positions: Positions, origin: Origin) -> str:
     """What is wrong where not one step of this batch is left in the mix."""
-    most = (mix.n_rows - origin.row) * mix.seq_len
+    before, most = origin.row * mix.seq_len, (mix.n_rows - origin.row) * mix.seq_len
     if most <= 0:
         return (
             f"{positions.where(('mix',))}: expected a mix that goes on after the {origin.row:,} rows already trained, "
             "got one that ends there. The run would have nothing to read. Append a phase to the mix."
         )
-    asked = most if config.tokens is None or origin.step else config.tokens // mix.seq_len * mix.seq_len
+    batch = (
+        most if config.tokens is None else min(most, (config.tokens - before) // mix.seq_len * mix.seq_len)
+    )
+    both = ""
+    if batch <= 0:  # `tokens` asks for less than a row
+        batch = mix.seq_len
+        both = f" and `tokens: {before + batch}`"
     behind = " behind the rows already trained" if origin.row else ""
     return (
         f"{positions.where(('batch',))}: expected at most {most:,} for `batch`, what the mix holds{behind}, got "
-        f"{config.batch:,}. The run would have no step. Write `batch: {min(most, asked) or mix.seq_len}`, or give the "
-        "mix more tokens."
+        f"{config.batch:,}. The run would have no step. Write `batch: {batch}`{both}, or give the mix more tokens."
     )
 
 

@@ -54,7 +54,7 @@ def resolve(
 ) -> Machine:
     """The choices for `shape`, where `asked` leaves them open; `before` is what the run chose last time.
 
-    rows: of one step on one rank; n_tokens: of the whole run.
+    rows: of one step on one rank; n_tokens: that this run trains on, without those before a fork.
     """
     device = asked.device if asked.device != "auto" else _best_device()
     known = before if before and before.get("device") == device else {}

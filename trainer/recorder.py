@@ -37,13 +37,13 @@ LINE_SECONDS = 10.0
 Say = Callable[[str], None]
 
 
-def is_due(step: int, *, tokens_per_step: int, every: int) -> bool:
-    """True where step `step` carries the run's tokens past a multiple of `every`.
+def is_due(before: int, after: int, *, every: int) -> bool:
+    """True where a step carries the run's tokens past a multiple of `every`: from `before` to `after`.
 
-    >>> [s for s in range(1, 9) if is_due(s, tokens_per_step=10, every=25)]
+    >>> [s for s in range(1, 9) if is_due(10 * (s - 1), 10 * s, every=25)]
     [3, 5, 8]
     """
-    return step * tokens_per_step // every != (step - 1) * tokens_per_step // every
+    return after // every != before // every
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,10 +75,10 @@ class Recorder:
         """True where `evaluate`, `sample` or `save` is due after `step`; always after the last."""
         if step == self.run.n_steps:
             return True
-        config, n_tokens = self.config, self.run.n_steps * self.run.tokens_per_step
+        config, n_tokens = self.config, self.run.tokens_at(self.run.n_steps)
         asked = {"evaluate": config.evaluate.every, "sample": config.sample.every, "save": config.save.every}
         every = asked[kind] or n_tokens // {"evaluate": 10, "sample": 4, "save": 10}[kind] or 1
-        return is_due(step, tokens_per_step=self.run.tokens_per_step, every=every)
+        return is_due(self.run.tokens_at(step - 1), self.run.tokens_at(step), every=every)
 
     def log(self, record: StepRecord) -> None:
         """Write a step's line, and print one every ten seconds."""
@@ -89,7 +89,7 @@ class Recorder:
             "kind": "step",
             "step": record.step,
             "row": record.row,
-            "tokens": record.step * n_tokens,
+            "tokens": self.run.tokens_at(record.step),
             "loss": record.loss,
             "lr": record.lr,
             "grad_norm": record.grad_norm,
@@ -134,7 +134,7 @@ class Recorder:
             return
         bpb = {name: score.bpb for name, score in scores.items()}
         macro = macro_bpb(scores)
-        tokens = at.step * self.run.tokens_per_step
+        tokens = self.run.tokens_at(at.step)
         self.metrics.write(
             {"kind": "evaluate", "step": at.step, "tokens": tokens, "macro": macro, "bpb": bpb}
         )

@@ -72,9 +72,10 @@ def loss_curve_text(metrics: Sequence[dict[str, Any]]) -> str:
 def _summary(run: Run, steps: Sequence[dict[str, Any]], evaluations: Sequence[dict[str, Any]]) -> str:
     shape = run.shape
     done = steps[-1]["step"] if steps else run.origin.step
+    before = f" (the first {run.origin.step:,} those of {run.origin.run})" if run.origin.run else ""
     parts = [
         f"{shape.n_params:,} parameters ({shape.layers} layers of width {shape.width}, vocabulary {shape.vocab:,})",
-        f"{done:,} of {run.n_steps:,} steps of {run.tokens_per_step:,} tokens",
+        f"{done:,} of {run.n_steps:,} steps of {run.tokens_per_step:,} tokens{before}",
     ]
     if evaluations and evaluations[-1]["macro"] is not None:
         parts.append(f"{evaluations[-1]['macro']:.3f} bits per byte held out")

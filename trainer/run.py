@@ -176,7 +176,7 @@ def _machine(run: Run, config: TrainConfig, team: Team) -> Machine:
             f"{run.rows_per_step} rows. Some ranks would have nothing to do. Start fewer ranks."
         )
     before = read_json(run.path / "machine.json")
-    n_tokens = run.n_steps * run.tokens_per_step
+    n_tokens = run.tokens_at(run.n_steps) - run.tokens_at(run.origin.step)
     machine = resolve(config.machine, run.shape, rows=rows, n_tokens=n_tokens, before=before)
     torch.set_num_threads(machine.threads)
     torch.set_flush_denormal(True)

@@ -80,6 +80,10 @@ class Run:
         """Tokens trained on in one step."""
         return self.rows_per_step * self.mix.seq_len
 
+    def tokens_at(self, step: int) -> int:
+        """Tokens trained on by the end of step `step`, those of the run it was forked from among them."""
+        return (self.origin.row + (step - self.origin.step) * self.rows_per_step) * self.mix.seq_len
+
     def rows_of_step(self, step: int) -> tuple[int, int]:
         """The rows [start, stop) of the order that step `step` (the first is `origin.step` + 1) trained on.
 

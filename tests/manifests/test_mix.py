@@ -16,6 +16,7 @@ from manifests.errors import DamageError, FormatError, MissingFileError, MixErro
 from manifests.mix import MixManifest, open_stream
 from manifests.mixcheck import check, effective_tokens, shares_of
 from manifests.mixfile import MixFile, load_mix, mix_of_corpus
+from manifests.mixremedy import shorter_rows
 from manifests.shards import ShardHeader, write_shard
 from manifests.yamlfile import load_yaml, validate
 
@@ -374,7 +375,7 @@ def test_an_override_of_the_epoch_cap_is_recorded(corpus):
     )
     mix = load_mix(write_mix(corpus, text)).manifest
     assert mix.sources[0].max_epochs == 41
-    assert check(mix)[0].verdict == "repeats"
+    assert check(mix)[0].verdict == "repeats, unchecked"
 
 
 def test_two_tokenizers_in_a_mix_are_refused(corpus):
@@ -504,3 +505,139 @@ def test_repeated_tokens_are_worth_less():
     assert effective_tokens(1000, 900) == 900
     assert 0.92 < effective_tokens(1000, 4000) / 4000 < 0.94
     assert effective_tokens(1000, 40_000) / 40_000 < 0.4
+
+
+@pytest.mark.parametrize(
+    ("sources", "first", "second"),
+    [("{a: {from: ['*/web']}, b: {from: ['c/w*']}}", "a", "b"), ("{all: {from: ['*/*']}}", "web", "all")],
+)
+def test_two_sources_do_not_draw_the_same_shards(corpus, sources, first, second):
+    text = f"sources: {sources}\nphases:\n  - {{tokens: 10k, weights: {{{first}: 0.5, {second}: 0.5}}}}\n"
+    said = refusal(write_mix(corpus, text))
+    told = f'expected no shard in two sources, got those of c/web in "{first}" and in "{second}"'
+    assert re.search(rf"mix\.yaml:5:\d+: {told}", said)
+    alone = load_mix(write_mix(corpus, text.replace(f"{second}: 0.5", f"{second}: 0"))).manifest
+    assert [row.source for row in check(alone) if row.wanted] == [first]
+
+
+def test_two_corpora_that_hold_the_same_shards_do_not_feed_two_sources(corpus):
+    make_corpus(corpus / "d", {"web": 4000}, name="d")
+    text = "sources: {a: {from: [c/web]}, b: {from: [d/web]}}\nphases:\n  - {tokens: 1k, weights: {a: 1, b: 1}}\n"
+    path = write_mix(corpus, text)
+    path.write_text(path.read_text().replace("[c]", "[c, d]"))
+    assert 'got those of d/web in "a" and in "b"' in refusal(path)
+
+
+def test_a_small_source_that_gets_a_row_only_without_the_others_is_out_of_every_proposal(tmp_path):
+    make_corpus(tmp_path / "c", {"books": 500, "tiny": 20, "small": 21})
+    text = "phases:\n  - {tokens: 16k, weights: {books: 1, tiny: 0.0005, small: 1}}\n"
+    said = refusal(write_mix(tmp_path, text))
+    assert "expected at least 32 tokens in tiny" in said
+    assert "expected at least 32 tokens in small" in said
+    weights, tokens = re.search(r"Write  weights: (\{.*?\}), with ([\d,]+) tokens in all", said).groups()
+    fed = re.sub(r"weights: \{.*?\}", f"weights: {weights}", text)
+    assert set(epochs_when_pasted(tmp_path, fed.replace("16k", tokens.replace(",", "")))) == {"books"}
+    allow = re.search(r"Or allow it:  (.*)", said)[1]
+    assert epochs_when_pasted(tmp_path, f"{allow}\n{fed}")
+
+
+@pytest.mark.parametrize("seq_len", [8, 96, 997, 4096, 720_720, 1 << 20])
+def test_shorter_rows_are_the_divisors_from_the_longest_on(seq_len):
+    every = [n for n in range(seq_len - 1, 7, -1) if seq_len % n == 0]
+    assert shorter_rows(seq_len, at_most=seq_len) == every
+    assert shorter_rows(seq_len, at_most=50) == [n for n in every if n <= 50]
+
+
+def test_rows_have_a_longest_length(corpus):
+    path = write_mix(corpus, "phases:\n  - {tokens: 1k, weights: {web: 1}}\n")
+    path.write_text(path.read_text().replace("seq_len: 16", "seq_len: 40000003"))
+    with pytest.raises(
+        UsageError, match=r"mix\.yaml:3:10: expected a number of 1048576 or less for `seq_len`"
+    ):
+        load_mix(path)
+
+
+def test_a_shorter_row_is_found_behind_lengths_that_no_phase_has_a_row_of(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 4000})
+    with pytest.raises(MixError, match=r"rows of 4096, got 4,000 in web") as caught:
+        mix_of_corpus(tmp_path / "c", seq_len=4096, seed=0, tokens=100)
+    length = int(re.search(r"Write  seq_len: (\d+)  in the training file", str(caught.value))[1])
+    assert length == 64
+    assert mix_of_corpus(tmp_path / "c", seq_len=length, seed=0, tokens=100).manifest.n_rows == 1
+
+
+def test_the_weights_beside_empty_sources_are_told_with_the_tokens_that_can_be_fed(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 0, "tiny": 18, "books": 300})
+    text = "phases:\n  - {tokens: 90k, weights: {web: 0.5, tiny: 0.1, books: 0.4}}\n"
+    said = refusal(write_mix(tmp_path, text))
+    weights, tokens = re.search(
+        r"found none.*Write  weights: (\{.*?\}), with ([\d,]+) tokens in all, or see", said
+    ).groups()
+    assert "write  seq_len" not in said
+    fed = re.sub(r"weights: \{.*?\}", f"weights: {weights}", text).replace("90k", tokens.replace(",", ""))
+    assert set(epochs_when_pasted(tmp_path, fed)) == {"books"}
+
+
+def test_the_weights_of_all_sources_are_told_with_the_tokens_that_can_be_fed(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 0, "tiny": 18, "books": 300})
+    text = "phases:\n  - {tokens: TOKENS, weights: {web: 1}}\n"
+    said = refusal(write_mix(tmp_path, text.replace("TOKENS", "90k")))
+    weights, tokens = re.search(
+        r"Write  weights: (\{.*?\}), with ([\d,]+) tokens in all, or see", said
+    ).groups()
+    fed = text.replace("{web: 1}", weights).replace("TOKENS", tokens.replace(",", ""))
+    assert set(epochs_when_pasted(tmp_path, fed)) == {"books"}
+
+
+def test_no_weights_are_told_where_no_source_makes_a_row(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 0, "tiny": 18})
+    said = refusal(write_mix(tmp_path, "phases:\n  - {tokens: 1k, weights: {web: 1}}\n"))
+    assert "are held out. See with `quern audit`" in said
+
+
+def test_epochs_and_benchmark_text_are_told_at_once_and_what_allows_them_is_taken(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 4000, "books": 2000}, hits=3)
+    phases = "phases:\n  - {tokens: 200k, weights: {web: 0.5, books: 0.5}}\n"
+    there = "allow: [{verdict: unchecked, source: web, because: x}]\n"
+    said = refusal(write_mix(tmp_path, there + phases))
+    for name in ("web", "books"):
+        assert f"at most 16 epochs of {name}" in said
+        assert f"no benchmark text in {name}" in said
+    sources = re.search(r"Or allow it:  (.*)", said)[1]
+    allow = re.search(r"Or allow that text, in place of the `allow:` there:  (.*)", said)[1]
+    mix = load_mix(write_mix(tmp_path, f"{sources}\n{allow}\n{phases}")).manifest
+    assert [a.verdict for a in mix.allowed] == ["unchecked", "marked", "marked"]
+    assert [row.verdict for row in check(mix)] == ["repeats", "repeats"]
+
+
+def test_a_source_whose_weight_gives_no_row_says_so(tmp_path):
+    make_corpus(tmp_path / "c", {"books": 4000, "tiny": 20}, hits=0)
+    text = "phases:\n  - {tokens: 6400, weights: {books: 1, tiny: WEIGHT}}\n"
+    made = load_mix(write_mix(tmp_path, text.replace("WEIGHT", "0.001")))
+    assert [(row.source, row.verdict) for row in check(made.manifest)] == [
+        ("books", "fine"),
+        ("tiny", "no_rows"),
+    ]
+    assert made.remarks == (
+        f"{tmp_path / 'mix.yaml'}: tiny has a weight too small for one of the 400 rows and is not read",
+    )
+    unused = load_mix(write_mix(tmp_path, text.replace("WEIGHT", "0")))
+    assert [row.verdict for row in check(unused.manifest)] == ["fine", "fine"]
+    assert unused.remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("corpora: [c]", "corpora: []", r":2:10: expected one corpus or more for `corpora`, got \[\]"),
+        ("corpora: [c]", "corpora: {}", r":2:10: expected one corpus or more for `corpora`, got \{\}"),
+        ("corpora: [c]", "corpora: {'': c}", r':2:15: expected a name, got ""'),
+        ("seed: 1", "sources: {'': {from: ['*/web']}}", r':4:15: expected a name, got ""'),
+        ("name: m", "name: ''", r':1:7: expected a name, got ""'),
+    ],
+)
+def test_what_has_no_name_or_no_corpus_is_refused(corpus, old, new, said):
+    path = write_mix(corpus, "phases:\n  - {tokens: 1k, weights: {web: 1}}\n")
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(UsageError, match=said):
+        load_mix(path)
