@@ -22,9 +22,9 @@ from typing import Any
 import torch
 
 from manifests.commit import sweep
-from manifests.corpus import CorpusManifest
+from manifests.corpus import CorpusManifest, find_manifest
 from manifests.digest import hash64
-from manifests.errors import ConfigError, QuernError, UsageError
+from manifests.errors import ConfigError, MissingFileError, QuernError, UsageError
 from manifests.mixfile import ResolvedMix, load_mix, mix_of_corpus
 from manifests.yamlfile import Positions
 from trainer.begin import begin_or_match
@@ -54,6 +54,7 @@ from trainer.tensorboard import EventFile
 
 __all__ = ["open_run", "resolve_mix", "train"]
 
+MIX_FILES = (".yaml", ".yml")
 Say = Callable[[str], None]
 Overrides = Mapping[str, Any] | Sequence[str]
 
@@ -111,13 +112,8 @@ def resolve_mix(config: TrainConfig, folder: Path, positions: Positions) -> Reso
     Raises: MixError, ConfigError, DamageError.
     """
     path = folder / config.mix
-    if not path.exists() and "@" not in path.name:  # DIR@digest names a corpus too
-        raise ConfigError(
-            f"{positions.where(('mix',))}: expected a mix.yaml or a corpus folder for `mix`, found nothing at {path}. "
-            "The run would have nothing to read. Correct the path, which begins at the training file's folder; "
-            "`quern init` writes a mix.yaml and `quern build` makes a corpus."
-        )
-    if path.suffix in {".yaml", ".yml"}:
+    _refuse_other(path, config.mix, positions)
+    if path.suffix in MIX_FILES:
         if config.seq_len is not None:
             raise ConfigError(
                 f"{positions.where(('seq_len',))}: expected seq_len in the mix alone ({path}), got it in the training "
@@ -129,6 +125,31 @@ def resolve_mix(config: TrainConfig, folder: Path, positions: Positions) -> Reso
         corpus = CorpusManifest.read(path)
         tokens = sum(corpus.n_tokens(source.name) for source in corpus.sources)
     return mix_of_corpus(path, seq_len=config.seq_len or 256, seed=config.seed, tokens=tokens)
+
+
+def _refuse_other(path: Path, written: str, positions: Positions) -> None:
+    """Returns if `path` is a mix.yaml, or names a corpus that is there.
+
+    Raises: ConfigError with the place of `mix`.
+    """
+    place, found = positions.where(("mix",)), ""
+    if not written:
+        found = "got nothing"
+    elif path.name == "mix.json":
+        found = f"got the mix of a run, {path}"
+    elif not path.exists() and "@" not in path.name:  # DIR@digest names a corpus too
+        found = f"found nothing at {path}"
+    if found:
+        raise ConfigError(
+            f"{place}: expected a mix.yaml or a corpus folder for `mix`, {found}. The run would have nothing to read. "
+            "Correct the path, which begins at the training file's folder; `quern init` writes a mix.yaml and `quern "
+            "build` makes a corpus."
+        )
+    if path.suffix not in MIX_FILES:
+        try:
+            find_manifest(path)
+        except (MissingFileError, UsageError) as error:
+            raise ConfigError(f"{place}: {error}") from error
 
 
 # --- going on -------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What is refused before a run begins, and what is said then."""
 
 import re
+import shutil
 
 import pytest
 from toyrun import sentences, write_corpus, write_train
@@ -12,12 +13,12 @@ from trainer.config import load_placed
 from trainer.run import open_run, resolve_mix, train
 
 
-def begin(config, folder):
-    """Make the run's folder, without training in it."""
+def begin(config, folder, *, parent="run", fork=None):
+    """Make the run's folder, or that of a fork, without training in it."""
     made, positions = load_placed(config)
     mix = resolve_mix(made, folder, positions)
-    begin_or_match(folder / "run", made, mix, positions=positions, fork=None, say=lambda _: None)
-    return open_run(folder / "run")
+    begin_or_match(folder / parent, made, mix, positions=positions, fork=fork, say=lambda _: None)
+    return open_run(folder / (fork or parent))
 
 
 def refusal(config, folder):
@@ -25,6 +26,89 @@ def refusal(config, folder):
         begin(config, folder)
     assert not (folder / "run").exists()
     return str(caught.value)
+
+
+@pytest.fixture
+def trained(toy, finished, tmp_path):
+    """A folder with the corpus and a run of 24 steps of 256 tokens."""
+    (tmp_path / "corpus").symlink_to(toy / "corpus")
+    shutil.copytree(finished.path, tmp_path / "run")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("batch", "tokens", "n_steps", "n_tokens"),
+    [
+        (512, 256 * 24 + 512 * 3, 27, 256 * 24 + 512 * 3),
+        (128, 256 * 24 + 128 * 5 + 9, 29, 256 * 24 + 128 * 5),
+        (512, 60_000, 24 + 105, 256 * 24 + 512 * 105),
+        (512, None, 24 + 105, 256 * 24 + 512 * 105),
+    ],
+)
+def test_a_fork_of_another_batch_counts_the_tokens_of_its_parent_as_they_were(
+    trained, batch, tokens, n_steps, n_tokens
+):
+    fork = begin(write_train(trained, batch=batch, tokens=tokens), trained, fork="other")
+    assert (fork.n_steps, fork.tokens_at(24), fork.tokens_at(n_steps)) == (n_steps, 256 * 24, n_tokens)
+    assert fork.rows_of_step(n_steps)[1] * 32 == n_tokens
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (256 * 24, "at least 6,656 for `tokens`, one step more than the 6,144 already trained, got 6,144"),
+        (60_500, "at most 59,904 for `tokens`, got 60,500"),
+    ],
+)
+def test_a_fork_of_another_batch_is_told_tokens_that_it_takes(trained, tokens, said):
+    config = write_train(trained, batch=512, tokens=tokens)
+    with pytest.raises(ConfigError, match=said) as caught:
+        begin(config, trained, fork="other")
+    pasted = re.search(r"Write `(tokens: \d+)`", str(caught.value))[1]
+    config.write_text(re.sub(r"(?m)^tokens: .*$", pasted, config.read_text()))
+    assert begin(config, trained, fork="other").n_steps > 24
+
+
+@pytest.mark.parametrize("fork", [None, "other"])
+@pytest.mark.parametrize("tokens", [10, 6150, 50_000, None])
+def test_a_batch_without_a_step_is_told_all_that_must_be_changed(trained, tokens, fork):
+    config = write_train(trained, batch=64_000, tokens=tokens)
+    if fork is None:
+        shutil.rmtree(trained / "run")
+    with pytest.raises(ConfigError, match=r"at most [\d,]+ for `batch`") as caught:
+        begin(config, trained, fork=fork)
+    for pasted in re.findall(r"`((?:batch|tokens): \d+)`", str(caught.value)):
+        key = pasted.partition(":")[0]
+        config.write_text(re.sub(rf"(?m)^{key}: .*$", pasted, config.read_text()))
+    assert begin(config, trained, fork=fork).n_steps == (25 if fork else 1)
+
+
+def test_a_fork_of_another_batch_writes_the_tokens_it_was_trained_on(trained):
+    config = write_train(
+        trained, batch=512, tokens=256 * 24 + 512 * 2, evaluate={"every": 512, "tokens": 1024}
+    )
+    run = open_run(train(config, out=trained / "run", fork="other", say=lambda _: None))
+    assert [line["tokens"] for line in run.metrics("step")] == [6656, 7168]
+    assert [line["tokens"] for line in run.metrics("evaluate")] == [6656, 7168]
+    assert (
+        "26 of 26 steps of 512 tokens (the first 24 those of toy)" in (run.path / "report.html").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ("mix", "said"),
+    [
+        (".", r"expected a corpus folder or manifest, found none"),
+        ("", r"expected a mix\.yaml or a corpus folder for `mix`, got nothing"),
+        ("run/mix.json", r"expected a mix\.yaml or a corpus folder for `mix`, got the mix of a run"),
+        ("note.txt", r"got a file of another kind"),
+        ("corpus@zz", r"0 manifests begin with"),
+    ],
+)
+def test_a_mix_that_is_none_is_told_at_its_line(trained, mix, said):
+    (trained / "note.txt").write_text("hello")
+    with pytest.raises(ConfigError, match=rf"train\.yaml:\d+:6: .*{said}"):
+        begin(write_train(trained, mix=mix), trained, parent="new")
 
 
 @pytest.mark.parametrize(
