@@ -14,10 +14,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from manifests.digest import plain
 from manifests.errors import ConfigError
+from manifests.mix import MAX_SEQ_LEN, MIN_SEQ_LEN
+from manifests.quantities import share_text
 from manifests.yamlfile import Count, Positions, Share, apply_overrides, did_you_mean, load_yaml, validate
 from trainer.shape import PRESETS, Dims, Shape, dims_of_depth
 
@@ -44,7 +46,8 @@ Positive = Annotated[Count, Field(gt=0)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A rate of .inf or .nan trains nothing, and would be sealed into a run's folder before anyone sees it.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelConfig(_Frozen):
@@ -69,11 +72,16 @@ class ModelConfig(_Frozen):
     """Norm queries and keys: exports as Qwen3; without it as Llama."""
     rope_theta: Positive = 10_000
 
+    @field_validator("preset")
+    @classmethod
+    def _known(cls, preset: str | None) -> str | None:
+        if preset is not None and preset not in PRESETS:
+            hint = did_you_mean(preset, list(PRESETS))
+            raise ValueError(f'expected a preset ({", ".join(PRESETS)}), got "{preset}"{hint}')
+        return preset
+
     @model_validator(mode="after")
     def _one_way(self) -> ModelConfig:
-        if self.preset is not None and self.preset not in PRESETS:
-            hint = did_you_mean(self.preset, list(PRESETS))
-            raise ValueError(f'expected a preset ({", ".join(PRESETS)}), got "{self.preset}"{hint}')
         if self.preset is not None and self.depth is not None:
             raise ValueError("expected a preset or a depth, got both")
         if self.preset is None and self.depth is None and None in (self.layers, self.width, self.heads):
@@ -149,7 +157,18 @@ class ScheduleConfig(_Frozen):
     warmup: Share = Fraction(2, 100)
     """Share of all steps."""
     decay: Share = Fraction(20, 100)
-    """wsd: share of all steps that go down to zero."""
+    """wsd: share of all steps that go down to zero; with `warmup` at most all of them."""
+
+    @model_validator(mode="after")
+    def _not_crossed(self) -> ScheduleConfig:
+        both = self.warmup + self.decay
+        if self.name == "wsd" and both > 1:
+            shares = f"{share_text(self.warmup)} and {share_text(self.decay)}"
+            raise ValueError(
+                f"expected warmup and decay that are at most 1 together for `schedule`, got {shares}. The rate would "
+                f"go down before it is up. Write `decay: {share_text(1 - self.warmup)}`, or less of either"
+            )
+        return self
 
 
 class EvaluateConfig(_Frozen):
@@ -204,11 +223,11 @@ class TrainConfig(_Frozen):
 
     name: Annotated[str, Field(pattern=f"^{NAME}$")]
     mix: str
-    """A mix.yaml, a mix.json or a corpus folder, relative to this file."""
+    """A mix.yaml or the folder of a corpus, relative to this file."""
     model: ModelConfig
     optim: OptimConfig = OptimConfig()
     schedule: ScheduleConfig = ScheduleConfig()
-    seq_len: Annotated[Count, Field(ge=8)] | None = None
+    seq_len: Annotated[Count, Field(ge=MIN_SEQ_LEN, le=MAX_SEQ_LEN)] | None = None
     """Tokens of a row, only where `mix:` names a corpus (256 if not given); a mix.yaml has its own."""
     batch: Positive = 8192
     """Tokens in one step, whatever the machine; a multiple of the mix's seq_len."""

@@ -78,6 +78,11 @@ def test_the_shared_example_is_read():
         ("batch: 512Ki", "batch: many", "whole number"),
         ("batch: 512Ki", "batch: 0", "above 0"),
         ("warmup: 2%", "warmup: 200%", "share"),
+        (
+            "warmup: 2%, decay: 20%",
+            "warmup: 90%, decay: 90%",
+            "at most 1 together for `schedule`, got 0.9 and 0.9",
+        ),
         ("name: small-124m", "name: ../up", "name"),
         ("seed: 1", "seed: -1", "seed"),
         ("dtype: auto", "dtype: fp8", "fp8"),
@@ -90,6 +95,68 @@ def test_a_wrong_key_or_value_is_refused_at_its_line(tmp_path, old, new, said):
     line = EXAMPLE[: EXAMPLE.index(old)].count("\n") + 1
     assert f"train.yaml:{line}:" in str(refused.value)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [".inf", "-.inf", ".nan"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "optim.lr",
+        "optim.adam_lr",
+        "optim.weight_decay",
+        "optim.clip",
+        "optim.betas.0",
+        "optim.betas.1",
+        "sample.temperature",
+        "sample.top_p",
+    ],
+)
+def test_a_number_that_is_none_is_refused_before_a_folder_is_made(tmp_path, key, value):
+    optim, sample = "optim: {betas: [0.9, 0.95]}", "sample: {temperature: 1.0}"
+    text = f"name: x\nmix: none.yaml\nmodel: {{preset: llama-1m}}\n{optim}\n{sample}\n"
+    with pytest.raises(YamlError, match=f"--set {key}={value}: expected"):
+        train(written(tmp_path, text), overrides=[f"{key}={value}"], out=tmp_path / "run", say=quiet)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_rate_without_end_is_refused_at_its_line(tmp_path):
+    with pytest.raises(
+        YamlError, match=r"train\.yaml:5:25: expected a finite number for `optim.lr`, got Infinity"
+    ):
+        load_train(written(tmp_path, EXAMPLE.replace("lr: 0.02", "lr: .inf")))
+
+
+def test_the_decay_that_is_proposed_is_taken_and_cosine_has_none(tmp_path):
+    crossed = EXAMPLE.replace("warmup: 2%, decay: 20%", "warmup: 90%, decay: 90%")
+    with pytest.raises(YamlError, match=r"Write `decay: 0\.1`"):
+        load_train(written(tmp_path, crossed))
+    assert load_train(
+        written(tmp_path, crossed.replace("decay: 90%", "decay: 0.1"))
+    ).schedule.decay == Fraction(1, 10)
+    assert load_train(written(tmp_path, crossed.replace("wsd", "cosine"))).schedule.warmup == Fraction(9, 10)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "place"),
+    [
+        (["model.preset=llama-1mm"], "--set model.preset=llama-1mm: expected a preset"),
+        (["model.kv_heads=5"], r"train\.yaml:4:8 with --set model\.kv_heads=5: expected heads"),
+        (
+            ["schedule={warmup: 0.9, decay: 0.9}"],
+            r"--set schedule=\{warmup: 0\.9, decay: 0\.9\}: expected warmup",
+        ),
+    ],
+)
+def test_what_was_set_wrong_is_told_at_its_set(tmp_path, overrides, place):
+    with pytest.raises(YamlError, match=f"^(.*/)?{place}"):
+        load_train(written(tmp_path, EXAMPLE), overrides)
+
+
+def test_a_row_has_a_longest_length(tmp_path):
+    with pytest.raises(
+        YamlError, match=r"--set seq_len=2Mi: expected a number of 1048576 or less for `seq_len`"
+    ):
+        load_train(written(tmp_path, EXAMPLE), ["seq_len=2Mi"])
 
 
 def test_sizes_may_be_given_one_by_one_by_one_dial_or_on_top_of_a_preset(tmp_path):
