@@ -2,6 +2,8 @@
 
     warc (payload) -> extract (text) -> language: {keep: [en, de]} -> gopher_quality (en)
                                                                       ^ refused: German reaches an English rule
+    language: {keep: [en]} -> pii: {for: [english]}
+                              ^ refused: no document is labelled so, and the step would pass over them all
     c4_lines: {units: sentences} -> c4_quality: {units: lines}
                                     ^ refused: it would count in lines what was cut in sentences
 
@@ -13,10 +15,18 @@ Where no step identified the language it is taken on trust: whoever wrote the re
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.batch import DOCUMENT
-from pipelines.filters.labels import UNSPACED, WRITTEN_IN_HAN, short_label
+from pipelines.filters.labels import (
+    LID_176_SHA256,
+    SPACED,
+    UNSPACED,
+    WRITTEN_IN_HAN,
+    nearest_label,
+    short_label,
+)
 from pipelines.stage import Read, Rewrite, Stage
 
 if TYPE_CHECKING:
@@ -35,18 +45,20 @@ def check_flow(reader: Read, steps: Sequence[Step]) -> list[str]:
     mistakes = []
     columns = _columns_read(reader)
     sent: tuple[str, ...] | None = None
+    labels = _Labels()
     cut: Step | None = None
     for step in steps:
         if step.stage is None:
             continue
-        strangers = _wrong_language(step.name, step.stage, sent, columns)
+        aimless = _reaches_none(step.name, step.stage, labels)
+        strangers = aimless or _wrong_language(step.name, step.stage, sent, labels, columns)
         found = [
             _missing_column(step.name, step.stage, columns),
             strangers,
-            _joined_words(step.name, step.stage, sent),
+            None if aimless else _joined_words(step.name, step.stage, sent),
             # In which units it has to count hangs on whose documents it is left with.
             None if strangers else _other_units(step.name, step.stage, cut, sent),
-            _long_words(step.stage, sent),
+            None if aimless else _long_words(step.stage, sent),
         ]
         mistakes += [f"{step.where}: {mistake}" for mistake in found if mistake]
         columns = _columns_after(step.name, step.stage, columns)
@@ -54,7 +66,47 @@ def check_flow(reader: Read, steps: Sequence[Step]) -> list[str]:
             cut = None if any(found) else step  # what a refused one will cut, and for whom, is not known yet
         if "language" in step.stage.writes:
             sent = _languages_kept(step.stage)
+            labels = _Labels() if step.use else _labels_of(step.stage, labels)
     return mistakes
+
+
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """What documents may be labelled at a step, None where nobody can say, as of a user's own step or column.
+
+    known: the labels of the model that wrote them; left: what documents must be labelled to be let through.
+    """
+
+    known: tuple[str, ...] | None = None
+    left: tuple[str, ...] | None = None
+
+
+def _labels_of(stage: Stage, before: _Labels) -> _Labels:
+    """Returns the labels behind a stage of ours that writes them, which were `before` where it has a route."""
+    is_lid = getattr(stage, "model_sha256", None) == LID_176_SHA256
+    known = (*SPACED, *UNSPACED) if is_lid else None
+    if getattr(stage, "route", None):  # what it passes over keeps its labels
+        return _Labels(known if before.known == known else None)
+    kept = _languages_kept(stage)
+    return _Labels(known, None if ALL in kept else kept)
+
+
+def _reaches_none(name: str, stage: Stage, labels: _Labels) -> str | None:
+    """Returns what is wrong with a route by which the step would pass over every document, or all of a language."""
+    route: tuple[str, ...] = getattr(stage, "route", None) or ()
+    for label in route:
+        if labels.known is not None and label not in labels.known:
+            return (
+                f'expected languages as lid.176 labels them for `{name}.for`, got "{label}", and {name} would pass '
+                f"over the documents it is meant for{nearest_label(label)}"
+            )
+    if not route or labels.left is None or {*route} & {*labels.left}:
+        return None
+    return (
+        f"expected a language that is let through before {name} ({_listed(labels.left)}) for `{name}.for`, got "
+        f"{_listed(route)}: {name} would pass over every document. Leave {stage.name} out, name others in its `for`, "
+        "or let others through before it"
+    )
 
 
 def _languages_kept(stage: Stage) -> tuple[str, ...]:
@@ -85,7 +137,7 @@ def _missing_column(name: str, stage: Stage, columns: frozenset[str]) -> str | N
 
 
 def _wrong_language(
-    name: str, stage: Stage, sent: tuple[str, ...] | None, columns: frozenset[str]
+    name: str, stage: Stage, sent: tuple[str, ...] | None, labels: _Labels, columns: frozenset[str]
 ) -> str | None:
     route: tuple[str, ...] | None = getattr(stage, "route", None)
     if route and "language" not in columns:
@@ -101,7 +153,7 @@ def _wrong_language(
     return (
         f"expected documents in {_listed(languages)} only, which {name} holds for, got "
         f"{'any language' if ALL in strangers else _listed(strangers)}: they would be dropped for what it "
-        f"does not know. {_ways_out(stage.name, stage, known, strangers)}"
+        f"does not know. {_ways_out(stage, known, strangers, labels.left)}"
     )
 
 
@@ -121,20 +173,29 @@ def _without_spaces(languages: Sequence[str]) -> bool:
     return any(short_label(language) in UNSPACED for language in languages)
 
 
-def _ways_out(name: str, stage: Stage, known: list[str], strangers: list[str]) -> str:
-    """Returns what to write where `stage` holds for the languages `known` alone of those that reach it."""
-    languages = _languages_of(stage)
+def _ways_out(stage: Stage, known: list[str], strangers: list[str], left: Sequence[str] | None) -> str:
+    """Returns what to write where `stage` holds for the languages `known` alone of those that reach it.
+
+    left: those that are let through before it, None for any; a route to others would reach no document.
+    """
+    name, languages = stage.name, _languages_of(stage)
     if not known and len(languages) > _MOST_LISTED:
         light = (
             f"Write  {name}: {{words: light}}{_LIMITS}, or leave {name} out"
             if _cuts(stage)
             else f"Leave {name} out"
         )
-        return f"{light}, or send it other languages only, as in  {name}: {{for: [en, de]}}"
-    fit = ", ".join(known or languages)
+        others = f", or send it other languages only, as in  {name}: {{for: [en, de]}}"
+        return light if left else light + others
+    fit = known or [*languages]
+    reaching = fit if left is None else [language for language in fit if language in left]
+    ways = [f"{name}: {{for: [{', '.join(reaching)}]}}"] if reaching else []
     # A step with a route is judged by that, whatever is kept before it.
-    kept = "" if getattr(stage, "route", None) else f"  or  language: {{keep: [{fit}]}}"
-    return f"Write  {name}: {{for: [{fit}]}}{kept}{_word_remedy(stage, strangers)}, or leave {name} out"
+    ways += [] if getattr(stage, "route", None) else [f"language: {{keep: [{', '.join(fit)}]}}"]
+    words = _word_remedy(stage, strangers)
+    if not ways:
+        return f"Leave {name} out{', or ' if words else ''}{words}"
+    return f"Write  {'  or  '.join(ways)}{', ' if words else ''}{words}, or leave {name} out"
 
 
 def _listed(languages: Sequence[str]) -> str:
@@ -176,7 +237,7 @@ def _word_remedy(stage: Stage, strangers: Sequence[str]) -> str:
         given.append(_OF_GRAMS)
     limits = _LIMITS if "words: light" in given else ""
     *most, last = given or [""]
-    return f", give it {', '.join(most)}{' and ' if most else ''}{last}{limits}" if given else ""
+    return f"give it {', '.join(most)}{' and ' if most else ''}{last}{limits}" if given else ""
 
 
 def _other_units(name: str, stage: Stage, cut: Step | None, sent: tuple[str, ...] | None) -> str | None:

@@ -466,7 +466,7 @@ def test_a_function_s_minimum_above_its_maximum_is_refused(folder):
     ("steps", "strangers"),
     [
         ("[language: {keep: [en, de]}, gopher_quality]", "got de"),
-        ("[language: {keep: [en]}, gopher_quality: {for: [de]}]", "got de"),
+        ("[language: {keep: [en, de]}, gopher_quality: {for: [de]}]", "got de"),
         ("[language: {keep: [de]}, save, gopher_quality]", "got de"),
         ("[language, gopher_quality]", "got any language"),
         ("[language: {keep: [en], action: mark}, gopher_quality]", "got any language"),
@@ -476,8 +476,10 @@ def test_another_language_through_an_english_rule_is_refused_with_the_ways_out(f
     found = mistakes(folder, web(rest=f", steps: {steps}"))
     assert len(found) == 1
     assert strangers in found[0]
-    for way_out in ("{for: [en]}", "stop_words: [...]", "leave gopher_quality out"):
+    for way_out in ("stop_words: [...]", "leave gopher_quality out"):
         assert way_out in found[0]
+    # A route to a language that is not let through would reach nothing.
+    assert ("{for: [en]}" in found[0]) == ("{keep: [de]}" not in steps)
     # With a route it would be refused whatever is kept.
     assert ("language: {keep: [en]}" in found[0]) == ("for:" not in steps)
 
@@ -594,6 +596,77 @@ def test_labels_of_another_model_are_taken_for_the_languages_they_mean(folder):
     (found,) = mistakes(folder, text)
     assert "got deu_Latn: they would be dropped" in found
     assert "gopher_quality: {for: [eng_Latn]}" in found
+
+
+@pytest.mark.parametrize(
+    ("route", "near"),
+    [
+        ("english", "en"),
+        ("EN", "en"),
+        ("eng", "en"),
+        ("eng_Latn", "en"),
+        ("en-GB", "en"),
+        ("germann", "de"),
+        ("xx", None),
+    ],
+)
+@pytest.mark.parametrize("step", ["pii", "gopher_quality", "c4_lines"])
+def test_a_route_to_what_the_model_labels_nothing_is_refused_with_the_nearest_label(
+    folder, step, route, near
+):
+    steps = f", steps: [language, {step}: {{for: [en, {route}]}}]"
+    (found,) = mistakes(folder, web(rest=steps))
+    assert f'expected languages as lid.176 labels them for `{step}.for`, got "{route}"' in found
+    assert found.endswith(f'; did you mean "{near}"?' if near else "is meant for")
+    (kept,) = mistakes(folder, web(rest=f", steps: [language: {{keep: [{route}]}}]"))
+    assert f'expected languages as lid.176 labels them, got "{route}"' in kept
+    assert kept.endswith(f'; did you mean "{near}"?' if near else f'"{route}"')
+
+
+@pytest.mark.parametrize(
+    ("language", "route"),
+    [
+        ("keep: [en]", "de"),
+        ("keep: [en, fr]", "de, es"),
+        ("model: lid.bin, model_sha256: abc, keep: [eng_Latn]", "en"),
+    ],
+)
+def test_a_route_to_what_is_not_let_through_is_refused(folder, language, route):
+    steps = f", steps: [language: {{{language}}}, pii: {{for: [{route}]}}]"
+    (found,) = mistakes(folder, web(rest=steps))
+    assert f"for `pii.for`, got {route}: pii would pass over every document. Leave pii out" in found
+
+
+def test_a_route_is_let_through_where_nobody_can_say_what_documents_are_labelled(folder):
+    touch(folder / "own.py", OWN_LABELS)
+    touch(folder / "pg_catalog.csv", "Text#,Type,Issued,Title,Language,Authors,Subjects,LoCC,Bookshelves\n")
+    for before in (
+        "language: {model: lid.bin, model_sha256: abc}",
+        "language: {keep: [en]}, {use: './own.py:Labels', keep: [en]}",
+        "language: {keep: [en], action: mark}, language: {for: [de], model: lid.bin, model_sha256: abc}",
+        "{use: './own.py:Labels'}",
+        "{use: './own.py:Labels'}, language: {for: [fra], keep: [fr]}",
+    ):
+        steps = f", steps: [{before}, pii: {{for: [fra, eng]}}]"
+        assert load(folder, web(rest=steps), allow_code=True).sources
+    catalogue = "book_catalogue: {file: pg_catalog.csv}, pii: {for: [fra]}"
+    assert load(folder, web('["books/*.txt"]', f", steps: [{catalogue}]", "gutenberg")).sources
+
+
+OWN_LABELS = """\
+import pyarrow as pa
+from pipelines.stage import Rule
+
+class Labels(Rule):
+    \"\"\"Labels by somebody's own code.\"\"\"
+
+    name = "labels"
+    version = 1
+    writes = ("language",)
+    reasons = ("other_language",)
+    keep: tuple[str, ...] = ("en",)
+    \"\"\"Languages, by other names than its labels.\"\"\"
+"""
 
 
 def test_a_route_needs_a_language_step_before_it(folder):

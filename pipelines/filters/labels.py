@@ -6,7 +6,11 @@ one word, and the most frequent pair of words is half the document.
 
 from __future__ import annotations
 
-__all__ = ["SPACED", "UNSPACED", "WRITTEN_IN_HAN", "short_label"]
+import difflib
+
+__all__ = ["LID_176_SHA256", "SPACED", "UNSPACED", "WRITTEN_IN_HAN", "nearest_label", "short_label"]
+
+LID_176_SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
 
 SPACED = tuple(
     """
@@ -45,3 +49,39 @@ def short_label(label: str) -> str:
     """
     code, script, _ = label.partition("_")
     return _SHORT.get(code, code) if script else label
+
+
+# What people write instead of a label: languages by their English names, and countries by their codes.
+_NAMED = dict(
+    pair.split(":")
+    for pair in """
+    afrikaans:af albanian:sq amharic:am arabic:ar armenian:hy azerbaijani:az basque:eu belarusian:be bengali:bn
+    bosnian:bs breton:br bulgarian:bg burmese:my cantonese:yue catalan:ca chinese:zh croatian:hr czech:cs danish:da
+    dutch:nl english:en esperanto:eo estonian:et farsi:fa finnish:fi french:fr galician:gl georgian:ka german:de
+    greek:el gujarati:gu hebrew:he hindi:hi hungarian:hu icelandic:is indonesian:id irish:ga italian:it japanese:ja
+    javanese:jv kannada:kn kazakh:kk khmer:km korean:ko kurdish:ku kyrgyz:ky lao:lo latin:la latvian:lv lithuanian:lt
+    luxembourgish:lb macedonian:mk malagasy:mg malay:ms malayalam:ml maltese:mt mandarin:zh marathi:mr mongolian:mn
+    nepali:ne norwegian:no occitan:oc pashto:ps persian:fa polish:pl portuguese:pt punjabi:pa romanian:ro russian:ru
+    sanskrit:sa serbian:sr sindhi:sd sinhala:si slovak:sk slovenian:sl somali:so spanish:es sundanese:su swahili:sw
+    swedish:sv tagalog:tl tajik:tg tamil:ta tatar:tt telugu:te thai:th tibetan:bo turkish:tr turkmen:tk ukrainian:uk
+    urdu:ur uyghur:ug uzbek:uz vietnamese:vi welsh:cy yiddish:yi yoruba:yo
+    cn:zh cz:cs dk:da ger:de gr:el jp:ja kr:ko nb:no ua:uk
+    """.split()  # noqa: SIM905 -- as above
+)
+
+
+def nearest_label(name: str) -> str:
+    """`; did you mean "en"?` with the lid.176 label that `name` may stand for, or nothing if none is near.
+
+    >>> nearest_label("english"), nearest_label("deu"), nearest_label("pt-BR"), nearest_label("klingon")
+    ('; did you mean "en"?', '; did you mean "de"?', '; did you mean "pt"?', '')
+    """
+    folded = name.strip().lower()
+    labels = (*SPACED, *UNSPACED)
+    code = folded.replace("-", "_").partition("_")[0]
+    for label in (_NAMED.get(folded), code, _NAMED.get(code), _SHORT.get(code)):
+        if label in labels:
+            return f'; did you mean "{label}"?'
+    spellings = {**_NAMED, **{label: label for label in labels}}
+    near = difflib.get_close_matches(folded, spellings, n=1, cutoff=0.6)
+    return f'; did you mean "{spellings[near[0]]}"?' if near else ""

@@ -34,10 +34,9 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from manifests.errors import DigestError, MissingFileError
-from manifests.mistakes import did_you_mean
 from pipelines.batch import Batch, Values
 from pipelines.filters.fasttext_file import read_model
-from pipelines.filters.labels import SPACED, UNSPACED
+from pipelines.filters.labels import LID_176_SHA256, SPACED, UNSPACED, nearest_label
 from pipelines.filters.limits import Frac
 from pipelines.kernels.fasttext import Tables, best_labels
 from pipelines.stage import Rule, Verdicts, first_failing
@@ -47,7 +46,6 @@ __all__ = ["Language", "LoadedModel", "Pieces", "cut", "identify", "load_model",
 I64s = npt.NDArray[np.int64]
 F32s = npt.NDArray[np.float32]
 
-LID_176_SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
 N_WINDOWS = 8
 WINDOW_BYTES = 1024
 
@@ -87,7 +85,7 @@ class Language(Rule):
     def _keeps_what_the_model_can_say(self) -> Language:
         unknown = {*(self.keep or ()), *self.min_scores} - {*SPACED, *UNSPACED}
         if unknown and self.model_sha256 == LID_176_SHA256:
-            near = did_you_mean(min(unknown), (*SPACED, *UNSPACED))
+            near = nearest_label(min(unknown))
             raise ValueError(f'expected languages as lid.176 labels them, got "{min(unknown)}"{near}')
         return self
 
