@@ -38,6 +38,7 @@ from pipelines.batch import Batch, Values
 from pipelines.places import Root, full_path, place_of
 
 __all__ = [
+    "LARGEST",
     "Action",
     "Axis",
     "Edit",
@@ -61,6 +62,8 @@ __all__ = [
 Action = Literal["drop", "mark"]
 Axis = Literal["one", "part"] | int | Callable[["GatherTask"], int]
 Verdicts = npt.NDArray[np.uint8]
+LARGEST = 10**18
+"""The largest whole number that a parameter may be: kernels and files hold int64, and some take twice as much."""
 
 
 class Stage(BaseModel):

@@ -407,7 +407,45 @@ def test_a_number_below_nought_is_refused_at_its_place_by_every_stage(folder, st
     assert found.endswith(", got -1")
 
 
+WHOLE = [
+    (stage, name)
+    for stage, name in EVERY_NUMBER
+    if re.search(r"\bint\b", str(model_of(stage).model_fields[name].annotation)) and name != "seed"
+]
+
+
+@pytest.mark.parametrize(("stage", "name"), WHOLE)
+def test_a_number_that_no_kernel_holds_is_refused_by_every_stage(stage, name):
+    model = model_of(stage)
+    needed = {key: value for key, value in NEEDED.items() if key in model.model_fields}
+    with pytest.raises(ValidationError, match=rf"{name}(\.int)?\n  Input should be less than"):
+        model.model_validate({**needed, name: 10**18 + 1})
+
+
+def test_a_number_that_no_kernel_holds_is_refused_at_its_place(folder):
+    text = web(rest=f", steps: [c4_lines: {{max_word_chars: {10**22}}}]")
+    (found,) = mistakes(folder, text + f"tokens: {{train: {{vocab_size: 4k}}, shard_tokens: {10**22}}}\n")[:1]
+    assert found.startswith("r.yaml:3:")
+    most = f"expected a number of {10**18} or less for `sources[0].steps[0].c4_lines.max_word_chars`"
+    assert most in found
+    (found,) = mistakes(
+        folder, web(rest=", steps: []") + f"tokens: {{use: t.json, holdout_gap_bytes: {10**22}}}\n"
+    )
+    assert f"expected a number of {10**18} or less for `tokens.holdout_gap_bytes`" in found
+
+
+@pytest.mark.parametrize(("words", "refused"), [("spaces", True), ("light", True), ("spacy", False)])
+def test_stop_words_that_a_kernel_takes_for_one_are_counted_once(words, refused):
+    given = {"words": words, "stop_words": ("the", "THE"), "min_stop_words": 2}
+    if refused:
+        with pytest.raises(ValidationError, match="at least as many as min_stop_words, 2, got 1"):
+            GopherQuality(**given)
+    else:
+        assert GopherQuality(**given).min_stop_words == 2
+
+
 def test_every_number_of_every_stage_was_walked():
+    assert len(WHOLE) >= 40
     assert len(EVERY_NUMBER) >= 70
     assert set(EVERY_NUMBER) >= SIGNED
     assert {("gutenberg", "max_ratio"), ("extract", "max_depth"), ("minhash", "bands")} <= set(EVERY_NUMBER)

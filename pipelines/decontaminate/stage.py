@@ -47,7 +47,7 @@ from pipelines.decontaminate.runs import ngram_index, ngram_verdicts
 from pipelines.dedup.arrays import read_arrays, write_arrays
 from pipelines.dedup.members import account, write_verdict
 from pipelines.dedup.texts import text_bytes
-from pipelines.stage import Gather, GatherTask, Phase, short_names
+from pipelines.stage import LARGEST, Gather, GatherTask, Phase, short_names
 
 __all__ = ["Decontaminate", "benchmark_report", "build_index", "judge", "judge_table", "make_index"]
 
@@ -91,17 +91,17 @@ class Decontaminate(Gather):
     """`coverage`: most of an item's words stand together; `ngram`: any run of `ngram` words is shared."""
     min_share: float = Field(default=0.8, gt=0, le=1)
     """coverage: share of an item's words, weighted by rarity, that must be found."""
-    min_item_words: int = Field(default=6, ge=5)
+    min_item_words: int = Field(default=6, ge=5, le=LARGEST)
     """coverage: different words in the shortest question and answer, together, that are looked for."""
-    min_alone_words: int = Field(default=13, ge=5)
+    min_alone_words: int = Field(default=13, ge=5, le=LARGEST)
     """coverage: different words of a question that counts without its answer, or of an answer without its question."""
-    near_words: int = Field(default=50, ge=0)
+    near_words: int = Field(default=50, ge=0, le=LARGEST)
     """coverage: words before or behind a question in which its answer may begin; a long answer may lie further off."""
     ngram: int = Field(default=13, ge=1, le=255)
     """ngram: words in a row that must be shared."""
-    min_words: int = Field(default=8, ge=1)
+    min_words: int = Field(default=8, ge=1, le=LARGEST)
     """ngram: an item in which no string has `ngram` words is looked for whole if a string has at least this many."""
-    min_hits: int = Field(default=1, ge=1)
+    min_hits: int = Field(default=1, ge=1, le=LARGEST)
     """Places a document must share to be contaminated; by n-grams 5 forgives a quotation of up to 16 words."""
 
     @field_validator("against")

@@ -83,7 +83,7 @@ from pipelines.dedup.signatures import (
 from pipelines.dedup.texts import id_words, text_bytes
 from pipelines.kernels.clusters import flatten_parents, union_edges
 from pipelines.kernels.word_spans import CUTTERS
-from pipelines.stage import Gather, GatherTask, Phase
+from pipelines.stage import LARGEST, Gather, GatherTask, Phase
 
 __all__ = ["MinHash", "cluster_documents", "find_edges", "join_clusters", "judge", "sign_part"]
 
@@ -118,7 +118,7 @@ class MinHash(Gather):
     """Whether candidates are compared before one falls: by all their shingles, by their signatures, or not at all."""
     min_jaccard: float = Field(default=0.7, ge=0, le=1)
     """Least similarity of a document that falls and the one that stays for it, unless `verify: none`."""
-    max_cluster: int | None = Field(default=None, ge=2)
+    max_cluster: int | None = Field(default=None, ge=2, le=LARGEST)
     """Clusters of more documents are counted in the facts; they are not cut."""
 
     @model_validator(mode="after")

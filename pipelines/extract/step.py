@@ -29,7 +29,7 @@ from pipelines.extract.charset import utf8_page
 from pipelines.extract.page import MAX_HEAD, Tags, main_text, scan_tags, title_of, tree_flaw
 from pipelines.kernels.jit import compile_kernels
 from pipelines.kernels.pages import scan_page
-from pipelines.stage import Rewrite, Verdicts
+from pipelines.stage import LARGEST, Rewrite, Verdicts
 
 __all__ = ["Extract"]
 
@@ -64,9 +64,9 @@ class Extract(Rewrite):
     engine: Literal["quern", "resiliparse", "trafilatura"] = "quern"
     """What chooses the main content: our own, the fastest; resiliparse, which leaves more of what is not the article;
     or trafilatura 2.x, FineWeb's, an extra (`quern[trafilatura]`)."""
-    max_bytes: int = Field(default=8 << 20, ge=1)
+    max_bytes: int = Field(default=8 << 20, ge=1, le=LARGEST)
     """Pages above this many bytes are dropped as `too_large`."""
-    max_tags: int = Field(default=250_000, ge=1)
+    max_tags: int = Field(default=250_000, ge=1, le=LARGEST)
     """Pages with more `<` than this are dropped as `too_large`: a million empty paragraphs take 6 s. But with
     quern so are those with 10,000 `<option`, or as many attributes in one tag, of which parsers take the square, and
     those whose tree would have 500,000 elements: a parser opens formatting that nothing closes again in every block."""
@@ -74,7 +74,7 @@ class Extract(Rewrite):
     """Of trafilatura: less text, but right; its default, `balanced`; or more text (`recall`)."""
     deduplicate: bool = True
     """Of trafilatura: the fourth copy of a paragraph in a page, and later ones, are left out."""
-    max_depth: int = Field(default=512, ge=1)
+    max_depth: int = Field(default=512, ge=1, le=LARGEST)
     """Pages nested deeper than this are dropped as `too_deep`; browsers stop at 512 as well."""
 
     @property

@@ -30,7 +30,7 @@ from pydantic import Field, model_validator
 from pipelines.batch import Batch, Values
 from pipelines.filters.labels import SPACED
 from pipelines.filters.limits import Frac, Limit, Number, Rate, described, failing, reasons, refuse_crossed
-from pipelines.kernels.gopher import MAX_STOP_WORDS, STOP_WORDS, quality_counts
+from pipelines.kernels.gopher import MAX_STOP_WORDS, STOP_WORDS, lower_ascii, quality_counts
 from pipelines.kernels.gopher_spacy import light_quality_counts, spacy_quality_counts
 from pipelines.kernels.repetition import repetition_counts
 from pipelines.kernels.word_spans import CUTTERS
@@ -110,7 +110,9 @@ class GopherQuality(Rule):
     def _limits_can_be_met(self) -> GopherQuality:
         refuse_crossed(self, "min_words", "max_words")
         refuse_crossed(self, "min_mean_word_chars", "max_mean_word_chars")
-        n_different = len({*self.stop_words})
+        # As the kernels compare them.
+        words = self.stop_words if self.words == "spacy" else lower_ascii(self.stop_words)
+        n_different = len({*words})
         if n_different < (self.min_stop_words or 0):
             raise ValueError(
                 f"expected stop_words to be at least as many as min_stop_words, {self.min_stop_words}, got "

@@ -39,7 +39,7 @@ from pipelines.filters.fasttext_file import read_model
 from pipelines.filters.labels import LID_176_SHA256, SPACED, UNSPACED, nearest_label
 from pipelines.filters.limits import Frac
 from pipelines.kernels.fasttext import Tables, best_labels
-from pipelines.stage import Rule, Verdicts, first_failing
+from pipelines.stage import LARGEST, Rule, Verdicts, first_failing
 
 __all__ = ["Language", "LoadedModel", "Pieces", "cut", "identify", "load_model", "shipped_model", "whole"]
 
@@ -70,7 +70,7 @@ class Language(Rule):
     """Smallest scores of some languages, in place of `min_score`: {de: 0.5}."""
     above_score: Annotated[Frac, Field(lt=1)] | None = None
     """Scores must be above this one: datatrove's comparison, and FineWeb's with 0.65."""
-    whole_up_to: int | None = Field(default=8192, ge=8192)
+    whole_up_to: int | None = Field(default=8192, ge=8192, le=LARGEST)
     """Texts of up to this many bytes are read whole, of longer ones eight windows of 1,024; all whole if null."""
     whole_below: Frac | None = 0.65
     """Windows that score lower send the whole text."""

@@ -9,7 +9,8 @@ ratio is one float64 division of two integers, hence the double nearest to the t
 meets a limit written 0.3 exactly. A ratio of nothing (no words, no lines) is 0.
 
 What no document could meet, or every one would, is no limit but a slip: a share of 80, a minimum above its maximum.
-The types of the parameters refuse it: `Frac` is in [0, 1], `Rate` and `Number` are 0 or more.
+The types of the parameters refuse it: `Frac` is in [0, 1], `Rate` and `Number` are 0 or more, and a `Number` is no
+larger than a kernel can hold.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, Field
 
+from pipelines.stage import LARGEST
+
 __all__ = ["Frac", "Limit", "Number", "Rate", "described", "failing", "reasons", "refuse_crossed"]
 
 Frac = Annotated[float, Field(ge=0, le=1)]
 """A share of something, or a score."""
 Rate = Annotated[float, Field(ge=0)]
 """So many of one thing for each of another, or a mean."""
-Number = Annotated[int, Field(ge=0)]
+Number = Annotated[int, Field(ge=0, le=LARGEST)]
 """How many."""
 
 

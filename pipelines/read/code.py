@@ -18,7 +18,7 @@ from pydantic import Field
 from pipelines import heartbeat
 from pipelines.batch import Batch, BatchBuilder, Record
 from pipelines.read.opening import open_input
-from pipelines.stage import Read, Split
+from pipelines.stage import LARGEST, Read, Split
 
 __all__ = ["Code"]
 
@@ -48,9 +48,9 @@ class Code(Read):
 
     licence: str | None = None
     """Licence of these files, where the source names none."""
-    max_bytes: int = Field(default=1 << 20, ge=1)
+    max_bytes: int = Field(default=1 << 20, ge=1, le=LARGEST)
     """Files above this many bytes are dropped as `too_large`."""
-    max_line_chars: int | None = Field(default=300, ge=1)
+    max_line_chars: int | None = Field(default=300, ge=1, le=LARGEST)
     """Files with longer lines on average are dropped as `minified`."""
     drop_generated: bool = True
     """Whether files that say in their first lines that a program wrote them are dropped."""

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import Field
 
 from pipelines.batch import Record
-from pipelines.stage import Read, SourceFile
+from pipelines.stage import LARGEST, Read, SourceFile
 
 __all__ = ["ROW_REASONS", "MappedColumns", "fill", "new_record"]
 
@@ -42,7 +42,7 @@ class MappedColumns(Read):
     """Column of the title."""
     licence: str = "licence"
     """Column of the licence; where a row has none, the source's counts."""
-    max_bytes: int = Field(default=64 << 20, ge=1)
+    max_bytes: int = Field(default=64 << 20, ge=1, le=LARGEST)
     """Rows whose text has more bytes are dropped as `too_large`."""
 
     def mapping(self) -> dict[str, str]:

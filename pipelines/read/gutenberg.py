@@ -33,7 +33,7 @@ from pipelines.batch import Batch, BatchBuilder, Record
 from pipelines.extract.labels import codec_of, decode_mostly
 from pipelines.read.bookfiles import BookFile, Limits, book_files, html_book, is_html
 from pipelines.read.booknames import HEADER_SIZE, book_number, is_edition
-from pipelines.stage import Read, Split
+from pipelines.stage import LARGEST, Read, Split
 
 __all__ = ["Gutenberg", "body_of", "decode_book", "title_of"]
 
@@ -104,17 +104,17 @@ class Gutenberg(Read):
         "not_the_book",
     )
 
-    max_bytes: int = Field(default=64 << 20, ge=1)
+    max_bytes: int = Field(default=64 << 20, ge=1, le=LARGEST)
     """Books above this many bytes, in a zip or not, are dropped as `too_large`."""
-    max_page_bytes: int = Field(default=16 << 20, ge=1)
+    max_page_bytes: int = Field(default=16 << 20, ge=1, le=LARGEST)
     """HTML pages above this many bytes are dropped as `page_too_large`."""
-    max_tags: int = Field(default=500_000, ge=1)
+    max_tags: int = Field(default=500_000, ge=1, le=LARGEST)
     """HTML pages with more `<` than this, which take 0.5 s, are dropped as `page_too_large`. So are those with 10,000
     `<option`, or as many attributes in one tag, which take the square of that, and those that become 500,000 elements
     because nothing closes their formatting."""
-    max_archive_bytes: int | None = Field(default=1 << 30, ge=1)
+    max_archive_bytes: int | None = Field(default=1 << 30, ge=1, le=LARGEST)
     """Books with which those of one zip inflate to more bytes than this are dropped as `archive_too_large`."""
-    max_ratio: int | None = Field(default=100, ge=1)
+    max_ratio: int | None = Field(default=100, ge=1, le=LARGEST)
     """Books with which those of one zip inflate to more than a MiB and this many times their packed bytes are dropped
     as `too_compressed`. Text makes 3; the most that a zip can is 1,000."""
 

@@ -21,7 +21,7 @@ from pipelines import heartbeat
 from pipelines.batch import Batch, BatchBuilder, Record
 from pipelines.read.http import decode_body, parse_response
 from pipelines.read.records import FLAWS, Raw, raw_records, record_splits
-from pipelines.stage import Read, SourceFile, Split
+from pipelines.stage import LARGEST, Read, SourceFile, Split
 
 __all__ = ["Warc", "as_record", "is_html"]
 
@@ -57,7 +57,7 @@ class Warc(Read):
         *FLAWS,
     )
 
-    max_bytes: int = Field(default=32 << 20, ge=1)
+    max_bytes: int = Field(default=32 << 20, ge=1, le=LARGEST)
     """Records and decoded bodies above this many bytes are dropped as `too_large`."""
 
     def splits(self, file: SourceFile) -> list[Split]:

@@ -17,7 +17,7 @@ from pipelines import heartbeat
 from pipelines.batch import Batch, BatchBuilder
 from pipelines.read.records import FLAWS, Raw, raw_records, record_splits
 from pipelines.read.warc import as_record
-from pipelines.stage import Read, SourceFile, Split
+from pipelines.stage import LARGEST, Read, SourceFile, Split
 
 __all__ = ["Wet"]
 
@@ -37,7 +37,7 @@ class Wet(Read):
     )
     reasons: ClassVar[tuple[str, ...]] = ("warcinfo", "other_record", "not_utf8", "no_body", *FLAWS)
 
-    max_bytes: int = Field(default=32 << 20, ge=1)
+    max_bytes: int = Field(default=32 << 20, ge=1, le=LARGEST)
     """Records above this many bytes are dropped as `too_large`."""
 
     def splits(self, file: SourceFile) -> list[Split]:

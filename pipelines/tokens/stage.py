@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from manifests.digest import digest_file
 from manifests.quantities import Count, Share
-from pipelines.stage import Phase, Phased
+from pipelines.stage import LARGEST, Phase, Phased
 from pipelines.tokens import encode, holdout, shards, tokenizer
 
 __all__ = ["Tokens", "Train"]
@@ -30,7 +30,7 @@ class Train(BaseModel):
     """Further tokens that no text can write; ids from 1, in this order (0 is the end of a text)."""
     vocab_size: Annotated[Count, Field(le=1 << 24)]
     """Tokens of the vocabulary, special tokens included; up to 65,536 fit two bytes each."""
-    sample_bytes: Annotated[Count, Field(ge=1)] = 100_000_000
+    sample_bytes: Annotated[Count, Field(ge=1, le=LARGEST)] = 100_000_000
     """Text to train it on, taken from every source in proportion to its text."""
 
     @field_validator("special_tokens")
@@ -69,11 +69,11 @@ class Tokens(Phased):
     """Document columns that get shards of their own, so that a mix can choose among them: `language`, say."""
     holdout: Annotated[Share, Field(le=Fraction(1, 2))] = Fraction(1, 200)
     """The share of each source's text to hold out; at least 64 KiB of it. 0 holds out nothing."""
-    holdout_gap_bytes: Count = 4096
+    holdout_gap_bytes: Annotated[Count, Field(le=LARGEST)] = 4096
     """Text left out between the train and the held-out part of one document: at least a window's."""
     seed: int = 0
     """Chooses what is held out, what the tokenizer sees and where documents stand."""
-    shard_tokens: Annotated[Count, Field(ge=1)] = 100_000_000
+    shard_tokens: Annotated[Count, Field(ge=1, le=LARGEST)] = 100_000_000
     """Tokens of a shard, about."""
 
     @model_validator(mode="after")
