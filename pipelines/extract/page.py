@@ -20,6 +20,7 @@ import re
 from dataclasses import dataclass
 from html import unescape
 from math import isqrt
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -160,11 +161,12 @@ def tree_flaw(page: str, tags: Tags, *, max_depth: int) -> str | None:
         return None
     if tags.places is None:
         return "too_large"
-    markup, n_asked = page.encode("utf-8", "surrogatepass"), 0
+    markup, n_asked, n_steps = page.encode("utf-8", "surrogatepass"), 0, 0
     max_levels = max_depth if tags.n_open > max_depth else None
     for place in (*tags.places, len(markup)):
-        flaw, n_elements = _flaw_of_tree(markup[:place].decode("utf-8", "ignore"), max_levels)
-        n_asked += n_elements
+        head = markup[:place].decode("utf-8", "ignore")
+        flaw, n_elements, n_taken = _flaw_of_tree(head, max_levels, n_allowed=_MAX_STEPS - n_steps)
+        n_asked, n_steps = n_asked + n_elements, n_steps + n_taken
         if flaw or n_asked > _MAX_ASKED:
             return flaw or "too_large"
     return None
@@ -177,8 +179,11 @@ _MAX_OPENED = 1024
 _MAX_REOPENED = 250_000
 _MAX_ELEMENTS = 500_000
 _MAX_PLACES = 64
-# In all trees of a page: to ask for the depth of one takes up to 3 us an element.
+# In all trees of a page: to build one takes up to 0.6 us an element.
 _MAX_ASKED = 3_000_000
+# To ask for the depth of one takes some 10 ns for every level of every element, as far down as it is asked for.
+_MAX_STEPS = 60_000_000
+_FIRST_LEVELS = 16
 
 
 def scan_tags(markup: bytes) -> Tags:
@@ -192,14 +197,35 @@ def scan_tags(markup: bytes) -> Tags:
     return Tags(n_open, n_reopened, skipped, n_options, isqrt(n_squares), heads)
 
 
-def _flaw_of_tree(page: str, max_depth: int | None) -> tuple[str | None, int]:
-    """What is wrong with the tree of a page, its depth aside where that has no limit, and how many elements it has."""
+def _flaw_of_tree(page: str, max_depth: int | None, *, n_allowed: int) -> tuple[str | None, int, int]:
+    """What is wrong with the tree of a page, its depth aside where that has no limit; its elements; steps taken."""
     document = HTMLTree.parse(page).document
     if document is None:
-        return None, 0
+        return None, 0, 0
     n_elements = len(document.query_selector_all("*"))
     if n_elements > _MAX_ELEMENTS or max_depth is None:
-        return "too_large" if n_elements > _MAX_ELEMENTS else None, n_elements
-    # A walk takes Python 6 us a node; the parser's own search for an element within so many takes 1 ms in all.
-    within = " > ".join("*" * (max_depth + 1))
-    return "too_deep" if document.query_selector(within) is not None else None, n_elements
+        return "too_large" if n_elements > _MAX_ELEMENTS else None, n_elements, 0
+    flaw, n_steps = _flaw_of_depth(document, n_elements, max_depth, n_allowed=n_allowed)
+    return flaw, n_elements, n_steps
+
+
+def _flaw_of_depth(
+    document: Any, n_elements: int, max_depth: int, *, n_allowed: int
+) -> tuple[str | None, int]:
+    """Whether a tree is too deep, or too_large to tell in `n_allowed` steps; and how many steps it took at most.
+
+    A walk takes Python 6 us a node; the parser's own search for elements within so many takes 10 ns a level. It is
+    asked for twice as many each time, so that a wide tree that is not deep takes few steps, and none is counted low.
+    """
+    n_deep, levels, n_searched, n_steps = n_elements, 0, 0, 0
+    while n_deep:
+        if levels > max_depth:
+            return "too_deep", n_steps
+        further = min(max_depth + 1, 2 * levels or _FIRST_LEVELS)
+        n_searched += n_deep * (further - levels)
+        n_steps += n_searched
+        if n_steps > n_allowed:
+            return "too_large", n_steps
+        levels = further
+        n_deep = len(document.query_selector_all(" > ".join("*" * levels)))
+    return None, n_steps

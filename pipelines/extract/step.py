@@ -53,7 +53,7 @@ class Extract(Rewrite):
     """Text of HTML pages: main content only, entities resolved, controls removed."""
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
     reads: ClassVar[tuple[str, ...]] = ("payload", "content_type")
     writes: ClassVar[tuple[str, ...]] = ("text", "title")
     reasons: ClassVar[tuple[str, ...]] = (

@@ -84,7 +84,7 @@ class Gutenberg(Read):
     """Project Gutenberg's books without their header, licence and notes on production."""
 
     name: ClassVar[str] = "gutenberg"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("text", "title", "ref")
     libraries: ClassVar[tuple[str, ...]] = ("resiliparse",)

@@ -107,6 +107,10 @@ HOSTILE: dict[str, Callable[[random.Random], Page]] = {
     "formatting_opened_again_by_lists": lambda _: _html(
         "<ul>" + "".join(f"<li><i i={n}>" for n in range(2000)) + "</ul>" + "<li>x" * 60_000
     ),
+    "formatting_left_open_ever_deeper": lambda _: _html(
+        "".join(f"<div><b i={n}></div>" for n in range(400)) + "x<caption>x" * 20_000
+    ),
+    "wide_in_the_depth": lambda _: _html("<div>" * 490 + "<i i=1><i i=2><caption>" + "x<caption><br>" * N),
     "void_by_three_letters": lambda _: _html("<imgx>" * N),
     "inputs_in_a_drawing": lambda _: _html("<svg>" + "<input>" * N),
     "attributes_behind_quotes": lambda _: _html("<p " + "".join(f'a{i}=""' for i in range(N)) + ">text"),

@@ -20,7 +20,7 @@ from manifests.errors import UsageError
 from pipelines.batch import Batch, BatchBuilder, Record
 from pipelines.extract import Extract, extract_text
 from pipelines.extract.charset import decode_page, utf8_page
-from pipelines.extract.page import ENGINES, page_title, title_of
+from pipelines.extract.page import ENGINES, page_title, scan_tags, title_of
 
 Engine = Literal["quern", "resiliparse", "trafilatura"]
 # trafilatura shows hidden paragraphs and finds nothing in short pages; what it gives is its own business.
@@ -258,7 +258,26 @@ def test_formatting_opened_again_in_every_block_makes_no_tree_of_millions(
     begun = time.process_time()
     (reason,) = reasons(step, (opened + "<p>x</p>" * 2000 + f"<p>{PROSE}</p>").encode())
     assert time.process_time() - begun < 2
-    assert reason == ("too_large" if n_formats < 512 else "too_deep")
+    assert reason == "too_large"
+
+
+@pytest.mark.parametrize("engine", BY_TREE)
+def test_many_elements_in_a_deep_place_are_asked_for_their_depth_a_bounded_time(engine: Engine) -> None:
+    step = Extract(engine=engine)
+    ever_deeper = "".join(f"<div><b i={n}></div>" for n in range(400)) + "x<caption>x" * 20_000
+    in_the_depth = "<div>" * 490 + "<i i=1><i i=2><caption>" + "x<caption><br>" * 110_000
+    reasons(step, b"<p>The kernels are compiled.</p>")
+    begun = time.process_time()
+    assert reasons(step, ever_deeper.encode(), in_the_depth.encode()) == ["too_large", "too_large"]
+    assert time.process_time() - begun < 6
+
+
+@pytest.mark.parametrize("engine", BY_TREE)
+def test_a_page_that_is_large_and_as_deep_as_any_may_be_is_text(engine: Engine) -> None:
+    rest = f"<p>{PROSE}</p>" + "<div><x>x</div>" * 5000 + "</div>" * 400
+    page = "<div>" * 400 + rest
+    assert scan_tags(page.encode()).n_open > 5000
+    assert reasons(Extract(engine=engine), page.encode()) == [""]
 
 
 def test_formatting_that_a_parser_opens_again_three_times_only_is_no_large_tree() -> None:
