@@ -391,4 +391,6 @@ def whatif_text(answer: Mapping[str, Any], recipe: str = "RECIPE") -> str:
             answer["examples"], title=f"{answer['flipped']:,} documents fare otherwise, such as:"
         )
     text += f"\n{after}: {documents['now']:,} documents now, then {counts}\n"
+    if not sets:
+        return text + "Every value given is the one it was built with: nothing would be other.\n"
     return text + clean(f"To make it so:  quern build {recipe} {' '.join(dict.fromkeys(sets))}\n")

@@ -43,7 +43,7 @@ LIMITS = {
 }
 OF_BOOKS = {
     "language.min_score": ["null", 0.2, 0.7, 0.9, 0.98],
-    "language.keep": ["[en]", "[de, fr, zh]", "[en, fi]"],
+    "language.keep": ["[en]", "[de, en, fr, zh]", "[en, fi]"],
     "gopher_quality.min_words": ["null", 20_000, 60_000, 120_000],
     "gopher_quality.max_words": [50_000, 110_000, 200_000],
     "gopher_quality.min_mean_word_chars": ["null", 4.2, 4.4, 4.6],

@@ -45,7 +45,7 @@ LIMITS = {
     "gopher_repetition.max_top_2_gram_frac": ["null", 0.02, 0.028, 0.035, 0.05],
     "gopher_repetition.max_dup_5_gram_frac": ["null", 0, 0.01],
     "language.min_score": ["null", 0.5, 0.88, 0.9, 0.92],
-    "language.keep": ["[en]", "[fr, la]", "[en, la]"],
+    "language.keep": ["[en]", "[en, fr, la]", "[en, la]"],
     "variety.min": ["null", 0.27, 0.275, 0.28, 0.9],
     "variety.max": [0.27, 0.275, 0.6],
 }
@@ -196,6 +196,12 @@ def test_a_damaged_part_is_named(measured, tmp_path):
         corpus.explain("http://example.org/0")
 
 
+def test_a_value_that_is_what_it_was_gives_no_command(measured):
+    text = whatif_text(whatif(measured / "all", ["variety.for=null", "language.min_score=0.05"]).as_json())
+    assert text.endswith("Every value given is the one it was built with: nothing would be other.\n")
+    assert "quern build" not in text
+
+
 def test_every_document_is_measured_by_every_step_after_its_fall(measured):
     corpus = open_corpus(measured / "all")
     part = next(p for p in corpus.manifest.parts if p.source == "web")
@@ -236,12 +242,12 @@ def test_a_rule_decides_by_what_it_wrote_and_a_route_by_what_was_written_last(tm
     n_kept = []
     for change in (
         "gopher_quality.max_words=90000",
-        "book_catalogue.keep=[en]",
+        "book_catalogue.keep=[fr, en]",
         "gopher_repetition.action=drop",
     ):
         check(tmp_path, [change])
         n_kept.append(n_documents(open_corpus(tmp_path / "again")))
-    assert n_kept == [1, 1, 0]
+    assert n_kept == [1, 2, 0]
 
 
 def test_what_a_route_lets_pass_keeps_the_column_a_rule_writes(tmp_path):

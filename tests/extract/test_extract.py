@@ -272,12 +272,11 @@ def test_many_elements_in_a_deep_place_are_asked_for_their_depth_a_bounded_time(
     assert time.process_time() - begun < 6
 
 
-@pytest.mark.parametrize("engine", BY_TREE)
-def test_a_page_that_is_large_and_as_deep_as_any_may_be_is_text(engine: Engine) -> None:
+def test_a_page_that_is_large_and_as_deep_as_any_may_be_is_text() -> None:
     rest = f"<p>{PROSE}</p>" + "<div><x>x</div>" * 5000 + "</div>" * 400
     page = "<div>" * 400 + rest
     assert scan_tags(page.encode()).n_open > 5000
-    assert reasons(Extract(engine=engine), page.encode()) == [""]
+    assert reasons(Extract(engine="resiliparse"), page.encode()) == [""]
 
 
 def test_formatting_that_a_parser_opens_again_three_times_only_is_no_large_tree() -> None:
