@@ -13,7 +13,6 @@ there are more, all of them in left_out.txt. Nothing is replaced without --force
 from __future__ import annotations
 
 import glob
-import json
 import os
 import re
 import shlex
@@ -25,8 +24,10 @@ from typing import Any
 
 from corpus_tools.screen import size, table
 from corpus_tools.sniff import Found, sniff, walk_files
+from corpus_tools.yamltext import flow, quoted, said
 from manifests.errors import UsageError
 from manifests.yamlfile import parse_yaml
+from pipelines.places import escaped, is_utf8
 
 __all__ = ["Written", "fitted", "shipped", "shipped_text", "write_files"]
 
@@ -123,7 +124,8 @@ def write_files(words: Sequence[str], out: Path | None, *, force: bool = False) 
         text = (_RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
         made = Written(out, {"recipe.yaml": text}, corpus=f"corpora/{name}")
     else:
-        made = fitted(list(walk_files(words[1:] if name else words)), out or Path(), like=name)
+        paths = walk_files(words[1:]) if name else walk_files(words, names)
+        made = fitted(list(paths), out or Path(), like=name)
     if name is not None and out is None:
         return replace(made, folder=None)
     assert made.folder is not None
@@ -139,8 +141,11 @@ def _write(folder: Path, texts: dict[str, str], *, force: bool) -> None:
             "was written. Give --out another folder, or --force to replace them."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    # All encoded and written before any takes the place of another.
+    for name, data in {name: text.encode() for name, text in texts.items()}.items():
+        (folder / f".{name}.new").write_bytes(data)
+    for name in texts:
+        (folder / f".{name}.new").replace(folder / name)
 
 
 # --- fitted to files -------------------------------------------------------------------------------
@@ -151,10 +156,10 @@ def fitted(paths: Sequence[Path], folder: Path, *, like: str | None = None) -> W
 
     Raises: UsageError where no file can be read.
     """
-    found = [sniff(path) for path in paths]
+    found = [_nameable(sniff(path), folder) for path in paths]
     groups = _grouped(found)
     if not groups:
-        why = "; ".join(f"{f.path}: {f.why}" for f in found[:3]) or "no files"
+        why = "; ".join(f"{_named(f.path)}: {f.why}" for f in found[:3]) or "no files"
         raise UsageError(
             f"expected WARC, JSON lines, Parquet, text or code, found none ({why}). Nothing was written. "
             "Name other files, or convert these to JSON lines with a column `text`."
@@ -167,6 +172,15 @@ def fitted(paths: Sequence[Path], folder: Path, *, like: str | None = None) -> W
     if len(left_out) > N_LISTED:
         texts[_LEFT_OUT] = "".join(f"{_named(f.path)}: {f.why}\n" for f in left_out)
     return Written(folder, texts, tuple(_remarks(groups, left_out)), f"corpora/{name}")
+
+
+def _nameable(found: Found, folder: Path) -> Found:
+    """What was found, without a reader where a recipe in `folder` could not name the file."""
+    if is_utf8(os.path.relpath(found.path.resolve(), folder.resolve())):
+        return found
+    return replace(
+        found, reader=None, params={}, why="its name is no UTF-8, so no recipe can name it: rename it"
+    )
 
 
 def _grouped(found: Iterable[Found]) -> dict[str, list[Found]]:
@@ -200,8 +214,7 @@ def _remarks(groups: dict[str, list[Found]], left_out: Sequence[Found]) -> Itera
 
 
 def _named(path: Path) -> str:
-    # A name need not be UTF-8, nor one line.
-    return str(path).encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")
+    return escaped(str(path)).replace("\n", "\\n")
 
 
 def _files(n: int) -> str:
@@ -224,7 +237,7 @@ def _recipe(name: str, groups: dict[str, list[Found]], folder: Path, like: str |
     )
     head += "#   quern plan recipe.yaml --probe 60s;  quern build recipe.yaml\n"
     tokens = _tokens(groups) if not model or "tokens" in model else ""
-    return f"{head}name: {name}\nsources:\n{sources}{_gathers(gathers)}{tokens}"
+    return f"{head}name: {flow(name)}\nsources:\n{sources}{_gathers(gathers)}{tokens}"
 
 
 def _shipped_value(name: str | None) -> dict[str, Any]:
@@ -237,21 +250,16 @@ def _shipped_value(name: str | None) -> dict[str, Any]:
 
 def _source(name: str, items: Sequence[Found], folder: Path, model: dict[str, Any]) -> str:
     reader = str(items[0].reader)
-    steps = [_flow(step) for step in _like_steps(reader, model)] if model else _STEPS[reader]
+    steps = [flow(step) for step in _like_steps(reader, model)] if model else _STEPS[reader]
     lines = [
         f"  - name: {name}",
-        _said(f"    read: {{{reader}: {_flow(items[0].params)}}}", items[0].why),
+        said(f"    read: {{{reader}: {flow(items[0].params)}}}", items[0].why),
         *_paths(items, folder),
-        _said("    licence: unknown", "SPDX or a word; every report repeats it"),
+        said("    licence: unknown", "SPDX or a word; every report repeats it"),
         "    steps:" + ("" if steps else " []"),
-        *(_said(f"      - {step}", _REASONS.get(step, "")) for step in steps),
+        *(said(f"      - {step}", _REASONS.get(step, "")) for step in steps),
     ]
     return "".join(line.rstrip() + "\n" for line in lines)
-
-
-def _said(line: str, why: str = "") -> str:
-    """A line of YAML with its reason as a comment."""
-    return f"{line.ljust(41)} # {why}" if why else line
 
 
 _REASONS = {
@@ -299,18 +307,20 @@ def _matching(root: Path, pattern: str) -> set[Path]:
 
 
 def _quoted(path: Path, folder: Path) -> str:
-    return json.dumps(Path(os.path.relpath(path, folder.resolve())).as_posix(), ensure_ascii=False)
+    name = Path(os.path.relpath(path, folder.resolve())).as_posix()
+    # A path that begins so is a list of paths.
+    return quoted(f"./{name}" if name.startswith("@") else name)
 
 
 def _gathers(steps: list[Any] | None) -> str:
     if not steps:
         lines = (
-            _said("steps:", "from here on all sources together"),
-            _said("  - exact", "one of every set of equal texts stays"),
-            _said("  - minhash", "and one of every set of nearly equal ones"),
+            said("steps:", "from here on all sources together"),
+            said("  - exact", "one of every set of equal texts stays"),
+            said("  - minhash", "and one of every set of nearly equal ones"),
         )
         return "\n".join(lines) + "\n"
-    return "steps:\n" + "".join(f"  - {_flow(step)}\n" for step in steps)
+    return "steps:\n" + "".join(f"  - {flow(step)}\n" for step in steps)
 
 
 def _tokens(groups: dict[str, list[Found]]) -> str:
@@ -318,29 +328,14 @@ def _tokens(groups: dict[str, list[Found]]) -> str:
     why = f"what about {size(n_bytes)} of text fill; or  use: tokenizer.json"
     lines = (
         "tokens:",
-        _said(f"  train: {{vocab_size: {_vocab(n_bytes)}}}", why),
-        _said("  holdout: 1%", "of each source's text, for evaluation"),
+        said(f"  train: {{vocab_size: {_vocab(n_bytes)}}}", why),
+        said("  holdout: 1%", "of each source's text, for evaluation"),
     )
     return "\n".join(lines) + "\n"
 
 
 def _vocab(n_bytes: int) -> int:
     return next((vocab for limit, vocab in _VOCABS if n_bytes < limit), 65_536)
-
-
-def _flow(value: Any) -> str:
-    """A value as YAML on one line."""
-    if isinstance(value, dict):
-        inside = ", ".join(f"{k}: {_flow(v)}" for k, v in value.items())
-        return f"{{{inside}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(_flow(v) for v in value)}]"
-    plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", value)
-    return (
-        str(value)
-        if plain and value not in ("true", "false", "null")
-        else json.dumps(value, ensure_ascii=False)
-    )
 
 
 # --- the mix and the run ---------------------------------------------------------------------------
@@ -353,11 +348,11 @@ def _mix(name: str, groups: dict[str, list[Found]]) -> str:
     rows = ", ".join(f"{n}: {w}" for n, w in weights.items())
     lines = (
         "# What the model reads, how often, in which order.   quern mix check mix.yaml",
-        f"name: {name}",
-        f"corpora: [corpora/{name}]",
-        _said(f"seq_len: {_seq_len(n_bytes)}", "tokens in a row"),
+        f"name: {flow(name)}",
+        f"corpora: [{flow(f'corpora/{name}')}]",
+        said(f"seq_len: {_seq_len(n_bytes)}", "tokens in a row"),
         "seed: 1",
-        _said("phases:", "shares of tokens, as the sources' sizes are"),
+        said("phases:", "shares of tokens, as the sources' sizes are"),
         f"  - {{tokens: {_tokens_wanted(n_bytes)}, weights: {{{rows}}}}}  # about {EPOCHS} times over the text",
     )
     return "\n".join(lines) + "\n"
@@ -384,10 +379,10 @@ def _train(name: str, groups: dict[str, list[Found]]) -> str:
     model = [m for m, n_params in _MODELS if n_params <= tokens // 20][-1]
     lines = (
         "# One file for a laptop, one GPU or eight.   quern train train.yaml   starts, and goes on",
-        f"name: {name}",
+        f"name: {flow(name)}",
         "mix: mix.yaml",
-        _said(f"model: {{preset: {model}}}", f"for {tokens:,} tokens: about 20 for each parameter"),
-        _said(f"batch: {_batch(n_bytes)}", "tokens in one step, whatever the machine"),
+        said(f"model: {{preset: {model}}}", f"for {tokens:,} tokens: about 20 for each parameter"),
+        said(f"batch: {_batch(n_bytes)}", "tokens in one step, whatever the machine"),
         "seed: 1",
     )
     return "\n".join(lines) + "\n"

@@ -5,7 +5,8 @@
     "*** START OF THE PROJECT GUTENBERG EBOOK" or any other text        gutenberg   *.py, *.rs, … code
 
 Packed is what the reader unpacks: WARCs by gzip, Zstandard (which may begin with the dictionary of its frames) or LZ4,
-JSON lines by gzip, bzip2, xz or Zstandard, others not. What is packed otherwise is left out, and said to be.
+JSON lines by gzip, bzip2, xz or Zstandard, others not. What is packed otherwise is left out, and said to be. So is what
+is text and no document: JSON that is not in lines, and tables of values between commas or tabs.
 
 Price: 256 KiB of a file and its dictionary, of rows as much as the first is long, up to 64 MiB, and of a folder a
 walk over its names.
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from manifests.errors import UsageError
+from manifests.mistakes import did_you_mean
 
 if TYPE_CHECKING:
     from pipelines.read.codecs import Codec
@@ -52,6 +54,11 @@ _CODE = re.compile(
     r"\.(c|cc|cpp|cs|css|go|h|hpp|hs|java|jl|js|jsx|kt|lua|m|php|pl|ps1|py|r|rb|rs|scala|sh|sql|swift|ts|tsx)$",
     re.IGNORECASE,
 )
+_ROWS_NAME = re.compile(r"\.(jsonl|ndjson)$", re.IGNORECASE)
+_TABLE_NAME = re.compile(r"\.(csv|tsv)$", re.IGNORECASE)
+_OPEN_OBJECT = re.compile(rb'\{\s*\n\s*"(?:[^"\\\n]|\\.)*"\s*:')
+_N_ROWS = 100  # so many lines are looked at behind a first one that is no row
+_CONVERT = "convert to JSON Lines, one object a line"
 _TEXT = ("text", "content", "body", "raw_content", "document", "article", "markdown", "code")
 _OTHERS = {
     "id": ("id", "doc_id", "post_id", "_id", "uuid", "key"),
@@ -77,8 +84,10 @@ class Found:
     why: str
 
 
-def walk_files(names: Iterable[str]) -> Iterator[Path]:
+def walk_files(names: Iterable[str], recipes: Iterable[str] = ()) -> Iterator[Path]:
     """The files that names mean, folders walked, in order; hidden ones left out, pipes and dangling links not.
+
+    recipes: what a name that is not there may have been meant for.
 
     Raises: UsageError for a name that is not there.
     """
@@ -92,8 +101,8 @@ def walk_files(names: Iterable[str]) -> Iterator[Path]:
             yield path
         else:
             raise UsageError(
-                f"{name}: expected a shipped recipe's name or a file or folder, found nothing of that name. Nothing "
-                "was written. `quern init --list` shows the recipes."
+                f"{name}: expected a shipped recipe's name or a file or folder, found nothing of that name"
+                f"{did_you_mean(name, recipes) or '.'} Nothing was written. `quern init --list` shows the recipes."
             )
 
 
@@ -208,16 +217,61 @@ def _kind(path: Path, head: bytes) -> tuple[str | None, dict[str, Any], str]:
         return "parquet", _parquet_columns(path), "Parquet"
     line, is_long = _first_line(path, head)
     if (row := _json_row(line)) is not None:
-        return "jsonl", _columns({k for k, v in row.items() if isinstance(v, str | int)}), "JSON lines"
-    if _CODE.search(_PACKED_NAME.sub("", path.name)):
+        return "jsonl", _columns_of(row), "JSON lines"
+    name = _PACKED_NAME.sub("", path.name)
+    if _CODE.search(name):
         return "code", {}, "source code by its name"
     if is_long:
         return "jsonl", {}, "JSON lines by their first byte: its first row is broken or above 64 MiB"
+    return _structured(name, head) or _text(head)
+
+
+def _text(head: bytes) -> tuple[str | None, dict[str, Any], str]:
     if b"PROJECT GUTENBERG EBOOK" in head.upper():
         return "gutenberg", {}, "Project Gutenberg's header"
     if head and _is_text(head):
         return "gutenberg", {}, "plain text, one document a file"
     return None, {}, "neither WARC, JSON lines, Parquet nor text"
+
+
+def _structured(name: str, head: bytes) -> tuple[str | None, dict[str, Any], str] | None:
+    """What text is whose first line is no row of JSON, by what follows and by its name; None for what may be a book."""
+    head = head.removeprefix(_BOM)
+    start = head.lstrip()
+    lines = [line for line in start.split(b"\n")[: _N_ROWS + 1] if line.strip()]
+    rows = [row for line in lines if (row := _json_row(line.strip()))]
+    is_named = _ROWS_NAME.search(name) is not None
+    if rows and (is_named or (start.startswith(b"{") and 2 * len(rows) >= len(lines))):
+        return "jsonl", _columns_of(rows[0]), "JSON lines, the first of which is no row"
+    if _is_json(start):
+        return None, {}, f"JSON that is not in lines: {_CONVERT}"
+    if is_named and head:
+        return None, {}, f"JSON lines by its name, but none of its first lines is a row: {_CONVERT}"
+    if _TABLE_NAME.search(name) and _is_text(head):
+        return None, {}, f"a table, not a text: {_CONVERT}"
+    return None
+
+
+def _is_json(head: bytes) -> bool:
+    """Whether text that begins so is an array or an object over several lines, as far as it goes.
+
+    A book may begin with `[Illustration]` or `[1] A note`, so an array that goes on must hold objects or arrays.
+    """
+    if _OPEN_OBJECT.match(head):
+        return True
+    if not head.startswith((b"[", b"{")):
+        return False
+    text = head.decode("utf-8", "replace")
+    with suppress(ValueError, RecursionError):
+        json.loads(text)
+        return True
+    inside = text[1:].lstrip()
+    if not (text.startswith("[") and inside.startswith(("{", "["))):
+        return False
+    with suppress(ValueError, RecursionError):
+        _, end = json.JSONDecoder().raw_decode(inside)
+        return inside[end:].lstrip().startswith(",")
+    return inside.startswith('{"') or _OPEN_OBJECT.match(inside.encode()) is not None
 
 
 def _first_line(path: Path, head: bytes) -> tuple[bytes, bool]:
@@ -246,6 +300,10 @@ def _json_row(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None
+
+
+def _columns_of(row: dict[str, Any]) -> dict[str, Any]:
+    return _columns({k for k, v in row.items() if isinstance(v, str | int)})
 
 
 def _parquet_columns(path: Path) -> dict[str, Any]:

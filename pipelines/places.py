@@ -24,8 +24,10 @@ __all__ = [
     "Found",
     "Root",
     "check_address",
+    "escaped",
     "full_path",
     "is_remote",
+    "is_utf8",
     "is_web",
     "place_of",
     "redacted",
@@ -60,6 +62,24 @@ def is_remote(text: str) -> bool:
 def is_web(address: str) -> bool:
     """Whether an address is of a web server, which lists nothing and takes `?` for a query."""
     return address.partition("://")[0].lower() in ("http", "https")
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a name is Unicode: of another's bytes Python makes lone surrogates, which no file of ours can hold.
+
+    >>> is_utf8("b\u00ff.txt"), is_utf8("b\udcff.txt")
+    (True, False)
+    """
+    return not any("\ud800" <= char <= "\udfff" for char in name)
+
+
+def escaped(name: str) -> str:
+    r"""A name with what is no Unicode in it written as escapes.
+
+    >>> escaped("b\udcff.txt")
+    'b\\udcff.txt'
+    """
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def root_of(text: str) -> Root:

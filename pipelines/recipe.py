@@ -32,6 +32,7 @@ from manifests.yamlfile import REMEDY, Loc, YamlError, apply_overrides, load_yam
 from pipelines.batch import DOCUMENT
 from pipelines.flow import check_flow
 from pipelines.inputs import InputFile, choose, find_dataset, find_files, repeated_files
+from pipelines.places import escaped, is_utf8
 from pipelines.registry import reader_class, user_reader
 from pipelines.stage import Gather, Phased, Read
 from pipelines.steps import (
@@ -289,12 +290,26 @@ def _files(reading: Reading, written: _WrittenSource, loc: Loc) -> tuple[InputFi
     files: list[InputFile] = []
     for i, pattern in enumerate(written.paths):
         with reading.collect((*loc, "paths", i)):
-            files += _found(pattern, written.root, reading.folder)
+            files += _nameable(_found(pattern, written.root, reading.folder))
     with reading.collect((*loc, "paths")):
         _refuse_repeated(files)
     with reading.collect((*loc, "take", "files")):
         files = _taken(files, written.take)
     return tuple(sorted(files, key=lambda file: file.path))
+
+
+def _nameable(files: list[InputFile]) -> list[InputFile]:
+    """Returns the files.
+
+    Raises: RecipeError where the names of some, or of folders around them, are no Unicode.
+    """
+    odd = [escaped(file.where) for file in files if not is_utf8(file.where)]
+    if odd:
+        some = ", ".join(odd[:3]) + (f" and {len(odd) - 3} more" if len(odd) > 3 else "")
+        raise RecipeError(
+            f"expected files whose names are UTF-8, got {some}: no manifest could name their documents; rename them"
+        )
+    return files
 
 
 def _found(entry: str | Dataset, root: str | None, folder: Path) -> list[InputFile]:

@@ -1,6 +1,7 @@
 """A recipe is resolved into frozen stages and lists of files, or refused with every mistake at its place."""
 
 import gzip
+import os
 import re
 import subprocess
 import sys
@@ -71,6 +72,16 @@ def test_a_glob_is_rooted_at_what_stands_before_its_first_wildcard(folder):
 def test_a_single_file_is_rooted_at_its_folder(folder):
     recipe = load(folder, web('["crawl/a/2.warc.gz"]', ", steps: []"))
     assert paths_of(recipe) == ["2.warc.gz"]
+
+
+def test_a_file_whose_name_is_no_unicode_is_refused_by_its_name(folder):
+    odd = folder / "books" / os.fsdecode(b"b\xff.txt")
+    touch(odd)
+    for paths, root in (('["books/*.txt"]', ""), ('["**/*.txt"]', ", root: books")):
+        (found,) = mistakes(folder, web(paths, f"{root}, steps: []", "gutenberg"))
+        assert "expected files whose names are UTF-8, got books/b\\udcff.txt: " in found
+        assert found.startswith("r.yaml:3:")
+        assert found.endswith("; rename them")
 
 
 def test_a_declared_root_names_files_below_it(folder):

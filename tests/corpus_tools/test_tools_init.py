@@ -21,7 +21,7 @@ import zstandard
 from click.testing import CliRunner
 
 from corpus_tools.cli import main
-from corpus_tools.init import shipped, write_files
+from corpus_tools.init import _write, shipped, write_files
 from corpus_tools.sniff import sniff
 from manifests.errors import UsageError
 from manifests.mixfile import MixFile
@@ -110,6 +110,26 @@ FILES = {
     "long.jsonl.zst": (zstandard.compress(LONG_ROW * 2), "jsonl", ROW_COLUMNS),
     "broken_row.jsonl": (LONG_ROW.replace(b'"body": ', b'"body" '), "jsonl", {}),
     "cut_row.jsonl.gz": (gzip.compress(ROW.encode())[:-60], "jsonl", {}),
+    "bad_first.jsonl": (b'{"text": broken\n' + ROW.encode() * 9, "jsonl", ROW_COLUMNS),
+    "bad_first.log": (b'{"text": broken\n' + ROW.encode() * 9, "jsonl", ROW_COLUMNS),
+    "list_first.ndjson": (b'["a"]\n' + ROW.encode() * 9, "jsonl", ROW_COLUMNS),
+    "list_first.ndjson.gz": (gzip.compress(b'["a"]\n' + ROW.encode() * 9), "jsonl", ROW_COLUMNS),
+    "numbers.jsonl": (b"[1,2,3]\n[4]\n", None, {}),
+    "carriage.jsonl": (ROW.replace("\n", "\r").encode() * 9, None, {}),
+    "blank.jsonl": (b" " * 300_000 + ROW.encode(), None, {}),
+    "array.json": (json.dumps([json.loads(ROW)] * 9).encode(), None, {}),
+    "array_of_many.json": (json.dumps([json.loads(ROW)] * 999).encode(), None, {}),
+    "long_array.json": (b"[" + LONG_ROW.strip() + b"," + LONG_ROW + b"]", None, {}),
+    "pretty.json": (json.dumps(json.loads(ROW), indent=2).encode(), None, {}),
+    "pretty_array.txt": (json.dumps([json.loads(ROW)] * 9, indent=2).encode(), None, {}),
+    "pretty_many.json": (json.dumps([json.loads(ROW)] * 999, indent=2).encode(), None, {}),
+    "pretty_rows.jsonl": (json.dumps(json.loads(ROW), indent=2).encode() * 9, None, {}),
+    "array.json.gz": (gzip.compress(json.dumps([json.loads(ROW)] * 9).encode()), None, {}),
+    "table.csv": (b"id,text\n" + b"1,hello world this is\n" * 9, None, {}),
+    "table.tsv.gz": (gzip.compress(b"id\ttext\n1\thello\n"), None, {}),
+    "illustration.txt": (b"[Illustration]\n\n" + BOOK.encode(), "gutenberg", {}),
+    "footnote.txt": (b"[1] As he says in [2], where more is said.\n" * 9, "gutenberg", {}),
+    "verse.txt": (b"{The moon speaks}\nI am the moon.\n" * 9, "gutenberg", {}),
     "brace.txt": (b"{a note}", "gutenberg", {}),
     "minified.js": (b"{" + b"let a = 1; " * 30_000 + b"}", "code", {}),
     "deep.txt": (b'{"a":' * 40_000 + b"\n", "gutenberg", {}),
@@ -150,6 +170,20 @@ def test_a_file_is_known_by_its_bytes(tmp_path, name):
 def test_a_file_that_its_reader_does_not_unpack_says_how_it_is_packed(tmp_path, name, why):
     (tmp_path / name).write_bytes(FILES[name][0])
     assert why in sniff(tmp_path / name).why
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("array.json", "JSON that is not in lines: "),
+        ("pretty_many.json", "JSON that is not in lines: "),
+        ("carriage.jsonl", "JSON lines by its name, but none of its first lines is a row: "),
+        ("table.csv", "a table, not a text: "),
+    ],
+)
+def test_what_is_structured_and_not_in_lines_is_left_out_and_says_what_to_do(tmp_path, name, what):
+    (tmp_path / name).write_bytes(FILES[name][0])
+    assert sniff(tmp_path / name).why == f"{what}convert to JSON Lines, one object a line"
 
 
 def test_what_init_proposes_for_packed_files_is_read(tmp_path):
@@ -197,9 +231,10 @@ def test_a_folder_of_many_kinds_gives_a_source_of_each_and_says_what_was_left_ou
     assert found["web"] == {name for name, (_, reader, _) in FILES.items() if reader == "warc"}
     assert found["books"] == {name for name, (_, reader, _) in FILES.items() if reader == "gutenberg"}
     assert set(mix.phases[0].weights) == set(found)
-    assert sum("left out" in remark for remark in made.remarks) == sum(
-        reader is None for _, reader, _ in FILES.values()
-    )
+    left_out = {name for name, (_, reader, _) in FILES.items() if reader is None}
+    told = (tmp_path / "out" / "left_out.txt").read_text().splitlines()
+    assert {Path(line.partition(": ")[0]).name for line in told} == left_out
+    assert sum(remark.startswith("left out ") for remark in made.remarks) == 21
 
 
 @pytest.mark.parametrize("n_more", [0, 1, 1200])
@@ -296,6 +331,72 @@ def test_what_cannot_be_read_is_refused(tmp_path, name):
     with pytest.raises(UsageError):
         write_files([str(tmp_path / name)], tmp_path / "out", force=False)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["2024", "true", "1e5", "null", "0x1f", "1_000", "2024-01-01", "off"])
+def test_a_name_that_spells_another_value_is_quoted(tmp_path, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "book.txt").write_text(BOOK)
+    write_files([str(tmp_path / name)], tmp_path / "out")
+    (tmp_path / f"{name}.txt").write_text(BOOK)
+    write_files([str(tmp_path / f"{name}.txt")], tmp_path / "alone")
+    recipe, mix, train = accepted(tmp_path / "alone")
+    word = name.replace("_", "-")
+    assert (recipe.name, mix.name, train.name) == (word, word, word)
+    assert list(mix.corpora) == [f"corpora/{word}"]
+    assert [file.path for source in accepted(tmp_path / "out")[0].sources for file in source.files] == [
+        "book.txt"
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["@list.txt", "new\nline.txt", "a\x7f\x85.txt", "a\u2028b.txt", 'with "quote" #.txt']
+)
+def test_a_file_of_any_name_in_unicode_is_named_so_that_it_is_found(tmp_path, name):
+    (tmp_path / name).write_text(BOOK)
+    write_files([str(tmp_path / name)], tmp_path)
+    assert [file.path for file in accepted(tmp_path)[0].sources[0].files] == [name]
+
+
+def test_a_file_whose_name_is_no_unicode_is_left_out_with_the_reason(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in (b"b\xff.txt", b"ok.txt", b"also.txt"):
+        (data / os.fsdecode(name)).write_text(BOOK)
+    made = write_files([str(data)], tmp_path / "out")
+    assert (
+        f"left out {data}/b\\udcff.txt: its name is no UTF-8, so no recipe can name it: rename it"
+        in made.text()
+    )
+    assert [file.path for file in accepted(tmp_path / "out")[0].sources[0].files] == ["also.txt", "ok.txt"]
+    with pytest.raises(UsageError, match=r"b\\udcff\.txt: its name is no UTF-8"):
+        write_files([str(data / os.fsdecode(b"b\xff.txt"))], tmp_path / "alone")
+    assert not (tmp_path / "alone").exists()
+
+
+def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("name: mine")
+    with pytest.raises(UnicodeEncodeError):
+        _write(tmp_path, {"recipe.yaml": "name: x", "mix.yaml": "\udcff"}, force=True)
+    assert (tmp_path / "recipe.yaml").read_text() == "name: mine"
+    assert not (tmp_path / "mix.yaml").exists()
+
+
+def test_init_leaves_nothing_but_its_files(tmp_path):
+    (tmp_path / "book.txt").write_text(BOOK)
+    write_files([str(tmp_path / "book.txt")], tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "mix.yaml",
+        "recipe.yaml",
+        "train.yaml",
+    ]
+
+
+def test_a_recipe_s_name_misspelt_is_told_the_nearest():
+    with pytest.raises(UsageError, match=r'nothing of that name; did you mean "crawl"\? Nothing was written'):
+        write_files(["crwal"], None)
+    with pytest.raises(UsageError, match=r"nothing of that name\. Nothing was written"):
+        write_files(["demo", "crwal"], None)
 
 
 def test_the_commands_printed_build_the_corpus_the_mix_names_and_can_be_pasted(tmp_path, monkeypatch):
