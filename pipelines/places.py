@@ -65,7 +65,7 @@ def is_web(address: str) -> bool:
 
 
 def is_utf8(name: str) -> bool:
-    """Whether a name is Unicode: of another's bytes Python makes lone surrogates, which no file of ours can hold.
+    r"""Whether a name is Unicode: of another's bytes Python makes lone surrogates, which no file of ours can hold.
 
     >>> is_utf8("b\u00ff.txt"), is_utf8("b\udcff.txt")
     (True, False)
