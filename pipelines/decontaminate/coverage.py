@@ -269,6 +269,13 @@ def _distinct_pairs(rows: Iterator[tuple[int, int, int, int]]) -> Pairs:
     return Pairs(text[is_new], companion[is_new], _ends(held), benchmark[order], item[order])
 
 
+def _shares(total: I64s, share: tuple[int, int]) -> I64s:
+    """That share of each, rounded up; a share of 16 digits leaves 64 bits, so Python's integers count."""
+    upper, lower = share
+    kinds, kind = np.unique(total, return_inverse=True)
+    return np.array([-(-each * upper // lower) for each in kinds.tolist()], dtype=np.int64)[kind]
+
+
 def _index(texts: _Texts, pairs: Pairs, limits: Limits) -> Index:
     first = np.unique(pairs.text)
     words = TextWords(texts.seq, texts.seq_ends, np.zeros(0, dtype=np.uint64))
@@ -280,8 +287,7 @@ def _index(texts: _Texts, pairs: Pairs, limits: Limits) -> Index:
     is_post = is_run | (np.diff(owner, prepend=-1) != 0)
     n_posts = np.bincount(np.cumsum(is_run)[is_post] - 1, minlength=int(is_run.sum()))
     table = make_table(keys[is_run], runs.anchors[order][is_run])
-    upper, lower = limits.share
-    need = -(-texts.total * upper // lower)
+    need = _shares(texts.total, limits.share)
     least = -(-need * 3 // 4)
     return Index(
         *table,

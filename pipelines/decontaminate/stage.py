@@ -76,7 +76,7 @@ class Decontaminate(Gather):
     """Drops documents in which an item of a benchmark stands."""
 
     name: ClassVar[str] = "decontaminate"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reasons: ClassVar[tuple[str, ...]] = ("contaminated",)
 
     path_fields: ClassVar[tuple[str, ...]] = ("against",)
@@ -95,7 +95,7 @@ class Decontaminate(Gather):
     """coverage: different words in the shortest question and answer, together, that are looked for."""
     min_alone_words: int = Field(default=13, ge=5, le=LARGEST)
     """coverage: different words of a question that counts without its answer, or of an answer without its question."""
-    near_words: int = Field(default=50, ge=0, le=LARGEST)
+    near_words: int = Field(default=50, ge=0, le=10_000)
     """coverage: words before or behind a question in which its answer may begin; a long answer may lie further off."""
     ngram: int = Field(default=13, ge=1, le=255)
     """ngram: words in a row that must be shared."""

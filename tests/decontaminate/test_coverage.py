@@ -1,11 +1,13 @@
 """Decontaminate by coverage: equal to its twin, and what is planted, edited too, is found."""
 
 import json
+import math
 from collections import defaultdict
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -193,6 +195,25 @@ def test_a_copy_with_words_put_into_it_is_one_place(tmp_path):
     apart = " ".join([*words[:15], *(["between"] * 8), *words[15:]])
     result = verdicts(tmp_path, [" ".join(words)], [apart, f"{apart} {apart}"])
     assert result.column("n_hits") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "share", [2 / 3, 5 / 6, 0.7000000000000001, 0.30000000000000004, 1e-20, float(np.nextafter(1, 0))]
+)
+def test_a_share_of_many_digits_asks_for_what_it_says(tmp_path, share):
+    words = [f"term{n}" for n in range(40)]
+    n_shared = math.ceil(40 * Fraction(str(share)))
+    texts = [
+        " ".join([*words[:n], *(f"no{i}" for i in range(40 - n))]) for n in (40, n_shared, n_shared - 1)
+    ]
+    result = verdicts(tmp_path, [" ".join(words)], [*texts, "no such thing"], min_share=share)
+    # Below 10 words in a row nothing is compared, and all words weigh the same.
+    assert result.verdicts() == [[1, int(n_shared >= 10), 0, 0]]
+
+
+def test_a_reach_beyond_any_page_is_refused():
+    with pytest.raises(pydantic.ValidationError, match="less than or equal to 10000"):
+        Decontaminate(against=["q.jsonl"], near_words=2**63)
 
 
 def test_a_short_question_needs_an_answer_near_it(tmp_path):
