@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
 from manifests.errors import MixError
 from manifests.quantities import share_text
@@ -210,7 +210,10 @@ def _keys(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _inner(annotation: Any, part: str | int) -> Any:
-    """Returns the type behind one key or index; a part that names a branch of a union changes nothing."""
+    """Returns the type behind one key or index; a part that names a branch of a union changes nothing or chooses it."""
+    for choice in typing.get_args(annotation):
+        if any(isinstance(mark, Tag) and mark.tag == part for mark in getattr(choice, "__metadata__", ())):
+            return choice
     for model in _models(annotation):
         if part in _keys(model):
             return _keys(model)[str(part)]

@@ -908,9 +908,18 @@ def test_what_is_no_recipe_at_all_is_refused_and_nothing_more(folder, text):
 
 
 def test_two_parameters_that_exclude_each_other_are_told_with_their_values_and_nothing_else(folder):
-    steps = "steps: [decontaminate: {against: [bench/one.jsonl], ngram: 8, min_words: 9}]\n"
+    steps = "steps: [decontaminate: {against: [bench/one.jsonl], method: ngram, ngram: 8, min_words: 9}]\n"
     found = mistakes(folder, web(rest=", steps: []") + steps)
-    assert found == ["r.yaml:4:24: expected min_words of at most ngram, 8, got 9"]
+    assert found == [
+        "r.yaml:4:24: expected min_words of at most ngram, 8, got 9; "
+        "write min_words: 8 (or less), or ngram: 9 (or more)"
+    ]
+
+
+def test_a_wrong_key_of_a_listed_layout_is_told_with_those_there_are(folder):
+    steps = 'steps: [decontaminate: {against: [bench/one.jsonl], layouts: [{file: "*", fields: mmlu}]}]\n'
+    found = mistakes(folder, web(rest=", steps: []") + steps)
+    assert any('(files, fields), got "file"; did you mean "files"?' in line for line in found)
 
 
 def test_an_empty_recipe_is_said_to_be_empty(folder):

@@ -1,6 +1,7 @@
 """Documents in which items of benchmarks stand, found by their words.
 
 benchmarks.py   the items of a benchmark file, the strings in them and what each is
+layouts.py      which field of which file is what
 coverage.py     most of an item's words together: what is looked for, and what is found
 runs.py         any run of words: the same
 evidence.py     what either says of a part

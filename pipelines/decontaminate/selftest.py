@@ -32,9 +32,8 @@ from pipelines.decontaminate.benchmarks import (
     PASSAGE,
     QUESTION,
     Benchmark,
-    read_benchmark,
 )
-from pipelines.decontaminate.stage import Decontaminate, judge_table, make_index
+from pipelines.decontaminate.stage import Decontaminate, judge_table, make_index, read_benchmarks
 from pipelines.stage import short_names
 
 __all__ = ["KINDS", "SelfTest", "self_test"]
@@ -128,7 +127,7 @@ def self_test(
     """
     rng = random.Random(seed)
     arrays, told = make_index(stage, folder)
-    read = [_items(read_benchmark(folder / path, layout=stage.layout(path))) for path in stage.against]
+    read = [_items(benchmark) for benchmark in read_benchmarks(stage, folder)]
     made, counts = _clean_pages(read, rng), {}
     for items, name in zip(read, short_names(stage.against), strict=True):
         chosen = rng.sample(items, min(n_items, len(items)))

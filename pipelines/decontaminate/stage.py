@@ -27,7 +27,6 @@ Source: allenai/decon for coverage, Brown et al. 2020 (GPT-3), appendix C, for n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatch
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -40,36 +39,34 @@ from pydantic import Field, field_validator, model_validator
 
 from manifests.digest import digest_file
 from manifests.errors import RecipeError
-from pipelines.decontaminate.benchmarks import PRESETS, ROLES, SUFFIXES, Layout, read_benchmark
+from manifests.mistakes import did_you_mean
+from pipelines.decontaminate.benchmarks import SUFFIXES, Benchmark, Layout, read_benchmark
 from pipelines.decontaminate.coverage import Limits, coverage_verdicts, index_arrays
 from pipelines.decontaminate.evidence import Judged
+from pipelines.decontaminate.layouts import (
+    Fields,
+    FilesLayout,
+    Layouts,
+    as_list,
+    deciding,
+    make_layout,
+    unfitting,
+)
 from pipelines.decontaminate.runs import ngram_index, ngram_verdicts
 from pipelines.dedup.arrays import read_arrays, write_arrays
 from pipelines.dedup.members import account, write_verdict
 from pipelines.dedup.texts import text_bytes
 from pipelines.stage import LARGEST, Gather, GatherTask, Phase, short_names
 
-__all__ = ["Decontaminate", "benchmark_report", "build_index", "judge", "judge_table", "make_index"]
-
-Fields = str | tuple[str, ...] | dict[str, str | tuple[str, ...]]
-
-
-def make_layout(fields: Fields) -> Layout:
-    """The layout that a recipe writes as a preset's name, as a list of questions' fields, or as a mapping of roles.
-
-    Raises: ValueError for a preset or a role that there is not.
-    """
-    if isinstance(fields, str):
-        if fields not in PRESETS:
-            raise ValueError(
-                f"expected a list, a mapping or one of {', '.join(sorted(PRESETS))}, got {fields!r}"
-            )
-        return PRESETS[fields]
-    if isinstance(fields, tuple):
-        return {"question": fields}
-    if not fields or not set(fields) <= set(ROLES):
-        raise ValueError(f"expected keys among {', '.join(ROLES)}, got {', '.join(fields) or 'none'}")
-    return {role: (names,) if isinstance(names, str) else names for role, names in fields.items()}
+__all__ = [
+    "Decontaminate",
+    "benchmark_report",
+    "build_index",
+    "judge",
+    "judge_table",
+    "make_index",
+    "read_benchmarks",
+]
 
 
 class Decontaminate(Gather):
@@ -85,8 +82,10 @@ class Decontaminate(Gather):
     """Benchmark files: JSON Lines or CSV, plain or gzipped, or Parquet; relative to the recipe."""
     fields: Fields | None = None
     """Fields that are text: a list, `{question: ..., choices: ..., answer: ..., passage: ...}` or a preset's name."""
-    layouts: dict[str, Fields] = Field(default_factory=dict)
-    """For files whose path fits a pattern (`"*/mmlu/*"`), what `fields` says of the others; the first that fits."""
+    layouts: Layouts = ()
+    """For files whose name fits a pattern (`{"mmlu*": mmlu}`, or a list of `{files: "mmlu*", fields: mmlu}`), what
+    `fields` says of the others; the first that fits decides. The name is the path from the recipe's folder, or of a
+    file elsewhere its own, with as many folders as tell it apart."""
     method: Literal["coverage", "ngram"] = "coverage"
     """`coverage`: most of an item's words stand together; `ngram`: any run of `ngram` words is shared."""
     min_share: float = Field(default=0.8, gt=0, le=1)
@@ -123,28 +122,32 @@ class Decontaminate(Gather):
 
     @field_validator("layouts")
     @classmethod
-    def _say_what_is_what(cls, layouts: dict[str, Fields]) -> dict[str, Fields]:
-        for fields in layouts.values():
-            make_layout(fields)
-        return layouts
+    def _are_in_order(cls, layouts: dict[str, Fields] | tuple[FilesLayout, ...]) -> tuple[FilesLayout, ...]:
+        return as_list(layouts)
 
-    def layout(self, path: str) -> Layout | None:
-        """What the fields of a file of `against` are; None leaves it to their usual names."""
-        fits = (fields for pattern, fields in self.layouts.items() if fnmatch(path, pattern))
-        fields = next(fits, self.fields)
+    def layout(self, name: str) -> Layout | None:
+        """What the fields of a file of that short name are; None leaves it to their usual names."""
+        layouts = as_list(self.layouts)
+        at = deciding(layouts, name)
+        fields = self.fields if at is None else layouts[at].fields
         return None if fields is None else make_layout(fields)
 
     @model_validator(mode="after")
     def _short_is_shorter(self) -> Decontaminate:
-        if self.min_words > self.ngram:
-            raise ValueError(f"expected min_words of at most ngram, {self.ngram}, got {self.min_words}")
+        if self.method == "ngram" and self.min_words > self.ngram:
+            raise ValueError(
+                f"expected min_words of at most ngram, {self.ngram}, got {self.min_words}; write "
+                f"min_words: {self.ngram} (or less), or ngram: {self.min_words} (or more)"
+            )
         return self
 
     def side_inputs(self, folder: Path) -> dict[str, str]:
         """The digest of every benchmark file.
 
-        Raises: RecipeError if two of `against` are one file; its hits would be counted twice.
+        Raises: RecipeError if two of `against` are one file (its hits would be counted twice), or if a pattern of
+        `layouts` fits none.
         """
+        self._refuse_unfitting()
         files: dict[Path, str] = {}
         for path in self.against:
             file = (folder / path).resolve()
@@ -154,6 +157,15 @@ class Decontaminate(Gather):
                 )
             files[file] = path
         return {path: digest_file(folder / path) for path in self.against}
+
+    def _refuse_unfitting(self) -> None:
+        names = short_names(self.against)
+        if (pattern := unfitting(as_list(self.layouts), names)) is not None:
+            shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+            raise RecipeError(
+                f'layouts: expected a pattern that fits one of {shown}, got "{pattern}", which fits none'
+                f"{did_you_mean(pattern, names)}. Fields would be taken for what they are not; correct it or remove it"
+            )
 
     def kernels(self) -> tuple[str, ...]:
         """Those that hash n-grams and look them up."""
@@ -178,11 +190,20 @@ def build_index(task: GatherTask, *, stage: Decontaminate) -> None:
     task.facts["benchmarks"] = told
 
 
+def read_benchmarks(stage: Decontaminate, folder: Path) -> list[Benchmark]:
+    """Every benchmark, in the order of `against`; paths start in `folder`."""
+    names = short_names(stage.against)
+    return [
+        read_benchmark(folder / path, layout=stage.layout(name))
+        for path, name in zip(stage.against, names, strict=True)
+    ]
+
+
 def make_index(
     stage: Decontaminate, folder: Path
 ) -> tuple[dict[str, npt.NDArray[Any]], list[dict[str, Any]]]:
     """The arrays of the index, and what there is to say of each benchmark; paths start in `folder`."""
-    benchmarks = [read_benchmark(folder / path, layout=stage.layout(path)) for path in stage.against]
+    benchmarks = read_benchmarks(stage, folder)
     if stage.method == "ngram":
         arrays, looked_for, sizes = ngram_index(benchmarks, n_gram=stage.ngram, min_words=stage.min_words)
     else:

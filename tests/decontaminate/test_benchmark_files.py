@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,9 @@ import pyarrow.parquet as pq
 import pydantic
 import pytest
 
-from manifests.errors import UsageError
+from manifests.corpus import CorpusManifest
+from manifests.digest import digest_value
+from manifests.errors import RecipeError, UsageError
 from pipelines.decontaminate import Decontaminate
 from pipelines.decontaminate.benchmarks import (
     ANSWER,
@@ -22,6 +25,9 @@ from pipelines.decontaminate.benchmarks import (
     QUESTION,
     read_benchmark,
 )
+from pipelines.executor import build
+from pipelines.plan import make_plan
+from tests.harness_gather import Corpus
 
 ROWS = [
     {"question": "Which river, of all, runs through Paris?", "answer": "the Seine", "id": "a1"},
@@ -96,12 +102,75 @@ def test_files_of_different_layouts_are_told_apart_by_pattern():
     assert stage.layout("b.jsonl") == PRESETS["gsm8k"]
     assert Decontaminate(against=["b.jsonl"], fields=["text"]).layout("b.jsonl") == {"question": ("text",)}
     assert Decontaminate(against=["b.jsonl"]).layout("b.jsonl") is None
+    listed = [{"files": "*/mmlu/*", "fields": "mmlu"}, {"files": "*", "fields": "gsm8k"}]
+    assert Decontaminate(against=list(stage.against), fields=["text"], layouts=listed) == stage
+    assert stage.params()["layouts"] == listed
+
+
+ASKED = "In what year was the great iron tower of the city built by engineers and workers from abroad?"
+OTHER_WORDS = "zzz yyy xxx www vvv uuu ttt sss rrr qqq ppp ooo nnn mmm"
+
+
+@pytest.mark.parametrize(
+    ("layouts", "documents"),
+    [('{"*": {question: ask}, "mmlu/*": {question: note}}', 0),
+     ('{"mmlu/*": {question: note}, "*": {question: ask}}', 1),
+     ('[{files: "mmlu/*", fields: [note]}, {files: "*", fields: [ask]}]', 1)],
+)  # fmt: skip
+def test_the_first_pattern_that_fits_decides_in_a_build_and_is_recorded_first(tmp_path, layouts, documents):
+    (tmp_path / "mmlu").mkdir()
+    (tmp_path / "mmlu/q.jsonl").write_bytes(as_jsonl([{"note": ASKED, "ask": OTHER_WORDS}]))
+    (tmp_path / "x.jsonl").write_bytes(as_jsonl([{"text": ASKED}, {"text": "something else"}]))
+    recipe, steps = tmp_path / "recipe.yaml", f"{{against: [mmlu/q.jsonl], layouts: {layouts}}}"
+    recipe.write_text(
+        "name: a\nsources: [{name: s, read: jsonl, paths: [x.jsonl], steps: []}]\n"
+        f"steps: [decontaminate: {steps}]\n"
+    )
+    build(make_plan(recipe, tmp_path / "out"), workers=1)
+    manifest = CorpusManifest.read(tmp_path / "out")
+    assert [each.n_documents for each in manifest.benchmarks] == [documents]
+    recorded = manifest.recipe["steps"][0]["params"]["layouts"]
+    assert [each["files"] for each in recorded] == re.findall(r"mmlu/\*|(?<![/])\*", layouts)
+
+
+def test_the_order_of_patterns_is_part_of_the_key():
+    pairs = [("*", "gsm8k"), ("mmlu*", "mmlu")]
+    one, other = (
+        digest_value(Decontaminate(against=["mmlu.jsonl"], layouts=dict(p)).params())
+        for p in (pairs, pairs[::-1])
+    )
+    assert one != other
+
+
+def test_moving_a_benchmark_changes_neither_result_nor_key(tmp_path):
+    seen = []
+    for folder in ("mmlu", "data"):
+        file = tmp_path / "elsewhere" / folder / "test.jsonl"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(as_jsonl([{"note": ASKED, "ask": OTHER_WORDS}]))
+        layouts = {"*mmlu*": {"question": "ask"}, "*": {"question": "note"}}
+        stage = Decontaminate(against=[str(file)], layouts=layouts)
+        result = Corpus(tmp_path / folder, {"s": [[ASKED]]}).run(stage)
+        seen.append((digest_value(stage.params()), result.verdicts()))
+    assert seen[0] == seen[1]
+    assert seen[0][1] == [[1]]
+
+
+@pytest.mark.parametrize("pattern", ["*/mmlu/*", "mmul*"])
+def test_a_pattern_that_fits_no_file_is_refused_with_the_names_it_was_compared_with(tmp_path, pattern):
+    (tmp_path / "mmlu.jsonl").write_bytes(as_jsonl(ROWS))
+    stage = Decontaminate(against=["mmlu.jsonl"], layouts={pattern: "mmlu", "*": "gsm8k"})
+    with pytest.raises(RecipeError, match=r"fits one of mmlu\.jsonl, got \"" + re.escape(pattern)):
+        stage.side_inputs(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("params", "says"),
     [({"fields": "gsm9k"}, "gsm8k"), ({"fields": {"questions": "q"}}, "expected keys among question"),
-     ({"fields": {}}, "got none"), ({"layouts": {"*": "gsm9k"}}, "gsm8k")],
+     ({"fields": {}}, "got none"), ({"layouts": {"*": "gsm9k"}}, "gsm8k"),
+     ({"layouts": [{"files": "*", "fields": "gsm9k"}]}, "gsm8k"),
+     ({"fields": []}, "the names of fields, got none"), ({"fields": {"question": []}}, "`question` with the names"),
+     ({"fields": ["q", ""]}, "an empty name"), ({"layouts": {"*": {"answer": ""}}}, "an empty name")],
 )  # fmt: skip
 def test_a_layout_that_there_is_not_is_refused(params, says):
     with pytest.raises(pydantic.ValidationError, match=says):

@@ -203,9 +203,7 @@ def test_a_copy_with_words_put_into_it_is_one_place(tmp_path):
 def test_a_share_of_many_digits_asks_for_what_it_says(tmp_path, share):
     words = [f"term{n}" for n in range(40)]
     n_shared = math.ceil(40 * Fraction(str(share)))
-    texts = [
-        " ".join([*words[:n], *(f"no{i}" for i in range(40 - n))]) for n in (40, n_shared, n_shared - 1)
-    ]
+    texts = [" ".join([*words[:n], *(f"no{i}" for i in range(40 - n))]) for n in (40, n_shared, n_shared - 1)]
     result = verdicts(tmp_path, [" ".join(words)], [*texts, "no such thing"], min_share=share)
     # Below 10 words in a row nothing is compared, and all words weigh the same.
     assert result.verdicts() == [[1, int(n_shared >= 10), 0, 0]]

@@ -275,11 +275,15 @@ def test_a_cut_or_missing_file_stops_the_build(tmp_path):
 @pytest.mark.parametrize(
     ("params", "says"),
     [({"against": []}, "at least 1"), ({"against": ["q.xml"]}, "convert"),
-     ({"against": ["q.jsonl"], "ngram": 5}, "min_words")],
+     ({"against": ["q.jsonl"], "method": "ngram", "ngram": 5}, r"write min_words: 5 \(or less\), or ngram: 8")],
 )  # fmt: skip
 def test_parameters_that_would_check_less_than_they_seem_to_are_refused(params, says):
     with pytest.raises(pydantic.ValidationError, match=says):
         Decontaminate(**params)
+
+
+def test_parameters_of_the_other_method_are_not_compared():
+    assert Decontaminate(against=["q.jsonl"], ngram=5).ngram == 5
 
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
