@@ -910,10 +910,8 @@ def test_what_is_no_recipe_at_all_is_refused_and_nothing_more(folder, text):
 def test_two_parameters_that_exclude_each_other_are_told_with_their_values_and_nothing_else(folder):
     steps = "steps: [decontaminate: {against: [bench/one.jsonl], method: ngram, ngram: 8, min_words: 9}]\n"
     found = mistakes(folder, web(rest=", steps: []") + steps)
-    assert found == [
-        "r.yaml:4:24: expected min_words of at most ngram, 8, got 9; "
-        "write min_words: 8 (or less), or ngram: 9 (or more)"
-    ]
+    remedy = "write min_words: 8 (or less), or ngram: 9 (or more)"
+    assert found == [f"r.yaml:4:24: expected min_words of at most ngram, 8, got 9; {remedy}"]
 
 
 def test_a_wrong_key_of_a_listed_layout_is_told_with_those_there_are(folder):

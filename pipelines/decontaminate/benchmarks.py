@@ -8,8 +8,9 @@
         roles   [QUESTION, CHOICE, CHOICE, QUESTION, CHOICE, CHOICE]
 
 An item is a line of a JSONL file or a row of a CSV or Parquet file, numbered from 0; blank lines of JSONL count, so
-an editor finds it. Every string in it is a text of its own, at whatever depth; names of fields are not. A question
-and its answer are not joined, for the seam between them differs from one page to the next.
+an editor finds it. Every string in it is a text of its own, at whatever depth, bytes in UTF-8 and both halves of a
+map's entries too; names of fields are not. A question and its answer are not joined, for the seam between them differs
+from one page to the next.
 
 What a string is, its role, follows from the field it stands in: as the recipe says, as one of `PRESETS` says, or by
 its usual names. A preset says no more than which field is what; the file is the user's.
@@ -25,6 +26,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ import pyarrow.parquet as pq
 
 from manifests.digest import digest_bytes
 from manifests.errors import MissingFileError, UsageError
+from manifests.mistakes import did_you_mean
 
 __all__ = [
     "ANSWER",
@@ -53,7 +56,8 @@ SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
 QUESTION, CHOICE, ANSWER, PASSAGE, OTHER = range(5)
 ROLES = {"question": QUESTION, "choices": CHOICE, "answer": ANSWER, "passage": PASSAGE}
 Layout = Mapping[str, Sequence[str]]
-"""Role -> names of the fields that have it; a dot reaches into a field (`question.stem`)."""
+"""Role -> names of the fields that have it; a dot reaches into a field and into every item of a list in it
+(`question.choices.text`)."""
 
 _QA = {"question": ("question",), "answer": ("answer",)}
 _MC = {"question": ("question",), "choices": ("choices",), "answer": ("answer",)}
@@ -95,38 +99,66 @@ _BY_NAME = {name: ROLES[role] for role, names in _USUAL.items() for name in name
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """The texts of a benchmark, the item and the role of each; `n_items` lines or rows that hold a value."""
+    """The texts of a benchmark, the item and the role of each; `n_items` lines or rows that hold a value.
+
+    Of a file that was read with a layout also the names in it that some row has, and all that rows have.
+    """
 
     digest: str
     n_items: int
     items: list[int]
     texts: list[str]
     roles: list[int]
+    reached: frozenset[str] = frozenset()
+    fields: frozenset[str] = frozenset()
 
 
 def read_benchmark(path: Path, *, layout: Layout | None = None) -> Benchmark:
     """The strings of a benchmark's items: all of them, or those of the fields that `layout` names.
 
-    Raises: MissingFileError; UsageError for lines that are not JSON, files that are not what their name says, or
-    where no item has text to look for.
+    Raises: MissingFileError; UsageError for lines that are not JSON, files that are not what their name says, bytes
+    that are no text, or where no item has text to look for.
     """
+    raw = _read(path)
+    items, texts, roles, n_items = [], [], [], 0
+    reached, fields = set[str](), set[str]()
+    for number, value in _rows(raw, path):
+        n_items += 1
+        found = _found(value, layout, f"{path}, item {number}")
+        items += [number] * len(found)
+        roles += [role for role, _ in found]
+        texts += [text for _, text in found]
+        if layout is not None:
+            reached.update(name for names in layout.values() for name in names if _reach(value, name))
+            fields.update(_paths(value))
+    if not texts:
+        raise _no_text(path, layout, fields)
+    return Benchmark(digest_bytes(raw), n_items, items, texts, roles, frozenset(reached), frozenset(fields))
+
+
+def _read(path: Path) -> bytes:
     try:
-        raw = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise MissingFileError(
             f"{path}: expected a benchmark, found nothing. Documents could not be checked against it. "
             "Correct the path under `against`, or leave it out."
         ) from error
-    items, texts, roles, n_items = [], [], [], 0
-    for number, value in _rows(raw, path):
-        n_items += 1
-        found = list(_usual(value) if layout is None else _laid_out(value, layout))
-        items += [number] * len(found)
-        roles += [role for role, _ in found]
-        texts += [text for _, text in found]
-    if not texts:
-        raise _no_text(path, layout)
-    return Benchmark(digest_bytes(raw), n_items, items, texts, roles)
+    except OSError as error:
+        raise UsageError(
+            f"{path}: expected a benchmark, found what cannot be read as a file ({error.strerror}). Documents could "
+            "not be checked against it. Correct the path under `against`, or leave it out."
+        ) from error
+
+
+def _found(value: Any, layout: Layout | None, where: str) -> list[tuple[int, str]]:
+    try:
+        return list(_usual(value) if layout is None else _laid_out(value, layout))
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{where}: expected text in UTF-8, found other bytes ({error}). They would be left unchecked. Name the "
+            "fields that are text under `fields`, or convert the file."
+        ) from error
 
 
 def _rows(raw: bytes, path: Path) -> Iterator[tuple[int, Any]]:
@@ -162,12 +194,32 @@ def _parquet_rows(raw: bytes, path: Path) -> Iterator[tuple[int, Any]]:
 def _csv_rows(data: bytes, path: Path) -> Iterator[tuple[int, Any]]:
     try:
         text = data.decode("utf-8-sig")
-        yield from enumerate(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        with _long_fields(len(text) + 1):
+            rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(
             f"{path}: expected CSV in UTF-8 with names in its first row, found other text ({error}). Items would be "
             "left unchecked. Convert the file, or correct it."
         ) from error
+    names = rows[0] if rows else []
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(
+            f'{path}: expected different names in the first row, found "{twice[0]}" {names.count(twice[0])} times. '
+            "Of fields with one name only one would be looked for. Rename the others."
+        )
+    for number, row in enumerate(rows[1:]):
+        # Values beyond the last name have none; they are looked for all the same.
+        yield number, {**dict(zip(names, row, strict=False)), None: row[len(names) :]}
+
+
+@contextmanager
+def _long_fields(n_chars: int) -> Iterator[None]:
+    """Fields of CSV may have that many characters; the limit of 131,072 is the whole process's and is put back."""
+    before = csv.field_size_limit(n_chars)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _values(data: bytes, path: Path) -> Iterator[tuple[int, Any]]:
@@ -177,7 +229,7 @@ def _values(data: bytes, path: Path) -> Iterator[tuple[int, Any]]:
             continue
         try:
             yield number, json.loads(line.decode("utf-8-sig"))
-        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # a ValueError too is a number of thousands of digits
             raise UsageError(
                 f"{path}:{number + 1}: expected one JSON value on the line, found other text ({error}). "
                 "The item would be left unchecked. A benchmark is JSON Lines: convert it, or correct the line."
@@ -197,34 +249,57 @@ def _usual(value: Any) -> Iterator[tuple[int, str]]:
 def _laid_out(value: Any, layout: Layout) -> Iterator[tuple[int, str]]:
     for role, names in layout.items():
         for name in names:
-            yield from ((ROLES[role], text) for text in _strings(_field(value, name)))
+            yield from ((ROLES[role], text) for text in _strings(_reach(value, name)))
 
 
-def _field(value: Any, name: str) -> Any:
-    """The field of that name; where there is none, what its parts reach one after another."""
-    if not isinstance(value, dict):
-        return None
-    if name in value:
-        return value[name]
+def _reach(value: Any, name: str) -> list[Any]:
+    """The values of the field of that name; where there is none, what its parts reach one after another."""
+    if isinstance(value, list):
+        return [found for inner in value for found in _reach(inner, name)]
+    named = _as_dict(value)
+    if name in named:
+        return [named[name]]
     first, _, rest = name.partition(".")
-    return _field(value.get(first), rest) if rest else None
+    return _reach(named[first], rest) if rest and first in named else []
+
+
+def _paths(value: Any, depth: int = 4) -> Iterator[str]:
+    """The names by which `_reach` finds something, down to that depth."""
+    if isinstance(value, list):
+        for inner in value:
+            yield from _paths(inner, depth)
+        return
+    for name, inner in _as_dict(value).items() if depth else ():
+        if not isinstance(name, str):
+            continue
+        yield name
+        yield from (f"{name}.{deeper}" for deeper in _paths(inner, depth - 1))
+
+
+def _as_dict(value: Any) -> dict[Any, Any]:
+    """A mapping, or an entry of one: maps of Parquet come as lists of pairs."""
+    if isinstance(value, dict):
+        return value
+    return dict([value]) if isinstance(value, tuple) and isinstance(value[0], str) else {}
 
 
 def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _strings(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _strings(inner)
+    waiting = [value]  # no recursion: JSON may be nested deeper than Python's stack
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str | bytes):
+            yield value if isinstance(value, str) else value.decode()
+        elif isinstance(value, dict):
+            waiting += reversed(value.values())
+        elif isinstance(value, list | tuple):
+            waiting += reversed(value)
 
 
-def _no_text(path: Path, layout: Layout | None) -> UsageError:
+def _no_text(path: Path, layout: Layout | None, fields: set[str]) -> UsageError:
     names = [name for some in (layout or {}).values() for name in some]
     wanted = f"strings in {', '.join(names)}" if names else "strings"
+    near = (did_you_mean(names[0], fields) if names else "") or "."
     return UsageError(
-        f"{path}: expected items with {wanted}, found none. The corpus would be called checked against a "
+        f"{path}: expected items with {wanted}, found none{near} The corpus would be called checked against a "
         "benchmark of which nothing was looked for. Correct `fields`, or take the file out of `against`."
     )

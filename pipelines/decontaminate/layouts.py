@@ -10,15 +10,26 @@ machine decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag, field_validator
 
-from pipelines.decontaminate.benchmarks import PRESETS, ROLES, Layout
+from manifests.errors import UsageError
+from manifests.mistakes import did_you_mean
+from pipelines.decontaminate.benchmarks import PRESETS, ROLES, Benchmark, Layout
 
-__all__ = ["Fields", "FilesLayout", "Layouts", "as_list", "deciding", "make_layout", "unfitting"]
+__all__ = [
+    "Fields",
+    "FilesLayout",
+    "Layouts",
+    "as_list",
+    "check_reached",
+    "deciding",
+    "make_layout",
+    "unfitting",
+]
 
 Fields = str | tuple[str, ...] | dict[str, str | tuple[str, ...]]
 
@@ -94,6 +105,40 @@ def as_list(layouts: dict[str, Fields] | tuple[FilesLayout, ...]) -> tuple[Files
 def deciding(layouts: Sequence[FilesLayout], name: str) -> int | None:
     """The index of the first layout whose pattern fits; None where none does."""
     return next((i for i, each in enumerate(layouts) if fnmatchcase(name, each.files)), None)
+
+
+def check_reached(fields: Fields, files: Mapping[str, Benchmark]) -> None:
+    """Nothing that is named is left unchecked unsaid. files: those that `fields` decides for, by path.
+
+    A name that the recipe writes must be that of a field in a row of one of the files at least: files of one pattern
+    may differ. A preset knows several names for a role, of which one must be there. And every file must have a field
+    for its questions or passages, where `fields` names one, for without them nothing of it is looked for.
+
+    Raises: UsageError with the file, the name and the nearest one there is.
+    """
+    layout = make_layout(fields)
+    of_preset = isinstance(fields, str)
+    wanted = list(layout.values()) if of_preset else [(name,) for names in layout.values() for name in names]
+    reached = frozenset[str]().union(*(benchmark.reached for benchmark in files.values()))
+    for names in wanted:
+        if not reached.intersection(names):
+            raise _unreached(names, files)
+    asked = (*layout.get("question", ()), *layout.get("passage", ()))
+    for path, benchmark in files.items():
+        if asked and not benchmark.reached.intersection(asked):
+            raise _unreached(asked, {path: benchmark})
+
+
+def _unreached(names: Sequence[str], files: Mapping[str, Benchmark]) -> UsageError:
+    first, *others = files
+    more = f" (and {len(others)} more)" if others else ""
+    there = sorted(files[first].fields)
+    shown = ", ".join(there[:12]) + (", ..." if len(there) > 12 else "")
+    return UsageError(
+        f"{first}{more}: expected a field named {' or '.join(names)} in some row, found {shown or 'none'}"
+        f"{did_you_mean(names[0], there) or '.'} Part of the benchmark would be left unchecked. Correct `fields` or "
+        "`layouts`, or leave the name out."
+    )
 
 
 def unfitting(layouts: Sequence[FilesLayout], names: Sequence[str]) -> str | None:

@@ -48,6 +48,7 @@ from pipelines.decontaminate.layouts import (
     FilesLayout,
     Layouts,
     as_list,
+    check_reached,
     deciding,
     make_layout,
     unfitting,
@@ -127,10 +128,12 @@ class Decontaminate(Gather):
 
     def layout(self, name: str) -> Layout | None:
         """What the fields of a file of that short name are; None leaves it to their usual names."""
-        layouts = as_list(self.layouts)
-        at = deciding(layouts, name)
-        fields = self.fields if at is None else layouts[at].fields
+        fields = self.fields_of(deciding(as_list(self.layouts), name))
         return None if fields is None else make_layout(fields)
+
+    def fields_of(self, at: int | None) -> Fields | None:
+        """What the layout of that index says of fields; of none, what is said of all files."""
+        return self.fields if at is None else as_list(self.layouts)[at].fields
 
     @model_validator(mode="after")
     def _short_is_shorter(self) -> Decontaminate:
@@ -144,8 +147,8 @@ class Decontaminate(Gather):
     def side_inputs(self, folder: Path) -> dict[str, str]:
         """The digest of every benchmark file.
 
-        Raises: RecipeError if two of `against` are one file (its hits would be counted twice), or if a pattern of
-        `layouts` fits none.
+        Raises: RecipeError if two of `against` are one file (its hits would be counted twice), if one is a folder, or
+        if a pattern of `layouts` fits none.
         """
         self._refuse_unfitting()
         files: dict[Path, str] = {}
@@ -154,6 +157,10 @@ class Decontaminate(Gather):
             if file in files:
                 raise RecipeError(
                     f"against: expected every benchmark once, got {path}, the same file as {files[file]}; remove one"
+                )
+            if file.is_dir():
+                raise RecipeError(
+                    f"against: expected files, got the folder {path}; write {path}/* for those in it"
                 )
             files[file] = path
         return {path: digest_file(folder / path) for path in self.against}
@@ -164,7 +171,8 @@ class Decontaminate(Gather):
             shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
             raise RecipeError(
                 f'layouts: expected a pattern that fits one of {shown}, got "{pattern}", which fits none'
-                f"{did_you_mean(pattern, names)}. Fields would be taken for what they are not; correct it or remove it"
+                f"{did_you_mean(pattern, names) or '.'} Fields would be taken for "
+                "what they are not; correct it or remove it"
             )
 
     def kernels(self) -> tuple[str, ...]:
@@ -191,12 +199,18 @@ def build_index(task: GatherTask, *, stage: Decontaminate) -> None:
 
 
 def read_benchmarks(stage: Decontaminate, folder: Path) -> list[Benchmark]:
-    """Every benchmark, in the order of `against`; paths start in `folder`."""
-    names = short_names(stage.against)
-    return [
-        read_benchmark(folder / path, layout=stage.layout(name))
-        for path, name in zip(stage.against, names, strict=True)
-    ]
+    """Every benchmark, in the order of `against`; paths start in `folder`.
+
+    Raises: as `read_benchmark` and `check_reached`.
+    """
+    read, decided = [], dict[int | None, dict[str, Benchmark]]()
+    for path, name in zip(stage.against, short_names(stage.against), strict=True):
+        read.append(read_benchmark(folder / path, layout=stage.layout(name)))
+        decided.setdefault(deciding(as_list(stage.layouts), name), {})[str(folder / path)] = read[-1]
+    for at, files in decided.items():
+        if (fields := stage.fields_of(at)) is not None:
+            check_reached(fields, files)
+    return read
 
 
 def make_index(

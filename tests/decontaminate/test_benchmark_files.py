@@ -25,6 +25,7 @@ from pipelines.decontaminate.benchmarks import (
     QUESTION,
     read_benchmark,
 )
+from pipelines.decontaminate.stage import read_benchmarks
 from pipelines.executor import build
 from pipelines.plan import make_plan
 from tests.harness_gather import Corpus
@@ -175,6 +176,98 @@ def test_a_pattern_that_fits_no_file_is_refused_with_the_names_it_was_compared_w
 def test_a_layout_that_there_is_not_is_refused(params, says):
     with pytest.raises(pydantic.ValidationError, match=says):
         Decontaminate(against=["q.jsonl"], **params)
+
+
+def read_with(tmp_path, rows, fields, name="q.jsonl"):
+    """What the stage reads of files: rows by name, or those of one file."""
+    files = rows if isinstance(rows, dict) else {name: rows}
+    for each, values in files.items():
+        (tmp_path / each).write_bytes(as_parquet(values) if each.endswith(".parquet") else as_jsonl(values))
+    return read_benchmarks(Decontaminate(against=list(files), fields=fields), tmp_path)
+
+
+def test_a_dot_reaches_into_every_item_of_a_list(tmp_path):
+    choices = [{"text": "So.", "label": "A"}, {"text": "Not so.", "label": "B"}]
+    rows = [{"question": {"stem": "Why?", "choices": choices}}]
+    fields = {"question": "question.stem", "choices": "question.choices.text"}
+    (found,) = read_with(tmp_path, rows, fields)
+    assert found.texts == ["Why?", "So.", "Not so."]
+    assert found.roles == [QUESTION, CHOICE, CHOICE]
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [({"question": "question", "choices": "chioces"}, r'named chioces in some row.*did you mean "choices"\?'),
+     ({"question": "quesiton", "choices": "choices"}, r'named quesiton in some row.*did you mean "question"\?'),
+     (["question", "prompt"], "named prompt"), (["qestion"], r'found none; did you mean "question"\?'),
+     ({"question": "question", "choices": "choices.text"}, r"named choices\.text"), ("mmlu", "named answer")],
+)  # fmt: skip
+def test_a_named_field_that_no_row_has_stops_the_build(tmp_path, fields, says):
+    with pytest.raises(UsageError, match=r"q\.jsonl: expected.*" + says):
+        read_with(tmp_path, [{"question": "Why so?", "choices": ["a", "b"]}], fields)
+
+
+def test_files_of_one_layout_may_differ_but_each_has_a_question(tmp_path):
+    fields = {"question": ["question", "prompt"], "choices": "choices"}
+    files = {"a.jsonl": [{"question": "Why?", "choices": ["a"]}], "b.jsonl": [{"prompt": "How?"}]}
+    assert [found.texts for found in read_with(tmp_path, files, fields)] == [["Why?", "a"], ["How?"]]
+    files["b.jsonl"] = [{"choices": ["a"]}]
+    files["c.jsonl"] = [{"prompt": "How?"}]
+    with pytest.raises(UsageError, match=r"b\.jsonl: expected a field named question or prompt"):
+        read_with(tmp_path, files, fields)
+
+
+def test_a_preset_is_content_with_one_of_its_names(tmp_path):
+    (found,) = read_with(tmp_path, [{"prompt": "Write it.", "code": "pass"}], "mbpp")
+    assert found.texts == ["Write it.", "pass"]
+
+
+def test_bytes_and_maps_of_parquet_are_texts(tmp_path):
+    schema = pa.schema([("question", pa.binary()), ("choices", pa.map_(pa.string(), pa.string()))])
+    table = pa.table({"question": [b"Wer?"], "choices": [[("first", "Er."), ("b", "Sie.")]]}, schema)
+    pq.write_table(table, tmp_path / "q.parquet")
+    found = read_benchmark(tmp_path / "q.parquet")
+    assert found.texts == ["Wer?", "first", "Er.", "b", "Sie."]
+    layout = {"question": ("question",), "choices": ("choices.b",)}
+    assert read_benchmark(tmp_path / "q.parquet", layout=layout).texts == ["Wer?", "Sie."]
+
+
+def test_bytes_that_are_no_text_are_refused_unless_other_fields_are_named(tmp_path):
+    rows = [{"question": "What is shown?", "image": b"\x89PNG\xff"}]
+    with pytest.raises(UsageError, match=r"q\.parquet, item 0: expected text in UTF-8.*`fields`"):
+        read_with(tmp_path, rows, None, "q.parquet")
+    assert read_with(tmp_path, rows, ["question"], "q.parquet")[0].texts == ["What is shown?"]
+
+
+def test_a_name_that_stands_twice_in_the_first_row_is_refused(tmp_path):
+    (tmp_path / "q.csv").write_bytes(b"text,text\nfirst words,second words\n")
+    with pytest.raises(UsageError, match=r'q\.csv: expected different names.*"text" 2 times'):
+        read_benchmark(tmp_path / "q.csv")
+
+
+def test_a_row_of_csv_may_be_short_or_long_or_blank_and_a_field_as_long_as_a_book(tmp_path):
+    book, before = "word " * 40_000, csv.field_size_limit()
+    (tmp_path / "q.csv").write_text(f'question,answer\n"Why?"\n\nHow?,So.,more,"{book}"\n')
+    found = read_benchmark(tmp_path / "q.csv")
+    assert (found.items, found.texts) == ([0, 1, 1, 1, 1], ["Why?", "How?", "So.", "more", book])
+    assert csv.field_size_limit() == before
+
+
+def test_a_number_of_thousands_of_digits_and_a_folder_are_refused_in_words(tmp_path):
+    (tmp_path / "q.jsonl").write_text('{"question": "Why?", "answer": ' + "9" * 5000 + "}\n")
+    with pytest.raises(UsageError, match=r"q\.jsonl:1: expected one JSON value"):
+        read_benchmark(tmp_path / "q.jsonl")
+    (tmp_path / "d.jsonl").mkdir()
+    with pytest.raises(UsageError, match=r"d\.jsonl: expected a benchmark.*Is a directory"):
+        read_benchmark(tmp_path / "d.jsonl")
+    with pytest.raises(RecipeError, match=r"expected files, got the folder d\.jsonl"):
+        Decontaminate(against=["d.jsonl"]).side_inputs(tmp_path)
+
+
+def test_a_value_nested_deeper_than_a_stack_is_refused_in_words(tmp_path):
+    (tmp_path / "q.jsonl").write_text('{"q":' * 100_000 + '"Why?"' + "}" * 100_000)
+    with pytest.raises(UsageError, match="expected one JSON value"):
+        read_benchmark(tmp_path / "q.jsonl")
 
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / "shared" / "data" / "benchmarks"
