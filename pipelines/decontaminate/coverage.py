@@ -12,7 +12,12 @@ A **pair** is a text and its companion, or a text alone. Of an item are looked f
     of a question below 10 words                 each answer and choice of 5 words or more, with the question
 
 where both together have `min_words` different words; an item of which nothing is left is too short to be judged. Equal
-texts are one, and so are equal pairs, with all items that hold them.
+texts are one, and so are equal pairs, with all items that hold them. An answer of one letter or digit in an item with
+choices ("A", "(3)") tells which of them is right, as a letter among longer choices does, and is near any question: it
+is no companion, the choices are.
+
+A **place** is a stretch of a document in which texts that were found overlap, by more than two words and an eighth: of
+items that differ by a word both stand there, and it counts once.
 
 Rarity: a word weighs log2(N / n), n of the N texts hold it (N at least 2^14, so that few texts do not make every word
 common); in sixteenths and rounded, so sums are exact.
@@ -23,6 +28,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from string import ascii_lowercase, digits
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,6 +87,14 @@ class _Texts(NamedTuple):
     total: I64s
 
 
+class _Sizes(NamedTuple):
+    """Different words of each text; the texts of one letter, and those of one letter or digit."""
+
+    n_words: list[int]
+    letters: set[int]
+    labels: set[int]
+
+
 def as_text(texts: Sequence[str]) -> TextView:
     """The texts as a kernel reads them; half a surrogate pair, which JSON can spell, as "?"."""
     raw = [text.encode("utf-8", "replace") for text in texts]
@@ -95,7 +109,8 @@ def index_arrays(
     words = word_hashes(*as_text([text for benchmark in benchmarks for text in benchmark.texts]))
     _, firsts, number = np.unique(words.prints, return_index=True, return_inverse=True)
     texts = _distinct_texts(words, firsts)
-    pairs = _distinct_pairs(_all_pairs(benchmarks, number, np.diff(texts.bag_ends), limits))
+    sizes = _Sizes(np.diff(texts.bag_ends).tolist(), *_labels(words.prints[firsts]))
+    pairs = _distinct_pairs(_all_pairs(benchmarks, number, sizes, limits))
     held = np.unique(np.stack([pairs.benchmark, pairs.item]), axis=1)
     n_items = np.bincount(held[0], minlength=len(benchmarks)).tolist()
     n_pairs = np.bincount(pairs.benchmark, minlength=len(benchmarks)).tolist()
@@ -121,7 +136,8 @@ def coverage_verdicts(
         matched.append(_matched(piece, found))
         parts.append(found._replace(doc=found.doc + piece.start))
     found = Found(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-    n_hits = _count_places(found, pairs, len(alive))
+    places = _places(found.doc, found, np.arange(len(found.doc)))
+    n_hits = np.bincount(places, minlength=len(alive)).astype(np.int64)
     verdicts = (n_hits >= min_hits).astype(np.uint8)
     evidence = _evidence(found, pairs, names, n_hits)
     evidence["matched"] = pa.concat_arrays(matched) if matched else pa.array([], pa.large_string())
@@ -152,9 +168,21 @@ def _matched(piece: Piece, found: Found) -> pa.Array:
     return pa.array(texts, pa.large_string())
 
 
-def _count_places(found: Found, pairs: Pairs, n_docs: int) -> I64s:
-    places = np.unique(np.stack([found.doc, found.start, pairs.text[found.pair]]), axis=1)
-    return np.bincount(places[0], minlength=n_docs).astype(np.int64)
+def _places(group: I64s, found: Found, rows: I64s) -> I64s:
+    """The group of each place; row `rows[i]` of what was found belongs to `group[i]`.
+
+    Where a text begins is known but for `slack` words, so copies that touch by fewer stand side by side.
+    """
+    order = np.lexsort((found.end[rows], found.start[rows], group))
+    group, start, end = group[order], found.start[rows[order]], found.end[rows[order]]
+    slack = 2 + (end - start) // 8
+    # Groups are set apart on one line, so that one running maximum serves them all.
+    base = group * (end.max(initial=0) + 1)
+    reached = np.maximum.accumulate(base + end)
+    is_new = np.ones(len(group), dtype=np.bool_)
+    is_new[1:] = (base + start + slack)[1:] >= reached[:-1]
+    places: I64s = group[is_new]
+    return places
 
 
 def _evidence(found: Found, pairs: Pairs, names: Sequence[str], n_hits: I64s) -> dict[str, pa.Array]:
@@ -171,12 +199,13 @@ def _evidence(found: Found, pairs: Pairs, names: Sequence[str], n_hits: I64s) ->
 def _of_benchmarks(
     found: Found, pairs: Pairs, names: Sequence[str], is_contaminated: npt.NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
-    """Of each benchmark: finds of its pairs, documents that are contaminated and hold one, and the items."""
+    """Of each benchmark: places where its pairs stand, documents that are contaminated and hold one, and the items."""
     starts = pairs.holder_ends[found.pair]
     n_holders = pairs.holder_ends[found.pair + 1] - starts
     at, row = _spread(starts, n_holders), np.repeat(np.arange(len(found.doc)), n_holders)
     holder, item, doc = pairs.benchmark[at], pairs.item[at], found.doc[row]
-    hits = np.unique(np.stack([holder, doc, found.start[row], pairs.text[found.pair[row]]]), axis=1)[0]
+    both, group = np.unique(np.stack([holder, doc]), axis=1, return_inverse=True)
+    hits = both[0][_places(group.reshape(-1), found, row)]
     docs = np.unique(np.stack([holder, doc])[:, is_contaminated[doc]], axis=1)[0]
     items = np.unique(np.stack([holder, item]), axis=1)
     return [
@@ -221,29 +250,36 @@ def _rarity(n_texts: I64s, n_all: int) -> I64s:
     return np.array(weights, dtype=np.int64)[kind]
 
 
+def _labels(prints: npt.NDArray[np.uint64]) -> tuple[set[int], set[int]]:
+    """Which texts are one letter, and which one letter or digit, whatever stands around it."""
+    found = []
+    for marks in (ascii_lowercase, ascii_lowercase + digits):
+        known = word_hashes(*as_text([*marks])).prints
+        found.append(set(np.flatnonzero(np.isin(prints, known)).tolist()))
+    return found[0], found[1]
+
+
 def _all_pairs(
-    benchmarks: Sequence[Benchmark], number: I64s, n_words: I64s, limits: Limits
+    benchmarks: Sequence[Benchmark], number: I64s, sizes: _Sizes, limits: Limits
 ) -> Iterator[tuple[int, int, int, int]]:
     """(text, companion, benchmark, item) of every item."""
-    size, at = n_words.tolist(), 0
+    at = 0
     for of, benchmark in enumerate(benchmarks):
         rows = zip(
             benchmark.items, benchmark.roles, number[at : at + len(benchmark.texts)].tolist(), strict=True
         )
         for item, group in groupby(rows, key=lambda row: row[0]):
             parts = [(role, text) for _, role, text in group]
-            for text, companion in sorted(set(_item_pairs(parts, size, limits))):
+            for text, companion in sorted(set(_item_pairs(parts, sizes, limits))):
                 yield text, companion, of, item
         at += len(benchmark.texts)
 
 
-def _item_pairs(
-    parts: Sequence[tuple[int, int]], size: Sequence[int], limits: Limits
-) -> Iterator[tuple[int, int]]:
+def _item_pairs(parts: Sequence[tuple[int, int]], sizes: _Sizes, limits: Limits) -> Iterator[tuple[int, int]]:
+    size, options = sizes.n_words, _options(parts, sizes)
     asked = {t for role, t in parts if role == QUESTION}
     passages = {t for role, t in parts if role == PASSAGE}
     answers = {t for role, t in parts if role == ANSWER}
-    options = {t for role, t in parts if role in (ANSWER, CHOICE) and size[t]}
     if not asked and not passages:
         asked = {t for role, t in parts if role == OTHER}
     yield from ((t, NOBODY) for t in passages | asked | answers if size[t] >= limits.alone_words)
@@ -254,6 +290,13 @@ def _item_pairs(
         if size[t] < _MAX_SECOND:
             both |= {(option, t if size[t] else NOBODY) for option in options if size[option] >= MIN_FIRST}
         yield from (pair for pair in both if _size(pair, size) >= limits.min_words)
+
+
+def _options(parts: Sequence[tuple[int, int]], sizes: _Sizes) -> set[int]:
+    """The choices and answers of an item that may stand near its question."""
+    choices = {t for role, t in parts if role == CHOICE and sizes.n_words[t]}
+    answers = {t for role, t in parts if role == ANSWER and sizes.n_words[t]}
+    return (choices - sizes.letters or choices) | (answers - sizes.labels if choices else answers)
 
 
 def _size(pair: tuple[int, int], size: Sequence[int]) -> int:

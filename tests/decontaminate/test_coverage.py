@@ -16,7 +16,7 @@ from pipelines.decontaminate import Decontaminate, benchmark_report
 from pipelines.decontaminate.benchmarks import read_benchmark
 from pipelines.decontaminate.selftest import KINDS, self_test
 from tests.harness_gather import Corpus, check_account
-from tests.oracles.coverage_twin import find_pair, item_pairs, weights
+from tests.oracles.coverage_twin import count_places, find_pair, item_pairs, weights
 from tests.oracles.kernel_twins import shingle_words
 
 DUCKS = (
@@ -102,7 +102,7 @@ def check_against_twin(folder, benchmarks, pages, *, share, reach, min_hits, alo
         )
     corpus = Corpus(folder, {"web": [pages[:2], pages[2:]]})
     result = corpus.run(stage)
-    n_hits = [len({(start, pair[0]) for _, start, _, pair in found}) for found in finds]
+    n_hits = [count_places((start, end) for _, start, end, _ in found) for found in finds]
     assert result.column("n_hits") == n_hits
     assert result.column("verdict") == [int(n >= min_hits) for n in n_hits]
     shown = zip(*(result.column(c) for c in ("benchmark", "item", "score", "matched")), strict=True)
@@ -120,7 +120,7 @@ def check_against_twin(folder, benchmarks, pages, *, share, reach, min_hits, alo
         hit = {i for found in mine for f in found for of, i in holders[f[3]] if of == b}
         assert told[name]["too_short"] == n_short[b]
         assert told[name]["items_hit"] == len(hit)
-        assert told[name]["hits"] == sum(len({(f[1], f[3][0]) for f in found}) for found in mine)
+        assert told[name]["hits"] == sum(count_places(f[1:3] for f in found) for found in mine)
         assert told[name]["documents"] == sum(
             bool(m) and n >= min_hits for m, n in zip(mine, n_hits, strict=True)
         )
@@ -218,6 +218,35 @@ def test_a_short_question_needs_an_answer_near_it(tmp_path):
     asked, gap = TOWER["question"], " word" * 60
     texts = [asked, f"{asked} In 1889.", f"It was 1901. {asked}", f"{asked}{gap} 1889", f"{asked} 18 89"]
     assert verdicts(tmp_path, [TOWER], texts).verdicts() == [[0, 1, 1, 0, 0]]
+
+
+@pytest.mark.parametrize("answer", ["A", "(b)", "2.", "C"])
+def test_an_answer_that_is_a_label_is_no_companion(tmp_path, answer):
+    asked, item = TOWER["question"], {**TOWER, "answer": answer}
+    texts = [f"{asked} A question of 2 who B or C.", f"{asked} 1889", f"{asked} 1901."]
+    assert verdicts(tmp_path, [item], texts).verdicts() == [[0, 1, 1]]
+
+
+def test_a_choice_of_one_digit_is_a_companion_though_it_looks_like_a_label(tmp_path):
+    item = {"question": "How many legs does a spider have?", "choices": ["6", "8"], "answer": "8"}
+    texts = [f"{item['question']} {n}" for n in (6, 8, "a")]
+    assert verdicts(tmp_path, [item], texts).verdicts() == [[1, 1, 0]]
+
+
+def test_letters_beside_the_choices_are_labels_of_them(tmp_path):
+    item = {"question": TOWER["question"], "choices": {"text": ["1889", "1901"], "label": ["A", "B"]}}
+    texts = [f"{TOWER['question']} {n}" for n in ("1889", "a")]
+    assert verdicts(tmp_path, [item], texts).verdicts() == [[1, 0]]
+
+
+def test_two_items_that_differ_by_a_word_are_found_at_one_place(tmp_path):
+    words = [f"term{n}" for n in range(20)]
+    items = [" ".join(words), " ".join(words[1:])]
+    texts = [items[0], f"{items[0]} and {items[1]}", f"{items[1]} {items[1]}"]
+    result = verdicts(tmp_path, items, texts, min_hits=2)
+    assert result.column("n_hits") == [1, 2, 2]
+    assert result.verdicts() == [[0, 1, 1]]
+    assert report(result)["q.jsonl"]["hits"] == 5
 
 
 def test_a_question_below_five_words_is_found_through_its_answer(tmp_path):

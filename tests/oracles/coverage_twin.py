@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from string import ascii_lowercase, digits
 
 from pipelines.decontaminate.benchmarks import ANSWER, CHOICE, OTHER, PASSAGE, QUESTION
 
@@ -16,7 +17,11 @@ def item_pairs(parts: Sequence[tuple[int, Words]], *, min_item: int, min_alone: 
     """What is looked for of an item, given as (role, words)."""
     of = {role: {w for r, w in parts if r == role} for role in (QUESTION, CHOICE, ANSWER, PASSAGE, OTHER)}
     asked = of[QUESTION] if of[QUESTION] or of[PASSAGE] else of[OTHER]
-    options = {w for w in of[ANSWER] | of[CHOICE] if w}
+    choices = {w for w in of[CHOICE] if w}
+    letters = {w for w in choices if len(w) == 1 and w[0] in ascii_lowercase}
+    labels = {w for w in of[ANSWER] if len(w) == 1 and w[0] in ascii_lowercase + digits}
+    options = choices - letters or choices
+    options |= {w for w in (of[ANSWER] - labels if choices else of[ANSWER]) if w}
     pairs: set[Pair] = {(w, None) for w in asked | of[PASSAGE] | of[ANSWER] if len(set(w)) >= min_alone}
     for question in asked:
         size = len(set(question))
@@ -27,6 +32,15 @@ def item_pairs(parts: Sequence[tuple[int, Words]], *, min_item: int, min_alone: 
             some |= {(option, question or None) for option in options if len(set(option)) >= 5}
         pairs |= {(a, b) for a, b in some if len(set(a)) + len(set(b or ())) >= min_item}
     return pairs
+
+
+def count_places(spans: Iterable[tuple[int, int]]) -> int:
+    """How many stretches of words spans leave when those that overlap by more than two words and an eighth are one."""
+    n_places = reached = 0
+    for start, end in sorted(spans):
+        n_places += start + 2 + (end - start) // 8 >= reached
+        reached = max(reached, end)
+    return n_places
 
 
 def weights(texts: set[Words]) -> dict[str, int]:
