@@ -26,7 +26,7 @@ common); in sixteenths and rounded, so sums are exact.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from string import ascii_lowercase, digits
 from typing import Any, NamedTuple
@@ -42,7 +42,7 @@ from pipelines.dedup.texts import Piece, pieces
 from pipelines.kernels.coverage import Found, Index, TextWords, find_texts, make_runs, run_widths, word_hashes
 from pipelines.kernels.ngrams import join_words, make_table
 
-__all__ = ["Limits", "Pairs", "as_text", "coverage_verdicts", "index_arrays"]
+__all__ = ["PIECE_BYTES", "Limits", "Pairs", "as_text", "coverage_verdicts", "index_arrays"]
 
 I64s = npt.NDArray[np.int64]
 NOBODY = -1
@@ -51,6 +51,8 @@ MIN_FIRST = 5
 """Words of the shortest text that is looked for first."""
 _MAX_SECOND = 10
 """Words of the longest question that is also looked for behind its answers: one change leaves it no run."""
+PIECE_BYTES = 4 << 20
+"""Text judged between two beats: a tenth of a second's work, or minutes where every page quotes a long passage."""
 _FEW_TEXTS = 1 << 14
 _SCALE = 16
 
@@ -126,12 +128,14 @@ def coverage_verdicts(
     names: Sequence[str],
     reach: int,
     min_hits: int,
+    beat: Callable[[int], None],
 ) -> Judged:
-    """In which documents items stand at no fewer than `min_hits` places, and which."""
+    """In which documents items stand at no fewer than `min_hits` places, and which; beats with a row as it goes on."""
     index = Index(*(arrays[name] for name in Index._fields))
     pairs = Pairs(*(arrays[_PAIR + name] for name in Pairs._fields))
     parts, matched = [Found(*(np.zeros(0, dtype=np.int64) for _ in Found._fields))], []
-    for piece in pieces(table):
+    for piece in pieces(table, max_bytes=PIECE_BYTES):
+        beat(piece.start)
         found = _of_living(find_texts(*piece.text, index=index, reach=reach), alive[piece.start :])
         matched.append(_matched(piece, found))
         parts.append(found._replace(doc=found.doc + piece.start))

@@ -9,7 +9,7 @@ ignored n-grams of more than 10 documents, we judge whole documents and ignore n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.decontaminate.benchmarks import Benchmark
-from pipelines.decontaminate.coverage import as_text
+from pipelines.decontaminate.coverage import PIECE_BYTES, as_text
 from pipelines.decontaminate.evidence import Judged
 from pipelines.dedup.texts import pieces
 from pipelines.kernels.ngrams import Hits, NgramTable, find_ngrams, make_ngrams, make_table
@@ -90,9 +90,10 @@ def ngram_verdicts(
     names: Sequence[str],
     min_words: int,
     min_hits: int,
+    beat: Callable[[int], None],
 ) -> Judged:
-    """Which documents share at least `min_hits` runs, and with what."""
-    hits, matched = _all_hits(table, index, alive, min_words=min_words)
+    """Which documents share at least `min_hits` runs, and with what; beats with a row as it goes on."""
+    hits, matched = _all_hits(table, index, alive, min_words=min_words, beat=beat)
     n_hits = np.bincount(hits.doc, minlength=len(alive)).astype(np.int64)
     verdicts = (n_hits >= min_hits).astype(np.uint8)
     firsts = np.searchsorted(hits.doc, np.arange(len(alive)))
@@ -101,12 +102,18 @@ def ngram_verdicts(
 
 
 def _all_hits(
-    table: pa.Table, index: Any, alive: npt.NDArray[np.bool_], *, min_words: int
+    table: pa.Table,
+    index: Any,
+    alive: npt.NDArray[np.bool_],
+    *,
+    min_words: int,
+    beat: Callable[[int], None],
 ) -> tuple[Hits, pa.Array]:
     """The hits in documents that are alive (doc: row of the part), and the words of each one's first."""
     lookup = NgramTable(index["keys"], index["gram"], index["filter"])
     docs, grams, matched = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)], []
-    for piece in pieces(table):
+    for piece in pieces(table, max_bytes=PIECE_BYTES):
+        beat(piece.start)
         hits = find_ngrams(*piece.text, table=lookup, widths=index["widths"], min_words=min_words)
         docs.append(hits.doc + piece.start)
         grams.append(hits.gram)

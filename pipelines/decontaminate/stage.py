@@ -26,7 +26,7 @@ Source: allenai/decon for coverage, Brown et al. 2020 (GPT-3), appendix C, for n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -245,7 +245,8 @@ def _limits(stage: Decontaminate) -> Limits:
 def judge(task: GatherTask, *, stage: Decontaminate) -> None:
     """Write the verdicts of a part; say how often and in how many documents each benchmark was found."""
     table = task.read_part(task.unit, ["text"])
-    judged = judge_table(stage, read_arrays(task.inputs("index", "ngrams")[0]), table, task.alive(task.unit))
+    index, alive = read_arrays(task.inputs("index", "ngrams")[0]), task.alive(task.unit)
+    judged = judge_table(stage, index, table, alive, beat=task.beat)
     write_verdict(task, {"verdict": pa.array(judged.verdicts), **judged.evidence})
     account(task, stage, judged.verdicts, text_bytes(table))
     task.facts["benchmarks"] = judged.found
@@ -254,15 +255,25 @@ def judge(task: GatherTask, *, stage: Decontaminate) -> None:
         task.facts["index"] = task.facts_of("index")[0]["benchmarks"]
 
 
-def judge_table(stage: Decontaminate, index: Any, table: pa.Table, alive: npt.NDArray[np.bool_]) -> Judged:
-    """The verdict of every row of a table with a column `text`, and why; index: arrays by name."""
+def judge_table(
+    stage: Decontaminate,
+    index: Any,
+    table: pa.Table,
+    alive: npt.NDArray[np.bool_],
+    *,
+    beat: Callable[[int], None] = lambda _row: None,
+) -> Judged:
+    """The verdict of every row of a table with a column `text`, and why; index: arrays by name.
+
+    beat: called every few megabytes with the row that is next.
+    """
     names = short_names(stage.against)
     if stage.method == "coverage":
         return coverage_verdicts(
-            table, index, alive, names=names, reach=stage.near_words, min_hits=stage.min_hits
+            table, index, alive, names=names, reach=stage.near_words, min_hits=stage.min_hits, beat=beat
         )
     return ngram_verdicts(
-        table, index, alive, names=names, min_words=stage.min_words, min_hits=stage.min_hits
+        table, index, alive, names=names, min_words=stage.min_words, min_hits=stage.min_hits, beat=beat
     )
 
 

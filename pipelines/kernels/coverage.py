@@ -12,7 +12,8 @@ as a run, a longer one by its share.
 
 Weights are whole numbers and a text's heaviest words come first, so nearly every comparison ends after a few.
 
-Price: words are hashed as in `sketches`; a run looked up costs 10 to 40 ns a word of document.
+Price: words are hashed as in `sketches`; a run looked up costs 10 to 40 ns a word of document, a comparison no more
+than the words of text and window together (`windows`).
 
 Source: the two steps, rare n-grams and then a weighted share, are those of decon (allenai/decon, doc/simple.md); it
 grows a cluster of 5-grams and weighs n-grams. Weighed so, one changed word in twelve costs up to five eighths of the
@@ -30,6 +31,7 @@ from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel, pointer
 from pipelines.kernels.lanes import readable
 from pipelines.kernels.sketches import hash_words, most_words
 from pipelines.kernels.unicode import character_classes, lower_deltas
+from pipelines.kernels.windows import near, weigh
 
 __all__ = [
     "Found",
@@ -52,8 +54,6 @@ I32s = npt.NDArray[np.int32]
 
 N_ANCHOR = 4
 """Words of the shortest run, with which every run begins."""
-MAX_EXACT = 3
-"""Words of a companion that must stand there as they are; of a longer one a share is asked."""
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd: 2^64 / golden ratio
 _K = np.uint64(0xD6E8FEB86659FD93)
@@ -214,59 +214,6 @@ def _look_up(key: np.uint64, keys: U64s, values: Offsets, mask: int) -> int:
 
 
 @inline
-def _stands_in(word: np.uint64, words: U64s, low: int, high: int) -> bool:
-    n = 0
-    for at in range(low, high):
-        n += words[at] == word
-    return n > 0
-
-
-@inline
-def _weigh(
-    bag: U64s, weight: Offsets, first: int, last: int, spare: int, words: U64s, low: int, high: int
-) -> int:
-    """The weight of the bag's words in `words[low:high]`; -1 as soon as more than `spare` is missing."""
-    found = 0
-    for k in range(first, last):
-        if _stands_in(bag[k], words, low, high):
-            found += weight[k]
-        else:
-            spare -= weight[k]
-            if spare < 0:
-                return -1
-    return found
-
-
-@inline
-def _run_in(seq: U64s, first: int, last: int, words: U64s, low: int, high: int) -> bool:
-    n = last - first
-    for at in range(low, high - n + 1):
-        same = 0
-        while same < n and words[at + same] == seq[first + same]:
-            same += 1
-        if same == n:
-            return True
-    return False
-
-
-@inline
-def _near(
-    c: int, seq_ends: Offsets, seq: U64s, bag_ends: Offsets, bag: U64s, weight: Offsets, total: Offsets,
-    least: Offsets, words: U64s, front: int, inner: int, outer: int, back: int,
-) -> int:  # fmt: skip
-    """The weight found of a companion in `words[front:inner]` or `words[outer:back]`, -1 where it stands in neither."""
-    first, last = seq_ends[c], seq_ends[c + 1]
-    if last - first <= MAX_EXACT:
-        stands = _run_in(seq, first, last, words, front, inner) or _run_in(
-            seq, first, last, words, outer, back
-        )
-        return total[c] if stands else -1
-    begin, end, spare = bag_ends[c], bag_ends[c + 1], total[c] - least[c]
-    before = _weigh(bag, weight, begin, end, spare, words, front, inner)
-    return max(before, _weigh(bag, weight, begin, end, spare, words, outer, back))
-
-
-@inline
 def _grown(old: Offsets) -> Offsets:
     new = np.empty(2 * len(old), np.int64)
     for i in range(len(old)):
@@ -304,7 +251,14 @@ def find_texts_in(  # noqa: C901 - one pass, flat, as kernels are
     until = np.empty(n_texts, np.int64)
     docs, pairs, scores = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64)
     starts, stops = np.empty(64, np.int64), np.empty(64, np.int64)
-    n_found = 0
+    # No window is longer than the longest text and its companion reach.
+    n_found = longest = 0
+    for i in range(n_texts):
+        longest = max(longest, seq_ends[i + 1] - seq_ends[i])
+    size = 64
+    while size < 2 * min(reach + 4 * longest + 64, most):
+        size *= 2
+    held, stamps = np.empty(size, np.uint64), np.zeros(size + 1, np.int64)
     text, kinds, deltas = pointer(data), pointer(classes), pointer(lower)
     t_keys, t_gram, t_bits = pointer(keys), pointer(gram), pointer(bits)
     t_bag, t_weight, t_seq = pointer(bag), pointer(weight), pointer(seq)
@@ -334,10 +288,11 @@ def find_texts_in(  # noqa: C901 - one pass, flat, as kernels are
                         until[t] = 0
                     last_doc[t], last_at[t] = doc, at
                     low, high = max(at - slack, 0), min(at + length + slack, n_words)
-                    held = _weigh(
-                        t_bag, t_weight, bag_ends[t], bag_ends[t + 1], total[t] - least[t], w, low, high
-                    )
-                    if held < 0:
+                    weighed = weigh(
+                        t_bag, t_weight, bag_ends[t], bag_ends[t + 1], total[t] - least[t], w, low, high,
+                        held, stamps,
+                    )  # fmt: skip
+                    if weighed < 0:
                         continue
                     inner, outer = min(max(at + slack, 0), n_words), max(at + length - slack, 0)
                     for pair in range(pair_ends[t], pair_ends[t + 1]):
@@ -345,21 +300,21 @@ def find_texts_in(  # noqa: C901 - one pass, flat, as kernels are
                         if c >= 0:
                             far = reach + 2 * (seq_ends[c + 1] - seq_ends[c])
                             front, back = max(at - far, 0), min(at + length + far, n_words)
-                            more = _near(
+                            more = near(
                                 c, seq_ends, t_seq, bag_ends, t_bag, t_weight, total, least, w,
-                                front, inner, outer, back,
+                                front, inner, outer, back, held, stamps,
                             )  # fmt: skip
-                            if more < 0 or held + more < need[t] + need[c]:
+                            if more < 0 or weighed + more < need[t] + need[c]:
                                 continue
                             all_of += total[c]
-                        elif held < need[t]:
+                        elif weighed < need[t]:
                             continue
                         if n_found == len(docs):
                             docs, pairs, scores = _grown(docs), _grown(pairs), _grown(scores)
                             starts, stops = _grown(starts), _grown(stops)
                         docs[n_found], pairs[n_found] = doc, pair
                         starts[n_found], stops[n_found] = max(at, 0), min(at + length, n_words)
-                        scores[n_found] = 1000 * (held + more) // all_of
+                        scores[n_found] = 1000 * (weighed + more) // all_of
                         n_found += 1
                         until[t] = at + length + slack
     return docs[:n_found], pairs[:n_found], starts[:n_found], stops[:n_found], scores[:n_found]
