@@ -65,7 +65,9 @@ _MODELS = (
 BYTES_PER_TOKEN = 4
 EPOCHS = 2
 N_LISTED = 20
-_LEFT_OUT = "left_out.txt"
+# Hidden, so that no wildcard over the data it lies beside takes it for data.
+_LEFT_OUT = ".left_out.txt"
+_OWN = ("recipe.yaml", "mix.yaml", "train.yaml")
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,10 @@ def write_files(words: Sequence[str], out: Path | None, *, force: bool = False) 
         made = Written(out, {"recipe.yaml": text}, corpus=f"corpora/{name}")
     else:
         paths = walk_files(words[1:]) if name else walk_files(words, names)
-        made = fitted(list(paths), out or Path(), like=name)
+        folder = out or Path()
+        # What an earlier call wrote here is no data.
+        own = {(folder / each).resolve() for each in _OWN}
+        made = fitted([path for path in paths if path.resolve() not in own], folder, like=name)
     if name is not None and out is None:
         return replace(made, folder=None)
     assert made.folder is not None
@@ -146,6 +151,8 @@ def _write(folder: Path, texts: dict[str, str], *, force: bool) -> None:
         (folder / f".{name}.new").write_bytes(data)
     for name in texts:
         (folder / f".{name}.new").replace(folder / name)
+    if _LEFT_OUT not in texts:
+        (folder / _LEFT_OUT).unlink(missing_ok=True)
 
 
 # --- fitted to files -------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ _CODE = re.compile(
 )
 _ROWS_NAME = re.compile(r"\.(jsonl|ndjson)$", re.IGNORECASE)
 _TABLE_NAME = re.compile(r"\.(csv|tsv)$", re.IGNORECASE)
-_OPEN_OBJECT = re.compile(rb'\{\s*\n\s*"(?:[^"\\\n]|\\.)*"\s*:')
+_OPEN_OBJECT = re.compile(rb'\{[ \t\r\f\v]*\n\s*"(?:[^"\\\n]|\\.)*"\s*:')
 _N_ROWS = 100  # so many lines are looked at behind a first one that is no row
 _CONVERT = "convert to JSON Lines, one object a line"
 _TEXT = ("text", "content", "body", "raw_content", "document", "article", "markdown", "code")

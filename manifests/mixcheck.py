@@ -21,7 +21,17 @@ from fractions import Fraction
 from manifests.mix import MixManifest, MixSource
 from manifests.quantities import share_text
 
-__all__ = ["CONTAMINATED", "CheckRow", "check", "effective_tokens", "key_text", "shares_of", "weights_text"]
+__all__ = [
+    "CONTAMINATED",
+    "CheckRow",
+    "Shared",
+    "check",
+    "check_shared",
+    "effective_tokens",
+    "key_text",
+    "shares_of",
+    "weights_text",
+]
 
 CONTAMINATED = "contaminated"
 WARN_EPOCHS = 4
@@ -100,6 +110,47 @@ def check(mix: MixManifest) -> list[CheckRow]:
             )
         )
     return rows
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Shards that several sources draw: of which corpus source, by whom how often, and how often they may be read."""
+
+    epochs: dict[str, float]
+    max_epochs: int
+
+    @property
+    def has_too_many_epochs(self) -> bool:
+        """Whether they would be read more often, by all together, than one of the sources allows."""
+        return sum(self.epochs.values()) > self.max_epochs
+
+
+def check_shared(mix: MixManifest) -> list[Shared]:
+    """The shards that several sources of a mix draw: each source counts its own epochs, these are read by all.
+
+    Sources of one corpus that happen to hold the same text in files of their own are their own affair.
+    """
+    epochs = {row.source: row.epochs for row in check(mix) if row.epochs}
+    holders: dict[str, list[tuple[str, str, str]]] = {}
+    found: dict[tuple[str, ...], Shared] = {}
+    for source in (source for source in mix.sources if source.name in epochs):
+        for shard in (shard for shard in source.train if shard.n_tokens):
+            known = holders.setdefault(shard.root, [])
+            known.append((source.name, shard.corpus, shard.shard.path))
+            names = tuple(
+                dict.fromkeys(
+                    name for name, *place in known if _is_one(place, (shard.corpus, shard.shard.path))
+                )
+            )
+            if len(names) > 1:
+                most = min(each.max_epochs for each in mix.sources if each.name in names)
+                found[names] = Shared({name: epochs[name] for name in names}, most)
+    return list(found.values())
+
+
+def _is_one(place: Sequence[str], other: tuple[str, str]) -> bool:
+    """Whether shards of one root, named by corpus and path, are one file or of two corpora."""
+    return place[0] != other[0] or place[1] == other[1]
 
 
 def _verdicts(mix: MixManifest, k: int, epochs: float) -> tuple[str, str]:

@@ -28,7 +28,7 @@ from manifests.corpus import CorpusManifest, TokenizerEntry
 from manifests.errors import MixError
 from manifests.mistakes import Mistakes
 from manifests.mix import Allowed, MixCorpus, MixManifest, MixPhase, MixSource
-from manifests.mixcheck import CheckRow, check, key_text, shares_of, weights_text
+from manifests.mixcheck import CheckRow, Shared, check, check_shared, key_text, shares_of, weights_text
 from manifests.mixremedy import (
     REMEDY,
     Wanted,
@@ -284,13 +284,17 @@ def _feasible(
             mistakes.add(place, epochs_text(row, rest, is_written=is_written))
         if row.is_contaminated:
             mistakes.add(place, _contaminated_text(row.source))
+    by_name = {row.source: row for row in rows}
+    for shared in (each for each in check_shared(mix) if each.has_too_many_epochs):
+        last = by_name[[*shared.epochs][-1]]
+        mistakes.add(("phases", _first_phase(last, config), "weights", last.source), _shared_text(shared))
     _advise(rows, rest, config, mistakes, is_written=is_written)
     mistakes.stop()
 
 
 def _small(rows: Sequence[CheckRow], mix: MixManifest, config: MixFile) -> set[str]:
     """The sources that make no row: those without tokens; and all others, if one of them is to be read."""
-    empty = {row.source for row in rows if not row.available}
+    empty = {row.source for row in rows if not row.available and row.source in config.drawn}
     if not empty and not any(row.has_too_many_epochs for row in rows):
         return set()
     return empty | {r.source for r in rows if r.source in config.drawn and r.available < 2 * mix.seq_len}
@@ -315,6 +319,15 @@ def _advise(
             mistakes.advise(f"Or write a mix.yaml that allows {what}:  {line}")
         else:
             mistakes.advise(f"Or allow {what}{f', in place of the `{key}:` there' if there else ''}:  {line}")
+
+
+def _shared_text(shared: Shared) -> str:
+    by_whom = ", ".join(f'"{name}" {epochs:.1f}' for name, epochs in shared.epochs.items())
+    return (
+        f"expected shards that several sources draw to be read at most {shared.max_epochs} times by all together, got "
+        f"{sum(shared.epochs.values()):.1f} ({by_whom}). Give them less weight or fewer tokens, leave one out, or "
+        "allow it with a larger `max_epochs` in each of them"
+    )
 
 
 def _contaminated_text(source: str) -> str:

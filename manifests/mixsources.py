@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from manifests.corpus import CorpusManifest, Partition, ShardEntry, TokenizerEntry
+from manifests.corpus import CorpusManifest, Partition, TokenizerEntry
 from manifests.errors import QuernError
 from manifests.mistakes import Mistakes, did_you_mean
 from manifests.mix import MAX_SEQ_LEN, MIN_SEQ_LEN, MixShard, MixSource
@@ -202,8 +202,8 @@ def sources_of(
 ) -> tuple[list[str], list[MixSource]]:
     """The names of the sources that any phase uses, in the order of the choices, and what each finds.
 
-    Raises: MixError where one is unknown, finds no tokens that it was defined to find, finds a shard that it or
-    another found, or holds another licence.
+    Raises: MixError where one is unknown, finds no tokens that it was defined to find, finds a shard
+    twice, or holds another licence.
     """
     choices = choices_of(config, corpora)
     used = {name for phase in config.phases for name in phase.weights}
@@ -218,7 +218,6 @@ def sources_of(
     chosen = {name: partitions_of(choices[name], corpora) for name in named}
     for name in named:
         _refuse_repeated_shards(_place(name, config), name, chosen[name], mistakes)
-    _refuse_shared_shards({name: chosen[name] for name in named if name in config.drawn}, config, mistakes)
     _refuse_empty({source.name for source in sources if not source.n_tokens}, config, corpora, mistakes)
     mistakes.stop()
     return named, sources
@@ -305,37 +304,6 @@ def _refuse_repeated_shards(
             f"{known.digest[:8]}). Their tokens would count twice, and be read twice as often as `max_epochs` "
             f"allows. {remedy}",
         )
-
-
-def _refuse_shared_shards(
-    sources: Mapping[str, list[tuple[Corpus, Partition]]], config: MixFile, mistakes: Mistakes
-) -> None:
-    # Each source counts its own epochs: what two of them hold is read by both. Sources of one corpus that happen to
-    # hold the same text are its own affair, as they are within one source.
-    owners: dict[str, list[tuple[str, Corpus, str]]] = {}
-    shared: dict[tuple[str, str], str] = {}
-    for name, corpus, partition, shard in _train_shards(sources):
-        known = owners.setdefault(shard.root, [])
-        for other, theirs, path in known:
-            if other != name and (theirs is not corpus or path == shard.shard.path):
-                shared.setdefault((other, name), f"{corpus.label}/{partition.source}")
-        known.append((name, corpus, shard.shard.path))
-    for (other, name), path in shared.items():
-        mistakes.add(
-            _place(name, config),
-            f'expected no shard in two sources, got those of {path} in "{other}" and in "{name}". Their tokens would '
-            f'be read by both, more often than the `max_epochs` of either allows. Leave "{other}" or "{name}" out of '
-            "the weights, or let them choose other partitions by `from` and `where`",
-        )
-
-
-def _train_shards(
-    sources: Mapping[str, list[tuple[Corpus, Partition]]],
-) -> Iterator[tuple[str, Corpus, Partition, ShardEntry]]:
-    for name, chosen in sources.items():
-        for corpus, partition in ((c, p) for c, p in chosen if p.split == "train"):
-            for shard in (each for each in partition.shards if each.n_tokens):
-                yield name, corpus, partition, shard
 
 
 def _chosen(corpus: Corpus, partition: Partition, choice: SourceChoice) -> bool:

@@ -129,11 +129,16 @@ def read_benchmark(path: Path, *, layout: Layout | None = None) -> Benchmark:
         roles += [role for role, _ in found]
         texts += [text for _, text in found]
         if layout is not None:
-            reached.update(name for names in layout.values() for name in names if _reach(value, name))
+            reached.update(name for names in layout.values() for name in names if _is_said(value, name))
             fields.update(_paths(value))
     if not texts:
         raise _no_text(path, layout, fields)
     return Benchmark(digest_bytes(raw), n_items, items, texts, roles, frozenset(reached), frozenset(fields))
+
+
+def _is_said(value: Any, name: str) -> bool:
+    """Whether an item's field has text; one that is there and empty is not looked for."""
+    return any(text.strip() for text in _strings(_reach(value, name)))
 
 
 def _read(path: Path) -> bytes:
@@ -202,14 +207,16 @@ def _csv_rows(data: bytes, path: Path) -> Iterator[tuple[int, Any]]:
             "left unchecked. Convert the file, or correct it."
         ) from error
     names = rows[0] if rows else []
-    if twice := [name for name in names if names.count(name) > 1]:
+    if twice := [name for name in names if name and names.count(name) > 1]:
         raise UsageError(
             f'{path}: expected different names in the first row, found "{twice[0]}" {names.count(twice[0])} times. '
             "Of fields with one name only one would be looked for. Rename the others."
         )
     for number, row in enumerate(rows[1:]):
-        # Values beyond the last name have none; they are looked for all the same.
-        yield number, {**dict(zip(names, row, strict=False)), None: row[len(names) :]}
+        # Values beyond the last name and those of columns without one are looked for all the same.
+        unnamed = [text for name, text in zip(names, row, strict=False) if not name]
+        named = {name: text for name, text in zip(names, row, strict=False) if name}
+        yield number, {**named, None: [*unnamed, *row[len(names) :]]}
 
 
 @contextmanager
@@ -298,7 +305,7 @@ def _strings(value: Any) -> Iterator[str]:
 def _no_text(path: Path, layout: Layout | None, fields: set[str]) -> UsageError:
     names = [name for some in (layout or {}).values() for name in some]
     wanted = f"strings in {', '.join(names)}" if names else "strings"
-    near = (did_you_mean(names[0], fields) if names else "") or "."
+    near = (did_you_mean(names[0], fields - {*names}) if names else "") or "."
     return UsageError(
         f"{path}: expected items with {wanted}, found none{near} The corpus would be called checked against a "
         "benchmark of which nothing was looked for. Correct `fields`, or take the file out of `against`."

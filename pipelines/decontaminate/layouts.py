@@ -120,24 +120,33 @@ def check_reached(fields: Fields, files: Mapping[str, Benchmark]) -> None:
     of_preset = isinstance(fields, str)
     wanted = list(layout.values()) if of_preset else [(name,) for names in layout.values() for name in names]
     reached = frozenset[str]().union(*(benchmark.reached for benchmark in files.values()))
+    instead = _there(layout, reached) if of_preset else None
     for names in wanted:
         if not reached.intersection(names):
-            raise _unreached(names, files)
+            raise _unreached(names, files, instead)
     asked = (*layout.get("question", ()), *layout.get("passage", ()))
     for path, benchmark in files.items():
         if asked and not benchmark.reached.intersection(asked):
-            raise _unreached(asked, {path: benchmark})
+            raise _unreached(asked, {path: benchmark}, instead)
 
 
-def _unreached(names: Sequence[str], files: Mapping[str, Benchmark]) -> UsageError:
+def _there(layout: Layout, reached: frozenset[str]) -> str:
+    """The fields of a preset that a file has, as a recipe may name them."""
+    named = {role: name for role, names in layout.items() for name in names if name in reached}
+    return "fields: {" + ", ".join(f"{role}: {name}" for role, name in named.items()) + "}"
+
+
+def _unreached(names: Sequence[str], files: Mapping[str, Benchmark], instead: str | None) -> UsageError:
     first, *others = files
     more = f" (and {len(others)} more)" if others else ""
     there = sorted(files[first].fields)
     shown = ", ".join(there[:12]) + (", ..." if len(there) > 12 else "")
+    remedy = "Correct `fields` or `layouts`, or leave the name out."
+    if instead is not None:
+        remedy = f"Write what is there,  {instead}  (or a layout of this file), in place of the preset."
     return UsageError(
         f"{first}{more}: expected a field named {' or '.join(names)} in some row, found {shown or 'none'}"
-        f"{did_you_mean(names[0], there) or '.'} Part of the benchmark would be left unchecked. Correct `fields` or "
-        "`layouts`, or leave the name out."
+        f"{did_you_mean(names[0], there) or '.'} Part of the benchmark would be left unchecked. {remedy}"
     )
 
 

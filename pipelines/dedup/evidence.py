@@ -33,8 +33,10 @@ from pipelines.stage import GatherTask
 __all__ = [
     "Stars",
     "make_stars",
+    "member_at",
     "n_verifications",
     "per_mille",
+    "unique_lots",
     "unique_pairs",
     "verify_pairs",
     "write_sets",
@@ -84,11 +86,24 @@ def unique_pairs(paths: Sequence[Path], lot: int, *, of: int) -> tuple[I64s, I64
     """The pairs of all bands, each once, ascending: the `lot`-th of about equal lots, those of one member together."""
     files = [read_arrays(path) for path in paths]
     members = [file.column("a") for file in files]
-    low, high = (_member_at(members, at, of) for at in (lot, lot + 1))
+    low, high = (member_at(members, at, of=of) for at in (lot, lot + 1))
+    return _pairs_between(files, low, high)
+
+
+def unique_lots(paths: Sequence[Path], n_lots: int) -> Iterator[tuple[I64s, I64s]]:
+    """The same of every lot, one after another."""
+    files = [read_arrays(path) for path in paths]
+    members = [file.column("a") for file in files]
+    cuts = [member_at(members, at, of=n_lots) for at in range(n_lots + 1)]
+    for low, high in pairwise(cuts):
+        yield _pairs_between(files, low, high)
+
+
+def _pairs_between(files: Sequence[ArrayFile], low: int, high: int) -> tuple[I64s, I64s]:
     found = [np.zeros((0, 2), dtype=np.int64)]
-    for file, column in zip(files, members, strict=True):
-        mine = span(column, low, high)
-        found.append(np.stack([column[mine], file.column("b")[mine]], axis=1))
+    for file in files:
+        mine = span(file.column("a"), low, high)
+        found.append(np.stack([file.column("a")[mine], file.column("b")[mine]], axis=1))
     pairs = np.concatenate(found)
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
     is_new = np.ones(len(pairs), dtype=np.bool_)
@@ -96,12 +111,25 @@ def unique_pairs(paths: Sequence[Path], lot: int, *, of: int) -> tuple[I64s, I64
     return np.ascontiguousarray(pairs[is_new, 0]), np.ascontiguousarray(pairs[is_new, 1])
 
 
-def _member_at(members: Sequence[Column], lot: int, of: int) -> int:
-    """The least ordinal below which at least lot / of all pairs have their member."""
-    n_pairs = sum(map(len, members))
-    last = max((int(column[len(column) - 1]) for column in members if len(column)), default=-1)
-    wanted = -(-n_pairs * lot // of)
-    return bisect_left(range(last + 1), wanted, key=lambda at: sum(span(c, 0, at).stop for c in members))
+def member_at(members: Sequence[Column], lot: int, *, of: int) -> int:
+    """The least ordinal below which at least lot / of all pairs have their member; members: of each file, ascending."""
+    wanted = -(-sum(map(len, members)) * lot // of)
+    low, high = 0, max((int(column[len(column) - 1]) + 1 for column in members if len(column)), default=0)
+    # Where the ordinal is to be found in each file narrows with it, so few of a file's numbers are read.
+    spans = [(0, len(column)) for column in members]
+    while low < high:
+        middle = (low + high) // 2
+        places = [_below(column, middle, *span) for column, span in zip(members, spans, strict=True)]
+        if sum(places) >= wanted:
+            high, spans = middle, [(first, at) for (first, _), at in zip(spans, places, strict=True)]
+        else:
+            low, spans = middle + 1, [(at, last) for (_, last), at in zip(spans, places, strict=True)]
+    return low
+
+
+def _below(column: Column, ordinal: int, first: int, last: int) -> int:
+    """How many of an ascending column are below an ordinal, which is between `first` and `last` of them."""
+    return first + bisect_left(range(first, last), ordinal, key=lambda at: int(column[at]))
 
 
 class _Sets(NamedTuple):

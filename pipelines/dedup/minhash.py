@@ -51,7 +51,7 @@ from pipelines.dedup.evidence import (
     make_stars,
     n_verifications,
     per_mille,
-    unique_pairs,
+    unique_lots,
     verify_pairs,
     write_sets,
 )
@@ -160,15 +160,17 @@ class MinHash(Gather):
         ]
         return [
             Phase("sign", "part", partial(sign_part, stage=self)),
-            Phase("match", partial(_n_matches, bands=self.bands), partial(find_edges, stage=self)),
+            Phase("match", partial(_n_matches, stage=self), partial(find_edges, stage=self)),
             *(comparing if self.verify == "exact" else []),
             Phase("cluster", "one", partial(cluster_documents, stage=self)),
             Phase("verdict", "part", partial(judge, stage=self), keep=True),
         ]
 
 
-def _n_matches(task: GatherTask, *, bands: int) -> int:
-    return bands * n_buckets(sum(part.n_docs for part in task.parts))
+def _n_matches(task: GatherTask, *, stage: MinHash) -> int:
+    # A document that is compared takes up to four times the memory of one that is not.
+    n_docs = sum(part.n_docs for part in task.parts) * (1 if stage.verify == "none" else 4)
+    return stage.bands * n_buckets(n_docs)
 
 
 def sign_part(task: GatherTask, *, stage: MinHash) -> None:
@@ -308,8 +310,7 @@ def _joined(files: Sequence[ArrayFile]) -> tuple[I64s, I64s]:
 
 def _all_pairs(task: GatherTask) -> tuple[I64s, I64s]:
     """The pairs of all bands, each once. A lot at a time: most pairs are in many bands."""
-    paths, n_lots = task.inputs("match", "edges"), n_verifications(task)
-    found = [unique_pairs(paths, lot, of=n_lots) for lot in range(n_lots)]
+    found = unique_lots(task.inputs("match", "edges"), n_verifications(task))
     a, b = (np.concatenate(side) for side in zip(*found, strict=True))
     return a, b
 

@@ -69,7 +69,8 @@ class Extract(Rewrite):
     max_tags: int = Field(default=250_000, ge=1, le=LARGEST)
     """Pages with more `<` than this are dropped as `too_large`: a million empty paragraphs take 6 s. But with
     quern so are those with 10,000 `<option`, or as many attributes in one tag, of which parsers take the square, and
-    those whose tree would have 500,000 elements: a parser opens formatting that nothing closes again in every block."""
+    those whose tree would have 500,000 elements: a parser opens formatting that nothing closes again in every block;
+    and those of which to tell how deep they are takes 60 million steps, elements times the levels asked for."""
     favour: third_party.Favour = "precision"
     """Of trafilatura: less text, but right; its default, `balanced`; or more text (`recall`)."""
     deduplicate: bool = True

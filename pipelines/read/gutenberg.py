@@ -111,7 +111,7 @@ class Gutenberg(Read):
     max_tags: int = Field(default=500_000, ge=1, le=LARGEST)
     """HTML pages with more `<` than this, which take 0.5 s, are dropped as `page_too_large`. So are those with 10,000
     `<option`, or as many attributes in one tag, which take the square of that, and those that become 500,000 elements
-    because nothing closes their formatting."""
+    because nothing closes their formatting, and those of which to tell how deep they are takes 60 million steps."""
     max_archive_bytes: int | None = Field(default=1 << 30, ge=1, le=LARGEST)
     """Books with which those of one zip inflate to more bytes than this are dropped as `archive_too_large`."""
     max_ratio: int | None = Field(default=100, ge=1, le=LARGEST)

@@ -1,6 +1,7 @@
 """`quern init`: what a file is, by its bytes, and files that the rest of Quern accepts."""
 
 import bz2
+import glob
 import gzip
 import io
 import json
@@ -10,6 +11,7 @@ import random
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import lz4.frame
@@ -232,7 +234,7 @@ def test_a_folder_of_many_kinds_gives_a_source_of_each_and_says_what_was_left_ou
     assert found["books"] == {name for name, (_, reader, _) in FILES.items() if reader == "gutenberg"}
     assert set(mix.phases[0].weights) == set(found)
     left_out = {name for name, (_, reader, _) in FILES.items() if reader is None}
-    told = (tmp_path / "out" / "left_out.txt").read_text().splitlines()
+    told = (tmp_path / "out" / ".left_out.txt").read_text().splitlines()
     assert {Path(line.partition(": ")[0]).name for line in told} == left_out
     assert sum(remark.startswith("left out ") for remark in made.remarks) == 21
 
@@ -250,13 +252,13 @@ def test_of_many_files_left_out_the_first_are_named_and_all_in_a_file(tmp_path, 
     assert [line.partition(": ")[0] for line in told[:20]] == [
         f"left out {data / name}" for name in names[:20]
     ]
-    listed = tmp_path / "out" / "left_out.txt"
+    listed = tmp_path / "out" / ".left_out.txt"
     if not n_more:
         assert len(told) == 20
         assert not listed.exists()
         return
     more = "1 file" if n_more == 1 else "1,200 files"
-    assert told[20:] == [f"left out {more} more: left_out.txt names all {20 + n_more:,}"]
+    assert told[20:] == [f"left out {more} more: .left_out.txt names all {20 + n_more:,}"]
     whole = listed.read_text().splitlines()
     assert [line.partition(": ")[0] for line in whole] == [str(data / name) for name in names]
     assert f"left out {whole[0]}" == told[0]
@@ -270,7 +272,7 @@ def test_files_left_out_may_have_any_name(tmp_path):
     for n in range(21):
         (tmp_path / "data" / os.fsdecode(b"%02d\xff\n.pdf" % n)).write_bytes(b"%PDF-1.7\n\0")
     made = write_files([str(tmp_path / "data")], tmp_path / "out", force=False)
-    lines = (tmp_path / "out" / "left_out.txt").read_text().splitlines()
+    lines = (tmp_path / "out" / ".left_out.txt").read_text().splitlines()
     assert len(lines) == 21
     assert lines[0].startswith(f"{tmp_path / 'data'}/00\\udcff\\n.pdf: ")
     assert f"left out {lines[0]}" in made.text().encode().decode().splitlines()
@@ -407,3 +409,30 @@ def test_the_commands_printed_build_the_corpus_the_mix_names_and_can_be_pasted(t
     assert command[:3] == ["quern", "build", "my book/recipe.yaml"]
     [named] = yaml.safe_load((tmp_path / "my book" / "mix.yaml").read_text())["corpora"]
     assert Path(command[4]) == Path("my book") / named
+
+
+def test_what_init_wrote_beside_the_data_is_no_data_for_the_recipe_nor_for_the_next_call(
+    tmp_path, monkeypatch
+):
+    for n in range(3):
+        (tmp_path / f"b{n}.txt").write_text(BOOK)
+    for n in range(22):
+        (tmp_path / f"t{n}.csv").write_text("a,b\n1,2\n")
+    monkeypatch.chdir(tmp_path)
+    first = write_files(["."], None)
+    assert (tmp_path / ".left_out.txt").exists()
+    assert first.files["recipe.yaml"] == write_files(["."], None, force=True).files["recipe.yaml"]
+    assert set(glob.glob("*.txt")) == {"b0.txt", "b1.txt", "b2.txt"}
+    assert 'paths: ["*.txt"]' in first.files["recipe.yaml"]
+    for path in tmp_path.glob("*.csv"):
+        path.unlink()
+    write_files(["."], None, force=True)
+    assert not (tmp_path / ".left_out.txt").exists()
+
+
+def test_a_head_of_empty_lines_takes_no_time(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_bytes(b"{" + b"\n" * 262_143)
+    start = time.process_time()
+    sniff(path)
+    assert time.process_time() - start < 1

@@ -295,3 +295,27 @@ def test_a_preset_finds_a_question_in_every_item_and_so_do_the_usual_names(name)
             len({i for i, role in zip(found.items, found.roles, strict=True) if role != PASSAGE})
             == found.n_items
         )
+
+
+@pytest.mark.parametrize(
+    ("fields", "row", "said"),
+    [
+        (["question"], {"question": "", "stem": "What?"}, "expected a field named question in some row"),
+        (
+            ["question"],
+            {"question": None, "stem": "What?"},
+            "expected items with strings in question, found none. ",
+        ),
+        ("gsm8k", {"question": "Why?", "answer": None}, "Write what is there,  fields: {question: question}"),
+    ],
+)
+def test_a_field_that_is_empty_throughout_is_not_reached(tmp_path, fields, row, said):
+    (tmp_path / "q.jsonl").write_text(json.dumps({**row, "more": "text"}) + "\n")
+    with pytest.raises(UsageError, match=re.escape(said)):
+        read_benchmarks(Decontaminate(against=["q.jsonl"], fields=fields), tmp_path)
+
+
+def test_columns_of_csv_without_a_name_are_looked_for_all_the_same(tmp_path):
+    (tmp_path / "q.csv").write_text(",question,\n0,Why not?,said nobody\n")
+    assert set(read_benchmark(tmp_path / "q.csv").texts) == {"0", "Why not?", "said nobody"}
+    assert read_benchmark(tmp_path / "q.csv", layout={"question": ("question",)}).texts == ["Why not?"]

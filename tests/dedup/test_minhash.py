@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from manifests.errors import FormatError
 from pipelines.dedup import Exact, MinHash
-from pipelines.dedup.arrays import read_arrays
+from pipelines.dedup.arrays import read_arrays, write_arrays
 from pipelines.dedup.candidates import MAX_LIKE
+from pipelines.dedup.evidence import member_at
 from pipelines.dedup.repeats import DOCS_PER_BUCKET
 from pipelines.dedup.signatures import Scheme, read_signatures, sign_texts
 from tests.dedup.documents import as_docs, corpora, keepers
@@ -335,7 +336,9 @@ def test_a_large_corpus_is_matched_in_more_ranges_of_keys(tmp_path):
     match = MinHash().phases()[1]
     assert corpus._n_units(match, {}) == 20
     corpus.parts[0] = replace(corpus.parts[0], n_docs=DOCS_PER_BUCKET + 1)
-    assert corpus._n_units(match, {}) == 40
+    # Those that are compared take four times the memory.
+    assert corpus._n_units(match, {}) == 5 * 20
+    assert corpus._n_units(MinHash(verify="none").phases()[1], {}) == 2 * 20
     assert corpus._n_units(Exact().phases()[1], {}) == 2
 
 
@@ -407,3 +410,18 @@ def test_natural_duplicates_of_gutenberg_fall_in_pairs(tmp_path):
     assert [sum(part) for part in result.verdicts()] == [1] * len(pairs)
     for table in result.tables():
         assert len(set(table.column("cluster").to_pylist())) == 1
+
+
+@given(st.lists(st.lists(st.integers(0, 40), max_size=20).map(sorted), max_size=4), st.integers(1, 9))
+def test_cuts_between_lots_stand_where_counting_puts_them(tmp_path_factory, members, n_lots):
+    folder = tmp_path_factory.mktemp("lots")
+    columns = []
+    for number, each in enumerate(members):
+        with (folder / f"{number}.arrays").open("wb") as file:
+            write_arrays(file, {"a": np.array(each, dtype=np.int64)})
+        columns.append(read_arrays(folder / f"{number}.arrays").column("a"))
+    every = sorted(ordinal for each in members for ordinal in each)
+    for lot in range(n_lots + 1):
+        wanted = -(-len(every) * lot // n_lots)
+        least = next(at for at in range(42) if sum(ordinal < at for ordinal in every) >= wanted)
+        assert member_at(columns, lot, of=n_lots) == least

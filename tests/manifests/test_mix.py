@@ -14,7 +14,7 @@ from manifests.commit import commit_bytes
 from manifests.corpus import Benchmark, CorpusManifest, Partition, ShardEntry, SourceEntry, TokenizerEntry
 from manifests.errors import DamageError, FormatError, MissingFileError, MixError, UsageError
 from manifests.mix import MixManifest, open_stream
-from manifests.mixcheck import check, effective_tokens, shares_of
+from manifests.mixcheck import check, check_shared, effective_tokens, shares_of
 from manifests.mixfile import MixFile, load_mix, mix_of_corpus
 from manifests.mixremedy import shorter_rows
 from manifests.shards import ShardHeader, write_shard
@@ -511,21 +511,34 @@ def test_repeated_tokens_are_worth_less():
     ("sources", "first", "second"),
     [("{a: {from: ['*/web']}, b: {from: ['c/w*']}}", "a", "b"), ("{all: {from: ['*/*']}}", "web", "all")],
 )
-def test_two_sources_do_not_draw_the_same_shards(corpus, sources, first, second):
-    text = f"sources: {sources}\nphases:\n  - {{tokens: 10k, weights: {{{first}: 0.5, {second}: 0.5}}}}\n"
+def test_shards_that_two_sources_draw_are_read_by_both_no_oftener_than_either_allows(
+    corpus, sources, first, second
+):
+    text = f"sources: {sources}\nphases:\n  - {{tokens: 110k, weights: {{{first}: 0.5, {second}: 0.5}}}}\n"
     said = refusal(write_mix(corpus, text))
-    told = f'expected no shard in two sources, got those of c/web in "{first}" and in "{second}"'
-    assert re.search(rf"mix\.yaml:5:\d+: {told}", said)
-    alone = load_mix(write_mix(corpus, text.replace(f"{second}: 0.5", f"{second}: 0"))).manifest
-    assert [row.source for row in check(alone) if row.wanted] == [first]
+    assert "expected shards that several sources draw to be read at most 16 times by all together" in said
+    few = load_mix(write_mix(corpus, text.replace("110k", "20k"))).manifest
+    assert {row.source for row in check(few) if row.wanted} == {first, second}
+    [shared] = check_shared(few)
+    assert set(shared.epochs) == {first, second}
 
 
-def test_two_corpora_that_hold_the_same_shards_do_not_feed_two_sources(corpus):
+def test_all_of_it_and_then_a_part_is_a_mix(corpus):
+    text = (
+        "sources: {all: {from: ['*/*']}}\n"
+        "phases:\n  - {tokens: 8k, weights: {all: 1}}\n  - {tokens: 4k, weights: {web: 1}}\n"
+    )
+    assert len(load_mix(write_mix(corpus, text)).manifest.phases) == 2
+
+
+def test_two_corpora_that_hold_the_same_shards_feed_two_sources_together(corpus):
     make_corpus(corpus / "d", {"web": 4000}, name="d")
-    text = "sources: {a: {from: [c/web]}, b: {from: [d/web]}}\nphases:\n  - {tokens: 1k, weights: {a: 1, b: 1}}\n"
+    text = "sources: {a: {from: [c/web]}, b: {from: [d/web]}}\nphases:\n  - {tokens: 100k, weights: {a: 1, b: 1}}\n"
     path = write_mix(corpus, text)
     path.write_text(path.read_text().replace("[c]", "[c, d]"))
-    assert 'got those of d/web in "a" and in "b"' in refusal(path)
+    assert re.search(
+        r'at most 16 times by all together, got 25\.\d \("a" 12\.\d, "b" 12\.\d\)', refusal(path)
+    )
 
 
 def test_a_small_source_that_gets_a_row_only_without_the_others_is_out_of_every_proposal(tmp_path):
