@@ -25,7 +25,7 @@ from pipelines.fuse import QUARANTINE_REASONS
 from pipelines.plan import GatherPlan, Plan, SegmentPlan, StepPlan
 from pipelines.recipe import resolved
 from pipelines.run import Saved
-from pipelines.stage import short_names
+from pipelines.stage import Gather, short_names
 
 __all__ = ["Finished", "assemble"]
 
@@ -58,10 +58,15 @@ def assemble(plan: Plan, done: Finished, *, quarantine: FileRef | None) -> Corpu
         benchmarks=[b for g in plan.gathers for b in _benchmarks(g, done.gathers[g.step.name])],
         receipts=sorted({ref.path: ref for ref in done.packs}.values(), key=lambda ref: ref.path),
         quarantine=quarantine,
-        parents=[],
+        parents=sorted({digest for gather in plan.gathers for digest in _parents(gather, plan)}),
         missing=[],
         libraries=dict(sorted(plan.libraries.items())),
     )
+
+
+def _parents(gather: GatherPlan, plan: Plan) -> list[str]:
+    stage = gather.step.stage
+    return stage.parents(plan.recipe.folder) if isinstance(stage, Gather) else []
 
 
 def _source(plan: Plan, files: FileList) -> SourceEntry:

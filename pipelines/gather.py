@@ -23,6 +23,7 @@ import pyarrow as pa
 from manifests.commit import CommitFile, FileRef, commit_file
 from manifests.receipt import Receipt, Tally
 from pipelines import heartbeat
+from pipelines.cuts import CUTS, without_cuts
 from pipelines.parquet import read_table
 from pipelines.stage import Part, Phase, Phased
 from pipelines.store import new_spill, scratch_folder
@@ -71,8 +72,13 @@ class PhaseTask:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def read_part(self, index: int, columns: Sequence[str]) -> pa.Table:
-        """Columns of a part, all rows, verified against the part's digest."""
-        return read_table(self._root, self.parts[index].ref, columns)
+        """Columns of a part, all rows, verified against the part's digest; `text` as earlier gathers have cut it."""
+        table = read_table(self._root, self.parts[index].ref, columns)
+        if "text" not in table.column_names:
+            return table
+        refs = [FileRef.from_json(ref) for ref in self._spec["dead"][index]]
+        text = without_cuts(table.column("text"), (read_table(self._root, ref, CUTS) for ref in refs))
+        return table.set_column(table.column_names.index("text"), "text", text)
 
     def alive(self, index: int) -> npt.NDArray[np.bool_]:
         """bool[n_docs]: rows of a part that no earlier dropping gather has dropped."""

@@ -61,6 +61,7 @@ STAGES = {
     "decontaminate": "pipelines.decontaminate:Decontaminate",
     "editions": "pipelines.dedup.editions:Editions",
     "exact": "pipelines.dedup.exact:Exact",
+    "exact_lines": "pipelines.dedup.exact_lines:ExactLines",
     "extract": "pipelines.extract:Extract",
     "fineweb_quality": "pipelines.filters.fineweb:FineWebQuality",
     "gopher_quality": "pipelines.filters.gopher:GopherQuality",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["least_counts"]
+__all__ = ["least_counts", "most_counts"]
 
-_EXACT = Context(prec=64, rounding=ROUND_CEILING)  # 19 digits of a count times 17 of a share
+_EXACT = Context(prec=64)  # 19 digits of a count times 17 of a share
 I64s = npt.NDArray[np.int64]
 
 
@@ -22,10 +22,20 @@ def least_counts(totals: npt.NDArray[Any], share: float) -> I64s:
     >>> least_counts(np.array([10, 11, 0]), 0.7).tolist()
     [7, 8, 0]
     """
+    return _counts(totals, share, ROUND_CEILING)
+
+
+def most_counts(totals: npt.NDArray[Any], share: float) -> I64s:
+    """The largest whole number that is `share` of each total or less: int64[n].
+
+    >>> most_counts(np.array([10, 11, 0]), 0.7).tolist()
+    [7, 7, 0]
+    """
+    return _counts(totals, share, ROUND_FLOOR)
+
+
+def _counts(totals: npt.NDArray[Any], share: float, rounding: str) -> I64s:
     wanted = Decimal(repr(share))
     distinct, place = np.unique(totals, return_inverse=True)
-    least = [
-        int(_EXACT.to_integral_value(_EXACT.multiply(total, wanted)))
-        for total in map(Decimal, distinct.tolist())
-    ]
-    return np.array(least, dtype=np.int64)[place]
+    exact = (_EXACT.multiply(total, wanted) for total in map(Decimal, distinct.tolist()))
+    return np.array([int(number.to_integral_value(rounding)) for number in exact], dtype=np.int64)[place]

@@ -367,3 +367,11 @@ class Gather(Phased):
 
     action: Action = "drop"
     """`mark` records the verdict and drops nothing."""
+
+    def limits(self) -> dict[str, tuple[str, str]]:
+        """For `explain`: reason -> (a number among the verdicts' evidence, the limit within which a document stays)."""
+        return {}
+
+    def parents(self, folder: Path) -> list[str]:
+        """Digests of finished corpora that documents are compared with; folder: the recipe's."""
+        return []

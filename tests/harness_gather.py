@@ -49,7 +49,8 @@ class Task:
 
     def read_part(self, index: int, columns: Sequence[str]) -> pa.Table:
         path = self.parts[index].ref.check(self.root, deep=True)
-        return pq.read_table(path, columns=list(columns))
+        names = set(pq.read_schema(path).names)
+        return pq.read_table(path, columns=[name for name in columns if name in names])
 
     def alive(self, index: int) -> npt.NDArray[np.bool_]:
         return self.alive_rows[index].copy()
@@ -131,6 +132,8 @@ class Corpus:
     parts: list[Part] = field(default_factory=list)
     ids: list[list[bytes]] = field(default_factory=list)
     row_group: int = 3
+    more: Mapping[str, pa.Array] = field(default_factory=dict)
+    """Further columns, of all parts together."""
     _seen: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -144,6 +147,11 @@ class Corpus:
         columns: dict[str, Any] = {name: [None] * len(texts) for name in DOCUMENT.names}
         columns.update(doc_id=ids, source=[source] * len(texts), text=list(texts), origin=[[]] * len(texts))
         table = pa.table(columns, schema=DOCUMENT)
+        first = sum(part.n_docs for part in self.parts)
+        for name, values in self.more.items():
+            column = values.slice(first, len(texts))
+            at = table.schema.get_field_index(name)
+            table = table.append_column(name, column) if at < 0 else table.set_column(at, name, column)
         with commit_file(self.root, f"parts/{number:05d}.parquet") as commit:
             pq.write_table(table, commit.file, row_group_size=self.row_group, write_page_checksum=True)
         n_bytes = sum(len((t or "").encode()) for t in texts)

@@ -54,6 +54,7 @@ from pipelines.decontaminate.layouts import (
     unfitting,
 )
 from pipelines.decontaminate.runs import ngram_index, ngram_verdicts
+from pipelines.decontaminate.said import item_texts, said_arrays
 from pipelines.dedup.arrays import read_arrays, write_arrays
 from pipelines.dedup.members import account, write_verdict
 from pipelines.dedup.texts import text_bytes
@@ -74,7 +75,7 @@ class Decontaminate(Gather):
     """Drops documents in which an item of a benchmark stands."""
 
     name: ClassVar[str] = "decontaminate"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reasons: ClassVar[tuple[str, ...]] = ("contaminated",)
 
     path_fields: ClassVar[tuple[str, ...]] = ("against",)
@@ -234,7 +235,7 @@ def make_index(
             short_names(stage.against), benchmarks, looked_for, sizes, strict=True
         )
     ]
-    return arrays, told
+    return {**arrays, **said_arrays(benchmarks)}, told
 
 
 def _limits(stage: Decontaminate) -> Limits:
@@ -247,7 +248,8 @@ def judge(task: GatherTask, *, stage: Decontaminate) -> None:
     table = task.read_part(task.unit, ["text"])
     index, alive = read_arrays(task.inputs("index", "ngrams")[0]), task.alive(task.unit)
     judged = judge_table(stage, index, table, alive, beat=task.beat)
-    write_verdict(task, {"verdict": pa.array(judged.verdicts), **judged.evidence})
+    said = item_texts(index, short_names(stage.against), judged.evidence)
+    write_verdict(task, {"verdict": pa.array(judged.verdicts), **judged.evidence, "item_text": said})
     account(task, stage, judged.verdicts, text_bytes(table))
     task.facts["benchmarks"] = judged.found
     if task.unit == 0:

@@ -14,16 +14,15 @@ Equal is `whole`: of those compared by all shingles the text, of those compared 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.dedup.arrays import ArrayFile
-from pipelines.dedup.repeats import Repeats, bases, gather, group_starts, priorities
+from pipelines.dedup.compared import Compared
+from pipelines.dedup.repeats import Repeats, gather, group_starts
 from pipelines.dedup.signatures import count_equal
-from pipelines.stage import GatherTask
 
 __all__ = ["MAX_LEADERS", "MAX_LIKE", "Group", "lead", "near", "ranked", "split_equal", "with_equals"]
 
@@ -45,22 +44,23 @@ class Group(NamedTuple):
         return Group(self.key[rows], self.ordinal[rows], self.whole[rows])
 
 
-def ranked(
-    task: GatherTask, files: Sequence[ArrayFile], found: Repeats, band: int, *, longest: bool, whole: bool
-) -> Group:
-    """Documents with a repeated key, the better ones of a key first; `whole` where equal ones matter."""
+def ranked(docs: Compared, found: Repeats, band: int, *, has_rank: bool, whole: bool) -> Group:
+    """Documents with a repeated key, the better ones of a key first.
+
+    whole: whether equal ones matter. Where they do not, neither does who leads, but that finished corpora do, so ids
+    are not read.
+    """
+    files = docs.files
     key = gather([file.column("key").row(band) for file in files], found)
     mine = Repeats(
         found.file, gather([file.column("at").row(band) for file in files], found).astype(np.int64)
     )
+    ordinal = docs.first[mine.file] + gather([file.column("row") for file in files], mine)
+    if not whole:
+        return Group(key, ordinal, key).take(np.lexsort((ordinal, ordinal < docs.n_own, key)))
     ids = [gather([file.column(name) for file in files], mine) for name in ("id_low", "id_high")]
-    rows = gather([file.column("row") for file in files], mine)
-    ranks = [priorities(task.parts)[mine.file]]
-    if longest:
-        ranks.append(-gather([file.column("n_bytes") for file in files], Repeats(mine.file, rows)))
-    order = np.lexsort((*ids, *ranks, key))
-    wholes = gather([file.column("whole") for file in files], mine) if whole else key
-    return Group(key, bases(task.parts)[mine.file] + rows, wholes).take(order)
+    order = np.lexsort((*ids, *reversed(docs.order_at(mine, has_rank=has_rank)), key))
+    return Group(key, ordinal, gather([file.column("whole") for file in files], mine)).take(order)
 
 
 def lead(group: Group) -> tuple[I64s, I64s, npt.NDArray[np.bool_]]:
@@ -95,17 +95,20 @@ def with_equals(leaders: I64s, members: I64s, same: tuple[I64s, I64s]) -> tuple[
     return np.concatenate([leaders, np.repeat(leaders, counts)]), np.concatenate([members, others[at]])
 
 
-def near(
-    group: Group, files: Sequence[ArrayFile], first: I64s, *, maybe: int, surely: int
-) -> Iterator[tuple[I64s, I64s]]:
-    """(leaders, members), a round at a time: pairs that agree in `maybe` hashes; those that do in `surely` are like."""
+def near(docs: Compared, group: Group, *, maybe: int, surely: int) -> Iterator[tuple[I64s, I64s]]:
+    """(leaders, members), a round at a time: pairs that agree in `maybe` hashes; those that do in `surely` are like.
+
+    Documents of finished corpora lead and are no members.
+    """
     n_like = np.zeros(len(group.key), dtype=np.int8)
     for _ in range(MAX_LEADERS):
         leaders, members, is_member = lead(group)
-        if not len(members):
+        own = np.flatnonzero(members < docs.n_own)
+        if not len(own):
             return
-        n_equal = count_equal(files, first, leaders, members)
-        is_near = n_equal >= maybe
+        n_equal = np.zeros(len(members), dtype=np.int64)
+        n_equal[own] = count_equal(docs.files, docs.first, leaders[own], members[own])
+        is_near = (n_equal >= maybe) & (members < docs.n_own)
         yield leaders[is_near], members[is_near]
         n_like = n_like[is_member] + (n_equal >= surely)
         stays = n_like < MAX_LIKE

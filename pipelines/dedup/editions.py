@@ -36,7 +36,14 @@ import xxhash
 from pydantic import Field
 
 from pipelines.dedup.arrays import read_arrays, write_arrays
-from pipelines.dedup.members import Members, cluster_facts, make_members, read_members, settle, write_members
+from pipelines.dedup.members import (
+    cluster_facts,
+    make_members,
+    read_members,
+    settle,
+    tell_clusters,
+    write_members,
+)
 from pipelines.dedup.repeats import KERNELS, bases, bucket_slice, gather, n_buckets, repeated
 from pipelines.dedup.texts import id_words, text_bytes
 from pipelines.stage import Gather, GatherTask, Phase
@@ -56,7 +63,7 @@ class Editions(Gather):
     """Drops all files of a book but one."""
 
     name: ClassVar[str] = "editions"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("ref",)
     reasons: ClassVar[tuple[str, ...]] = ("other_edition",)
     libraries: ClassVar[tuple[str, ...]] = ("xxhash",)
@@ -144,7 +151,7 @@ def match(task: GatherTask) -> None:
     ordinals = bases(task.parts)[found.file] + column["row"]
     members = make_members(cluster, ordinals, column["id_high"], column["id_low"], column["rank"])
     many = members.size > 1
-    members = Members(**{name: getattr(members, name)[many] for name in Members.__slots__})
+    members = members.take(many)
     with task.output("members", ".arrays") as file:
         write_members(file, members)
     task.facts.update(cluster_facts(members))
@@ -156,3 +163,4 @@ def verdict(task: GatherTask, *, stage: Editions) -> None:
     members = read_members(task.inputs("match", "members"), low, high)
     n_bytes = read_arrays(task.inputs("sign", "refs")[task.unit])["n_bytes"]
     settle(task, stage, members, n_bytes)
+    tell_clusters(task, "match")

@@ -14,7 +14,8 @@ Price: 250 MB/s of text of candidates for their sets; 3 us a pair of documents o
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.dedup.arrays import ArrayFile, Column, read_arrays, write_arrays
+from pipelines.dedup.compared import first_ordinals
 from pipelines.dedup.repeats import bases, span
 from pipelines.dedup.signatures import Scheme, shingles_of
 from pipelines.kernels.sets import count_common, settle_stars
@@ -36,6 +38,7 @@ __all__ = [
     "member_at",
     "n_verifications",
     "per_mille",
+    "sets_between",
     "unique_lots",
     "unique_pairs",
     "verify_pairs",
@@ -56,22 +59,33 @@ def n_verifications(task: GatherTask) -> int:
 def write_sets(task: GatherTask, *, scheme: Scheme) -> None:
     """Write the distinct shingles of the documents of a part that some edge names."""
     low, high = bases(task.parts)[task.unit : task.unit + 2].tolist()
+    sets_between(task, low, high, partial(task.read_part, task.unit), scheme)
+
+
+def sets_between(
+    task: GatherTask, low: int, high: int, read: Callable[[Sequence[str]], pa.Table], scheme: Scheme
+) -> None:
+    """Write the distinct shingles of the documents with these ordinals that some edge names; read: of their part."""
     named = [read_arrays(path).column("named") for path in task.inputs("match", "edges")]
     mine = [ordinals[span(ordinals, low, high)] for ordinals in named]
     rows = np.unique(np.concatenate(mine)) - low
     hashes, ends = np.zeros(0, dtype=np.uint32), np.zeros(1, dtype=np.int64)
     if len(rows):
-        table = task.read_part(task.unit, ["text"])
+        table = read(["text"])
         hashes, ends = shingles_of(table.take(pa.array(rows)), scheme)
     with task.output("sets", ".arrays") as file:
         write_arrays(file, {"row": rows, "ends": ends, "hashes": hashes})
     task.facts["n_sets"] = len(rows)
 
 
-def verify_pairs(task: GatherTask, *, min_jaccard: float) -> None:
+def verify_pairs(task: GatherTask, *, min_jaccard: float, finished: bool) -> None:
     """Write the pairs of a range that are alike, and their similarity in per mille."""
+    paths, n_finished = task.inputs("sets", "sets"), list[int]()
+    if finished:
+        paths = [*paths, *task.inputs("sets_against", "sets")]
+        n_finished = [facts["n_docs"] for facts in task.facts_of("sign_against")]
     a, b = unique_pairs(task.inputs("match", "edges"), task.unit, of=task.n_units)
-    sets = _Sets([read_arrays(path) for path in task.inputs("sets", "sets")], bases(task.parts))
+    sets = _Sets([read_arrays(path) for path in paths], first_ordinals(task, n_finished))
     order = np.argsort(b, kind="stable")  # those of one leader together
     back = np.argsort(order)
     n_common, n_either = (counts[back] for counts in sets.compare(b[order], a[order]))

@@ -38,6 +38,7 @@ __all__ = [
     "make_members",
     "read_members",
     "settle",
+    "tell_clusters",
     "write_members",
     "write_verdict",
 ]
@@ -56,6 +57,10 @@ class Members:
     keeper_high: U64s
     keeper_low: U64s
     size: I64s
+
+    def take(self, rows: npt.NDArray[Any]) -> Members:
+        """Those at `rows`."""
+        return Members(**{name: getattr(self, name)[rows] for name in Members.__slots__})
 
 
 def make_members(cluster: npt.NDArray[Any], ordinal: I64s, high: U64s, low: U64s, *ranks: I64s) -> Members:
@@ -107,6 +112,20 @@ def cluster_facts(members: Members, *, above: int | None = None) -> dict[str, An
     return facts if above is None else {**facts, "n_above_max": int((sizes > above).sum())}
 
 
+def tell_clusters(task: GatherTask, phase: str) -> None:
+    """Repeat what a phase found of clusters in the first verdict's receipt: those of earlier phases do not stay."""
+    if task.unit:
+        return
+    found = task.facts_of(phase)
+    told: dict[str, Any] = {
+        name: sum(facts[name] for facts in found if name in facts)
+        for name in ("n_clusters", "n_members", "n_above_max")
+        if any(name in facts for facts in found)
+    }
+    largest = sorted((one for facts in found for one in facts["largest"]), key=lambda one: (-one[1], one[0]))
+    task.facts["clusters"] = {**told, "largest": largest[:N_LARGEST]}
+
+
 def settle(task: GatherTask, stage: Gather, members: Members, n_bytes: I64s, **evidence: pa.Array) -> None:
     """Write the verdicts of this task's part and its account: a member that is not its keeper falls.
 
@@ -136,8 +155,18 @@ def write_verdict(task: GatherTask, columns: Mapping[str, Any]) -> None:
         write_table(file, pa.table(dict(columns)))
 
 
-def account(task: GatherTask, stage: Gather, verdicts: npt.NDArray[np.uint8], n_bytes: I64s) -> None:
-    """Count the rows alive before this gather: read, and dropped or marked by reason."""
+def account(
+    task: GatherTask,
+    stage: Gather,
+    verdicts: npt.NDArray[np.uint8],
+    n_bytes: I64s,
+    *,
+    n_cut: I64s | None = None,
+) -> None:
+    """Count the rows alive before this gather: read, and dropped or marked by reason.
+
+    n_bytes: size of every text; n_cut: how much of it is cut where it is kept.
+    """
     alive = task.alive(task.unit)
     task.tally.n_read += int(alive.sum())
     task.tally.bytes_read += int(n_bytes[alive].sum())
@@ -149,7 +178,8 @@ def account(task: GatherTask, stage: Gather, verdicts: npt.NDArray[np.uint8], n_
         else:
             task.tally.mark(task.step, reason, int(mine.sum()))
     task.tally.n_kept += int((alive & ~dropped).sum())
-    task.tally.bytes_kept += int(n_bytes[alive & ~dropped].sum())
+    left = n_bytes if n_cut is None or stage.action == "mark" else n_bytes - n_cut
+    task.tally.bytes_kept += int(left[alive & ~dropped].sum())
 
 
 def ids_column(high: U64s, low: U64s, valid: npt.NDArray[np.bool_]) -> pa.Array:

@@ -19,10 +19,10 @@ third of those with one in twenty; it is `{bands: 14, rows: 8, verify: none}`.
     verify: none       one equal band makes two documents one; whoever is connected falls. Ends of a chain may have
                        little in common, a template may chain thousands of pages; the facts name the largest clusters
 
-Who is better is decided by (place of the source in the recipe, doc_id), or first by length. Of documents that share a
-band no two stay that were compared and are alike; `candidates.py` says who is compared: all of small groups, and in one
-of k at most 16 k pairs. Equal texts always are. A document without words is never merged, one of fewer words than a
-shingle has one shingle (in scheme `datatrove`, as there, it is never merged).
+Who is better is decided as `keep` says (`ranks.py`), then by (place of the source in the recipe, doc_id). Of documents
+that share a band no two stay that were compared and are alike; `candidates.py` says who is compared: all of small
+groups, and in one of k at most 16 k pairs. Equal texts always are. A document without words is never merged, one of
+fewer words than a shingle has one shingle (in scheme `datatrove`, as there, it is never merged).
 
 Price: signing 190 MB/s a core, reading included; the rest `docs/scale.md`; match holds at most 8 bytes of memory a
 document of its range, 80 for one whose band is another's too and 60 for each of its pairs, cluster at most 380 for each
@@ -34,7 +34,7 @@ al. 2024 (FineWeb), section 3.4, per crawl there (`within: source`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal
 from functools import partial
 from pathlib import Path
@@ -45,25 +45,28 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from pipelines.dedup.arrays import ArrayFile, read_arrays, write_arrays
+from pipelines.dedup.against import digests_of, finished_parts
+from pipelines.dedup.arrays import read_arrays, write_arrays
 from pipelines.dedup.candidates import lead, near, ranked, split_equal, with_equals
+from pipelines.dedup.clusters import cluster_documents
+from pipelines.dedup.compared import compared, first_ordinals
 from pipelines.dedup.evidence import (
-    make_stars,
     n_verifications,
-    per_mille,
-    unique_lots,
+    sets_between,
     verify_pairs,
     write_sets,
 )
-from pipelines.dedup.members import Members, cluster_facts, make_members, read_members, settle, write_members
+from pipelines.dedup.members import (
+    read_members,
+    settle,
+    tell_clusters,
+)
+from pipelines.dedup.ranks import Keep, check_score, rank_columns, ranks, require_score
 from pipelines.dedup.repeats import (
     KERNELS,
-    Repeats,
     bases,
     bucket_slice,
-    gather,
     n_buckets,
-    priorities,
     repeated,
     span,
 )
@@ -72,20 +75,17 @@ from pipelines.dedup.signatures import (
     Scheme,
     SchemeName,
     band_keys,
-    count_equal,
     places_of,
-    read_signatures,
     sign_texts,
     sorted_keys,
     text_keys,
     whole_keys,
 )
 from pipelines.dedup.texts import id_words, text_bytes
-from pipelines.kernels.clusters import flatten_parents, union_edges
 from pipelines.kernels.word_spans import CUTTERS
 from pipelines.stage import LARGEST, Gather, GatherTask, Phase
 
-__all__ = ["MinHash", "cluster_documents", "find_edges", "join_clusters", "judge", "sign_part"]
+__all__ = ["MinHash", "find_edges", "judge", "sign_finished", "sign_part", "write_sets_against"]
 
 I64s = npt.NDArray[np.int64]
 U64s = npt.NDArray[np.uint64]
@@ -95,8 +95,9 @@ class MinHash(Gather):
     """Drops documents that share most of their word n-grams with another."""
 
     name: ClassVar[str] = "minhash"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reasons: ClassVar[tuple[str, ...]] = ("near_duplicate",)
+    path_fields: ClassVar[tuple[str, ...]] = ("against",)
 
     ngram: int = Field(default=5, ge=1, le=255)
     """Words in a shingle; a document of fewer words has one shingle, of all of them."""
@@ -112,14 +113,43 @@ class MinHash(Gather):
     """Hash of a shingle in the others' schemes; `sha1`, datasketch's default and FineWeb's, is four times as slow."""
     within: Literal["source", "all"] = "all"
     """`source` compares only documents of the same source."""
-    keep: Literal["first", "longest"] = "first"
-    """Who stays: the first by (source's place in the recipe, doc_id), or the longest text, ties by that."""
+    keep: Keep = "first"
+    """Who stays: the first by (source's place in the recipe, doc_id), or before that the longest, the newest by `date`
+    or the one with the highest `score`."""
+    score: str | None = None
+    """A column of numbers for `keep: highest`."""
     verify: Literal["exact", "estimate", "none"] = "exact"
     """Whether candidates are compared before one falls: by all their shingles, by their signatures, or not at all."""
     min_jaccard: float = Field(default=0.7, ge=0, le=1)
     """Least similarity of a document that falls and the one that stays for it, unless `verify: none`."""
+    against: tuple[str, ...] = ()
+    """Finished corpora (`DIR` or `DIR@digest`), whose documents stay: what is like one of them falls."""
     max_cluster: int | None = Field(default=None, ge=2, le=LARGEST)
-    """Clusters of more documents are counted in the facts; they are not cut."""
+    """Clusters of more documents are counted in the facts, as `giant` says with what follows."""
+    giant: Literal["count", "keep"] = "count"
+    """Whether of a cluster of more than `max_cluster` all but one fall like of any other, or all stay: what chains
+    thousands is as a rule a template, not a copy."""
+
+    def side_inputs(self, folder: Path) -> dict[str, str]:
+        """The digest of every corpus it compares with."""
+        return digests_of(folder, self.against)
+
+    def parents(self, folder: Path) -> list[str]:
+        """The digests of the corpora it compares with."""
+        return list(self.side_inputs(folder).values())
+
+    @model_validator(mode="after")
+    def _score_has_a_use(self) -> MinHash:
+        check_score(self.keep, self.score)
+        return self
+
+    @model_validator(mode="after")
+    def _giants_have_a_size(self) -> MinHash:
+        if self.giant == "keep" and self.max_cluster is None:
+            raise ValueError(
+                "expected `max_cluster: N` beside giant: keep, got none: no cluster would be too large; write both"
+            )
+        return self
 
     @model_validator(mode="after")
     def _hash_is_anothers(self) -> MinHash:
@@ -152,39 +182,85 @@ class MinHash(Gather):
             return (*signing, *KERNELS, "clusters.union_edges", "clusters.flatten_parents")
         return (*signing, *KERNELS, "hashing.xxh64_spans", "sets.count_common", "sets.settle_stars")
 
+    def limits(self) -> dict[str, tuple[str, str]]:
+        """By how much it may be like one that stays, in per mille; nothing where one equal band decides."""
+        if self.verify == "none":
+            return {}
+        return {"near_duplicate": ("similarity", f"< {self.min_jaccard * 1000:g} per mille")}
+
     def phases(self) -> list[Phase]:
         """sign, match, cluster, verdict; before the third sets and verify where shingles are compared."""
+        n_finished = partial(_n_finished, against=self.against)
+        sets_against = Phase("sets_against", n_finished, partial(write_sets_against, stage=self))
+        verify = partial(verify_pairs, min_jaccard=self.min_jaccard, finished=bool(self.against))
         comparing = [
             Phase("sets", "part", partial(write_sets, scheme=self.signing)),
-            Phase("verify", n_verifications, partial(verify_pairs, min_jaccard=self.min_jaccard)),
+            *([sets_against] if self.against else []),
+            Phase("verify", n_verifications, verify),
         ]
+        cluster = partial(
+            cluster_documents,
+            verify=self.verify,
+            has_rank=self.keep != "first",
+            max_cluster=self.max_cluster,
+            keeps_giants=self.giant == "keep",
+            finished=bool(self.against),
+        )
+        sign_against = Phase("sign_against", n_finished, partial(sign_finished, stage=self))
         return [
             Phase("sign", "part", partial(sign_part, stage=self)),
+            *([sign_against] if self.against else []),
             Phase("match", partial(_n_matches, stage=self), partial(find_edges, stage=self)),
             *(comparing if self.verify == "exact" else []),
-            Phase("cluster", "one", partial(cluster_documents, stage=self)),
+            Phase("cluster", "one", cluster),
             Phase("verdict", "part", partial(judge, stage=self), keep=True),
         ]
 
 
+def _n_finished(task: GatherTask, *, against: Sequence[str]) -> int:
+    return len(finished_parts(task.folder, against))
+
+
 def _n_matches(task: GatherTask, *, stage: MinHash) -> int:
+    finished = task.facts_of("sign_against") if stage.against else []
+    n_docs = sum(part.n_docs for part in task.parts) + sum(facts["n_docs"] for facts in finished)
     # A document that is compared takes up to four times the memory of one that is not.
-    n_docs = sum(part.n_docs for part in task.parts) * (1 if stage.verify == "none" else 4)
-    return stage.bands * n_buckets(n_docs)
+    return stage.bands * n_buckets(n_docs * (1 if stage.verify == "none" else 4))
 
 
 def sign_part(task: GatherTask, *, stage: MinHash) -> None:
     """Write the signatures of the documents of a part that are alive and have words."""
-    table = task.read_part(task.unit, ["doc_id", "text"])
-    alive = task.alive(task.unit)
+    table = task.read_part(task.unit, ["doc_id", "text", *rank_columns(stage.keep, stage.score)])
+    _sign(task, table, task.alive(task.unit), task.parts[task.unit].source, stage)
+
+
+def sign_finished(task: GatherTask, *, stage: MinHash) -> None:
+    """The same for a part of a finished corpus."""
+    part = finished_parts(task.folder, stage.against)[task.unit]
+    table = part.read(["doc_id", "text", *rank_columns(stage.keep, stage.score)])
+    _sign(task, table, part.alive(), part.source, stage)
+    task.facts.update(n_docs=part.n_docs, corpus=part.corpus)
+
+
+def write_sets_against(task: GatherTask, *, stage: MinHash) -> None:
+    """Write the distinct shingles of the documents of a finished part that some edge names."""
+    part = finished_parts(task.folder, stage.against)[task.unit]
+    first = first_ordinals(task, [facts["n_docs"] for facts in task.facts_of("sign_against")])
+    low, high = first[len(task.parts) + task.unit :][:2].tolist()
+    sets_between(task, low, high, part.read, stage.signing)
+
+
+def _sign(
+    task: GatherTask, table: pa.Table, alive: npt.NDArray[np.bool_], source: str, stage: MinHash
+) -> None:
     signatures, n_shingles = sign_texts(
         table if alive.all() else table.filter(pa.array(alive)), stage.signing
     )
     signed = n_shingles > 0
     rows = np.flatnonzero(alive)[signed]
     signatures = signatures[signed]
-    source = task.parts[task.unit].source if stage.within == "source" else None
-    bands = band_keys(signatures.reshape(-1, stage.bands, stage.rows), within=source)
+    within = source if stage.within == "source" else None
+    bands = band_keys(signatures.reshape(-1, stage.bands, stage.rows), within=within)
     keys, at = sorted_keys(bands)
     high, low = id_words(table)
     arrays: dict[str, npt.NDArray[Any]] = {"signature": signatures, "key": keys, "at": at}
@@ -192,6 +268,9 @@ def sign_part(task: GatherTask, *, stage: MinHash) -> None:
     arrays["whole"] = text_keys(table)[rows] if stage.verify == "exact" else whole_keys(bands)
     arrays |= {"id_high": high[rows], "id_low": low[rows], "row": rows, "place": places_of(rows, len(alive))}
     arrays["n_bytes"] = text_bytes(table)
+    if stage.keep != "first":
+        arrays["rank"] = ranks(table, stage.keep, stage.score)[rows]
+        task.facts["has_score"] = stage.score in table.column_names
     with task.output("signatures", ".arrays") as file:
         write_arrays(file, arrays, about=stage.signing.about())
     # datatrove signs no text of fewer words than a shingle.
@@ -204,16 +283,17 @@ def find_edges(task: GatherTask, *, stage: MinHash) -> None:
 
     named: the ordinals in any pair, ascending, each once.
     """
-    files = read_signatures(task.inputs("sign", "signatures"))
+    require_score(task, stage.keep, stage.score)
+    docs = compared(task, finished=bool(stage.against))
     band, bucket = task.unit % stage.bands, task.unit // stage.bands
-    keys = [file.column("key").row(band) for file in files]
+    keys = [file.column("key").row(band) for file in docs.files]
     places = repeated(keys, [bucket_slice(k, bucket, task.n_units // stage.bands) for k in keys])
     verifies = stage.verify != "none"
-    group = ranked(task, files, places, band, longest=stage.keep == "longest", whole=verifies)
+    group = ranked(docs, places, band, has_rank=stage.keep != "first", whole=verifies)
     if verifies:
         same, firsts = split_equal(group)
         maybe, surely = _hashes_to_agree(stage)
-        likely = near(firsts, files, bases(task.parts), maybe=maybe, surely=surely)
+        likely = near(docs, firsts, maybe=maybe, surely=surely)
         # Equals have every band in common: told once, by the first.
         found = [*([same] if band == 0 else []), *(with_equals(*pair, same) for pair in likely)]
     else:
@@ -221,6 +301,8 @@ def find_edges(task: GatherTask, *, stage: MinHash) -> None:
     nobody = np.zeros(0, dtype=np.int64)
     leaders, members = (np.concatenate(side) for side in zip((nobody, nobody), *found, strict=True))
     found.clear()
+    own = members < docs.n_own
+    members, leaders = members[own], leaders[own]
     order = np.lexsort((leaders, members))
     members = members[order]
     leaders = leaders[order]
@@ -246,113 +328,35 @@ def _ceil(number: Decimal) -> int:
     return int(number.to_integral_value(ROUND_CEILING))
 
 
-def join_clusters(paths: Sequence[Path], n_docs: int) -> tuple[I64s, I64s]:
-    """The ordinals that any edge names, ascending, and for each a number equal within its component."""
-    nodes = _named(n_docs, (read_arrays(path)["named"] for path in paths))
-    parent = np.arange(len(nodes))
-    for path in paths:
-        edges = read_arrays(path)
-        union_edges(parent, np.searchsorted(nodes, edges["a"]), np.searchsorted(nodes, edges["b"]))
-    flatten_parents(parent)
-    return nodes, parent
-
-
-def _named(n_docs: int, ordinals: Iterable[I64s]) -> I64s:
-    """All that are named, ascending, each once."""
-    is_named = np.zeros(n_docs, dtype=np.bool_)
-    for some in ordinals:
-        is_named[some] = True
-    return np.flatnonzero(is_named)
-
-
-def cluster_documents(task: GatherTask, *, stage: MinHash) -> None:
-    """Write the members of all clusters, and how alike each one that falls is to its keeper where that is known."""
-    files = read_signatures(task.inputs("sign", "signatures"))
-    extra: dict[str, I64s] = {}
-    if stage.verify == "none":
-        nodes, roots = join_clusters(task.inputs("match", "edges"), int(bases(task.parts)[-1]))
-        members = make_members(
-            roots, nodes, *_ids_of(files, _where(task, nodes)), *_ranks(task, files, nodes, stage)
-        )
-    else:
-        members, similarity = _stars(task, files, stage)
-        extra = {} if similarity is None else {"similarity": similarity}
-    with task.output("members", ".arrays") as file:
-        write_members(file, members, **extra)
-    task.facts.update(cluster_facts(members, above=stage.max_cluster))
-    for name in ("n_pairs", "n_alike") if stage.verify == "exact" else ():
-        task.facts[name] = sum(facts[name] for facts in task.facts_of("verify"))
-
-
-def _stars(task: GatherTask, files: Sequence[ArrayFile], stage: MinHash) -> tuple[Members, I64s | None]:
-    """The members, and of each in per mille how alike it is to its keeper, -1 for a keeper; None where unknown."""
-    found = [read_arrays(p) for p in task.inputs("verify", "alike")] if stage.verify == "exact" else []
-    a, b = _joined(found) if stage.verify == "exact" else _all_pairs(task)
-    nodes = _named(int(bases(task.parts)[-1]), [a, b])
-    high, low = _ids_of(files, _where(task, nodes))
-    order = np.lexsort((low, high, *reversed(_ranks(task, files, nodes, stage))))
-    rank = np.empty(len(nodes), dtype=np.int64)
-    rank[order] = np.arange(len(nodes))
-    stars = make_stars(nodes, rank, a, b)
-    keeper = np.searchsorted(nodes, stars.keeper)
-    sizes = np.bincount(keeper, minlength=len(nodes))
-    members = Members(stars.ordinal, stars.keeper, high[keeper], low[keeper], sizes[keeper].astype(np.int64))
-    if stage.verify != "exact":
-        return members, None
-    similarity = np.concatenate([np.zeros(0, dtype=np.int64), *(file["similarity"] for file in found)])
-    return members, per_mille(similarity, stars.edge)
-
-
-def _joined(files: Sequence[ArrayFile]) -> tuple[I64s, I64s]:
-    a, b = (np.concatenate([np.zeros(0, dtype=np.int64), *(file[side] for file in files)]) for side in "ab")
-    return a, b
-
-
-def _all_pairs(task: GatherTask) -> tuple[I64s, I64s]:
-    """The pairs of all bands, each once. A lot at a time: most pairs are in many bands."""
-    found = unique_lots(task.inputs("match", "edges"), n_verifications(task))
-    a, b = (np.concatenate(side) for side in zip(*found, strict=True))
-    return a, b
-
-
-def _where(task: GatherTask, ordinals: I64s) -> Repeats:
-    first = bases(task.parts)
-    owner = np.searchsorted(first, ordinals, side="right") - 1
-    return Repeats(owner, ordinals - first[owner])
-
-
-def _ranks(task: GatherTask, files: Sequence[ArrayFile], nodes: I64s, stage: MinHash) -> list[I64s]:
-    """What decides who stays before the doc_id does, the most important first; smaller is better."""
-    where = _where(task, nodes)
-    ranks = [priorities(task.parts)[where.file]]
-    if stage.keep == "longest":
-        ranks.insert(0, -gather([file.column("n_bytes") for file in files], where))
-    return ranks
-
-
-def _ids_of(files: Sequence[ArrayFile], rows: Repeats) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """The ids of documents named by (file, row)."""
-    places = Repeats(rows.file, gather([f.column("place") for f in files], rows).astype(np.int64))
-    high, low = (gather([f.column(name) for f in files], places) for name in ("id_high", "id_low"))
-    return high, low
-
-
 def judge(task: GatherTask, *, stage: MinHash) -> None:
     """Write the verdicts of a part."""
-    files = read_signatures(task.inputs("sign", "signatures"))
-    first = bases(task.parts)
-    low, high = first[task.unit : task.unit + 2].tolist()
+    low, high = bases(task.parts)[task.unit : task.unit + 2].tolist()
     paths = task.inputs("cluster", "members")
     members = read_members(paths, low, high)
     falls = members.keeper != members.ordinal
-    if stage.verify == "exact":
-        [file] = map(read_arrays, paths)
-        found = file.column("similarity")[span(file.column("ordinal"), low, high)][falls]
-    else:
-        equal = count_equal(files, first, members.ordinal[falls], members.keeper[falls])
-        found = equal * 1000 // (stage.bands * stage.rows)
+    [file] = map(read_arrays, paths)
+    found = file.column("similarity")[span(file.column("ordinal"), low, high)][falls]
     n_docs = task.parts[task.unit].n_docs
     column, mask = np.zeros(n_docs, dtype=np.int32), np.ones(n_docs, dtype=np.bool_)
     at = members.ordinal[falls] - low
     column[at], mask[at] = found, False
-    settle(task, stage, members, files[task.unit]["n_bytes"], similarity=pa.array(column, mask=mask))
+    evidence = {"similarity": pa.array(column, mask=mask)}
+    if stage.against:
+        evidence["keeper_in"] = _corpora_of(task, members.keeper[falls], at, n_docs)
+    signed = read_arrays(task.inputs("sign", "signatures")[task.unit])
+    settle(task, stage, members, signed["n_bytes"], **evidence)
+    tell_clusters(task, "cluster")
+
+
+def _corpora_of(task: GatherTask, keeper: I64s, at: I64s, n_docs: int) -> pa.Array:
+    """The finished corpus that each keeper stands in, null for one of this corpus and where nobody falls."""
+    told = task.facts_of("sign_against")
+    names, first = (
+        [facts["corpus"] for facts in told],
+        first_ordinals(task, [facts["n_docs"] for facts in told]),
+    )
+    owner = np.searchsorted(first, keeper, side="right") - 1 - len(task.parts)
+    column = np.zeros(n_docs, dtype=np.int64)
+    mask = np.ones(n_docs, dtype=np.bool_)
+    column[at], mask[at] = np.maximum(owner, 0), owner < 0
+    return pa.array(names, pa.string()).take(pa.array(column, mask=mask))

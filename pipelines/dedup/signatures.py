@@ -7,6 +7,7 @@
     id_high, id_low: uint64[n]; row: int64[n], ascending
     place: uint32[n_docs]                 where each row of the part stands in the arrays above, if it is signed
     n_bytes: int64[n_docs]                of every row of the part, signed or not
+    rank: int64[n]                        smaller is better (`ranks.py`); not there where the first stays
 
 `about` names the scheme; files of two schemes are not compared. A document without words is not signed.
 

@@ -155,7 +155,7 @@ def test_a_document_says_what_it_holds_and_a_report_which_items(tmp_path):
     )
     assert result.tables()[0].to_pylist()[1] == {
         "verdict": 1, "benchmark": "q.jsonl", "item": 1, "score": 1000, "n_hits": 1,
-        "matched": " ".join(shingle_words(DUCKS)),
+        "matched": " ".join(shingle_words(DUCKS)), "item_text": DUCKS,
     }  # fmt: skip
     told = report(result)["q.jsonl"]
     assert {k: told[k] for k in ("documents", "hits", "items", "items_hit", "too_short")} == {

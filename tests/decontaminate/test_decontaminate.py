@@ -137,6 +137,7 @@ def test_a_contaminated_document_falls_with_its_reason_and_says_why(tmp_path):
         "item": 1,
         "n_hits": len(shingle_words(DUCKS)) - 12,
         "matched": "janet s ducks lay 16 eggs per day she eats three for breakfast",
+        "item_text": DUCKS,
     }
     digest = digest_file(tmp_path / "bench/q.jsonl")
     assert report(result) == {

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from manifests.errors import FormatError
 from pipelines.dedup import Exact, MinHash
@@ -242,6 +243,17 @@ def test_max_cluster_counts_and_does_not_cut(tmp_path):
     facts = result.tasks["cluster"][0].facts
     assert (facts["n_clusters"], facts["n_above_max"], facts["largest"][0][1]) == (2, 1, 9)
     assert sum(result.column("verdict")) == 9
+
+
+@pytest.mark.parametrize("verify", ["exact", "none"])
+def test_giant_clusters_stay_whole_where_it_is_asked_for(tmp_path, verify):
+    corpus = Corpus(tmp_path, {"a": [["one two three"] * 9 + ["four five six"] * 2]})
+    result = corpus.run(MinHash(max_cluster=5, giant="keep", verify=verify))
+    verdicts = result.column("verdict")
+    assert (sum(verdicts[:9]), sum(verdicts[9:])) == (0, 1)
+    assert result.tasks["cluster"][0].facts["n_above_max"] == 1
+    with pytest.raises(ValidationError, match="expected `max_cluster: N` beside giant: keep"):
+        MinHash(giant="keep")
 
 
 def test_the_bytes_do_not_depend_on_the_order_of_units(tmp_path):

@@ -1,0 +1,103 @@
+"""Which of several documents is the better one, before the place of its source and its id decide.
+
+    keep: first      nothing comes before them
+    keep: longest    the one with more bytes of text
+    keep: newest     the one with the later `date`
+    keep: highest    the one with the larger `score`, a column of numbers (`language_score`, `gopher_quality.n_words`)
+
+A document whose date or score is missing or cannot be read is worse than any that has one.
+
+    ranks(...) -> int64[n_docs]   smaller is better
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from manifests.errors import TaskError
+from pipelines.dedup.texts import text_bytes
+from pipelines.stage import GatherTask
+
+__all__ = ["Keep", "check_score", "rank_columns", "ranks", "require_score"]
+
+I64s = npt.NDArray[np.int64]
+Keep = Literal["first", "longest", "newest", "highest"]
+WORST = np.iinfo(np.int64).max
+
+
+def check_score(keep: Keep, score: str | None) -> None:
+    """Raises: ValueError for a score without `keep: highest`, or that without a score."""
+    if (keep == "highest") != (score is not None):
+        raise ValueError(
+            f"expected `score: COLUMN` beside keep: highest and nowhere else, got keep: {keep}"
+            + (f" and score: {score}" if score else " and no score")
+            + "; write both, or leave both out"
+        )
+
+
+def rank_columns(keep: Keep, score: str | None) -> list[str]:
+    """The columns that `ranks` looks at, beside the text."""
+    return {"newest": ["date"], "highest": [score or ""]}.get(keep, [])
+
+
+def ranks(table: pa.Table, keep: Keep, score: str | None) -> I64s:
+    """The rank of every row: int64[n_docs], smaller is better.
+
+    Raises: TaskError for a score that is no number.
+    """
+    if keep == "first":
+        return np.zeros(table.num_rows, dtype=np.int64)
+    if keep == "longest":
+        return -text_bytes(table)
+    [name] = rank_columns(keep, score)
+    if name not in table.column_names:
+        return np.full(table.num_rows, WORST, dtype=np.int64)
+    column = table.column(name).combine_chunks()
+    return _by_date(column) if keep == "newest" else _by_score(column, name)
+
+
+def _by_date(column: pa.Array) -> I64s:
+    # One that cannot be read must not stop the rest: the cast is tried as a whole, then a value at a time.
+    try:
+        moments = column.cast(pa.timestamp("us", "UTC"))
+    except pa.ArrowInvalid:
+        moments = pa.array([_moment(text) for text in column.to_pylist()], pa.timestamp("us", "UTC"))
+    numbers = np.asarray(moments.cast(pa.int64()).fill_null(-WORST), dtype=np.int64)
+    return -numbers
+
+
+def _moment(text: str | None) -> Any:
+    for kind in (pa.timestamp("us", "UTC"), pa.timestamp("us")):
+        try:
+            return pa.scalar(text, pa.string()).cast(kind).as_py()
+        except pa.ArrowInvalid:
+            continue
+    return None
+
+
+def _by_score(column: pa.Array, name: str) -> I64s:
+    try:
+        scores = np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan), dtype=np.float64)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise TaskError(
+            f"expected numbers in `{name}`, the score by which the best of equal documents is kept, found "
+            f"{column.type}. Nothing can be compared. Name another column under `score`."
+        ) from error
+    # A double's bits, read as a number, ascend with it; what follows the sign of a negative one the other way.
+    bits = (scores + 0.0).view(np.int64)
+    ascending = np.where(bits < 0, -(bits & WORST), bits)
+    return np.where(np.isnan(scores), WORST, -ascending)
+
+
+def require_score(task: GatherTask, keep: Keep, score: str | None) -> None:
+    """Raises: TaskError where no part has the column; the facts of phase `sign` say so of each."""
+    if keep == "highest" and task.parts and not any(facts["has_score"] for facts in task.facts_of("sign")):
+        raise TaskError(
+            f"expected a column `{score}` in documents, the score by which the best is kept, found it in none. The "
+            "first would stay instead. Name one that a step writes, such as `language_score`, under `score`."
+        )

@@ -1,0 +1,101 @@
+"""Who is better: by length, date or score, whatever is missing coming last."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from manifests.errors import TaskError
+from pipelines.dedup import Exact, MinHash
+from pipelines.dedup.exact import address_key
+from pipelines.dedup.ranks import ranks
+from tests.harness_gather import Corpus
+
+
+@given(st.lists(st.none() | st.floats(allow_subnormal=False), max_size=12))
+def test_scores_rank_as_python_sorts_them(scores):
+    found = ranks(pa.table({"text": [""] * len(scores), "s": pa.array(scores, pa.float64())}), "highest", "s")
+    for i, a in enumerate(scores):
+        for j, b in enumerate(scores):
+            first, second = (-np.inf if s is None or s != s else s for s in (a, b))
+            if first > second:
+                assert found[i] < found[j]
+            elif None not in (a, b) and a == b:
+                assert found[i] == found[j]
+
+
+def test_dates_rank_newest_first_and_what_is_no_date_last():
+    dates = [
+        "2021-05-05T10:00:00Z",
+        "2020-01-01",
+        None,
+        "2021-05-05T09:00:00",
+        "yesterday",
+        "2021-05-05T12:30:00+02:00",
+    ]
+    found = ranks(pa.table({"text": [""] * 6, "date": dates}), "newest", None)
+    assert np.argsort(found, kind="stable").tolist() == [5, 0, 3, 1, 2, 4]
+
+
+def test_a_part_without_the_column_ranks_last_and_text_is_no_score():
+    table = pa.table({"text": ["a", "b"], "title": ["x", "y"]})
+    assert len({*ranks(table, "highest", "quality").tolist()}) == 1
+    with pytest.raises(TaskError, match="expected numbers in `title`"):
+        ranks(table, "highest", "title")
+
+
+@pytest.mark.parametrize(
+    "params", [{"keep": "highest"}, {"score": "language_score"}, {"keep": "newest", "score": "x"}]
+)
+def test_a_score_and_its_use_go_together(params):
+    with pytest.raises(ValidationError, match="expected `score: COLUMN` beside keep: highest"):
+        Exact(**params)
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "equal"),
+    [
+        ("http://example.org", "https://EXAMPLE.org:443/#top", True),
+        ("http://example.org/a?b=1", "https://example.org/a?b=1#c", True),
+        ("http://example.org:8080/", "http://example.org/", False),
+        ("http://example.org/A", "http://example.org/a", False),
+        ("https://example.org:80/", "https://example.org/", False),
+        ("ftp://example.org/", "http://example.org/", False),
+        ("http://example.org/a/", "http://example.org/a", False),
+        ("http://example.org?x", "http://example.org/?x", True),
+        ("http://[::1]:80/", "http://[::1]/", True),
+    ],
+)
+def test_addresses_are_equal_where_they_lead_to_one_page(one, two, equal):
+    assert (address_key(one) == address_key(two)) == equal
+
+
+@pytest.mark.parametrize("stage", [Exact, MinHash])
+@pytest.mark.parametrize(
+    ("params", "stays"), [({"keep": "newest"}, 2), ({"keep": "highest", "score": "language_score"}, 1)]
+)
+def test_the_newest_or_the_best_of_equal_documents_stays(tmp_path, stage, params, stays):
+    text = " ".join(f"w{n}" for n in range(100))
+    dates = pa.array(["2020-01-01", None, "2024-01-01", "2023-01-01"])
+    scores = pa.array([0.5, 0.9, 0.7, None])
+    corpus = Corpus(
+        tmp_path, {"a": [[text, text]], "b": [[text], [text]]}, more={"date": dates, "language_score": scores}
+    )
+    result = corpus.run(stage(**params))
+    assert result.column("verdict") == [int(n != stays) for n in range(4)]
+
+
+def test_of_equal_addresses_the_longest_text_stays(tmp_path):
+    urls = pa.array(["http://a.org/x", "https://A.org/x#top", None, None])
+    corpus = Corpus(
+        tmp_path, {"a": [["short", "a longer text"]], "b": [["short"], ["other"]]}, more={"url": urls}
+    )
+    assert corpus.run(Exact(by="url", keep="longest")).column("verdict") == [1, 0, 0, 0]
+
+
+def test_a_score_that_no_document_has_is_refused(tmp_path):
+    corpus = Corpus(tmp_path, {"a": [["one", "one"]]})
+    with pytest.raises(TaskError, match="expected a column `qualty` in documents"):
+        corpus.run(Exact(keep="highest", score="qualty"))
