@@ -4,6 +4,7 @@
     reasons      every reason, with its share of what its step read
     sources      licence, files, documents, tokens        labels    languages and other labels
     partitions   tokens by source, split and column       values    quantiles of what was measured
+    clusters     of every step that looks for duplicates: how many, of how many documents, the largest
     domains      the heaviest hosts, before documents of different sources were compared
 
 Quantiles come from histograms of four bins an octave: a figure is the lower edge of its bin, at most a fifth low.
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from corpus_tools.clusters import told_of_clusters
 from corpus_tools.open import Corpus, open_corpus
 from corpus_tools.screen import size, table
 from manifests.corpus import CorpusManifest, Partition, SourceEntry, StepEntry
@@ -48,6 +50,7 @@ def audit_corpus(folder: Path) -> dict[str, Any]:
         "partitions": [_partition_row(p) for p in corpus.manifest.partitions],
         "values": [_value_row(name, bins) for name, bins in sorted(total.histograms.items())],
         "domains": _domains(corpus, receipts),
+        "clusters": [{"step": step, **told} for step, told in told_of_clusters(receipts).items()],
         "benchmarks": [b.model_dump() for b in corpus.manifest.benchmarks],
         "missing": corpus.manifest.missing,
     }
@@ -239,7 +242,17 @@ def _pages(tables: Mapping[str, Any]) -> Iterable[tuple[str, list[dict[str, Any]
         [_with_bars(row) for row in tables["values"]],
     )
     yield "domains", tables["domains"]
+    yield (
+        "clusters (--clusters N shows the largest, side by side)",
+        [_cluster_row(r) for r in tables["clusters"]],
+    )
     yield "benchmarks", tables["benchmarks"]
+
+
+def _cluster_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The largest as "name x documents", three of them."""
+    largest = ", ".join(f"{name[:12]} x {n:,}" for name, n in row["largest"][:3])
+    return {**row, "largest": largest}
 
 
 def _page(title: str, rows: list[dict[str, Any]]) -> str:

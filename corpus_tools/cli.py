@@ -272,16 +272,47 @@ def _whatif(folder: Path, *, overrides: tuple[str, ...], as_json: bool) -> None:
     emit(answer, as_json=as_json, text=whatif_text(answer))
 
 
-@main.command("audit", epilog=_example("quern audit corpora/web", "quern audit corpora/web --json"))
+@main.command("audit", epilog=_example("quern audit corpora/web", "quern audit corpora/web --clusters 5"))
 @click.argument("folder", type=_FOLDER, metavar="DIR")
+@click.option(
+    "--clusters",
+    "n_clusters",
+    type=_COUNT,
+    metavar="N",
+    help="Show N duplicates' clusters of a step, side by side.",
+)
+@click.option(
+    "--contaminated",
+    "n_items",
+    type=_COUNT,
+    metavar="N",
+    help="Show N benchmark items beside the passages found.",
+)
 @_json
-def _audit(folder: Path, *, as_json: bool) -> None:
+def _audit(folder: Path, *, n_clusters: int | None, n_items: int | None, as_json: bool) -> None:
     """What a corpus is made of: every step's account, drop reasons, sources, languages, tokens, lengths."""
     from corpus_tools import audit
     from corpus_tools.screen import emit
 
+    if n_clusters is not None or n_items is not None:
+        _audit_texts(folder, n_clusters or 0, n_items or 0, as_json=as_json)
+        return
     tables = audit.audit_corpus(folder)
     emit(tables, as_json=as_json, text=audit.audit_text(tables))
+
+
+def _audit_texts(folder: Path, n_clusters: int, n_items: int, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from corpus_tools.clusters import largest_clusters
+    from corpus_tools.contamination import contaminated_items
+    from corpus_tools.screen import emit
+
+    clusters = largest_clusters(folder, at_most=n_clusters) if n_clusters else []
+    items = contaminated_items(folder, at_most=n_items) if n_items else []
+    found = {"clusters": [asdict(one) for one in clusters], "contaminated": [asdict(one) for one in items]}
+    text = "".join(one.text() for one in (*clusters, *items)) or "nothing was found\n"
+    emit(found, as_json=as_json, text=text)
 
 
 @main.command("explain", epilog=_example("quern explain corpora/web https://example.org/page"))

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -27,87 +27,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from corpus_tools.compare import Beside, side_by_side
+from corpus_tools.contamination import item_beside
 from corpus_tools.expressions import evaluate
+from corpus_tools.lives import Life, Limit, Place, StepLife
 from corpus_tools.open import Corpus, damage_named, open_corpus, read_rows
-from corpus_tools.screen import clean, table, tidy
+from corpus_tools.screen import tidy
 from manifests.commit import FileRef
 from manifests.corpus import PartEntry, StepEntry
 from manifests.digest import canonical
 from manifests.errors import UsageError
+from pipelines.cuts import CUTS
 
-__all__ = ["Life", "Limit", "Place", "StepLife", "explain"]
+__all__ = ["Found", "Life", "Limit", "Place", "StepLife", "described", "explain", "find"]
 
+N_CUTS = 4
 _KEYS = ("doc_id", "url", "ref", "origin")
 _ABOUT = ("url", "ref", "title", "date", "licence")
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """One thing a rule asks: the quantity as it is reckoned, its value here, the limit, the reason if it fails."""
-
-    reason: str
-    quantity: str
-    value: float | str | None
-    limit: str
-
-
-@dataclass(frozen=True, slots=True)
-class StepLife:
-    """What one step made of a document.
-
-    outcome: `read`, `kept`, `dropped`, `marked`, `passed by` (a route for other languages) or `only measured`
-    (the document was dropped before; one in 100 is measured to the end).
-    """
-
-    step: str
-    stage: str
-    kind: str
-    outcome: str
-    reason: str | None
-    values: dict[str, Any]
-    limits: list[Limit]
-    remark: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a kept document's tokens lie: tokens [start, end) of a shard."""
-
-    shard: str
-    split: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True)
-class Life:
-    """All that is known of one document."""
-
-    doc_id: str
-    source: str
-    about: dict[str, str]
-    origin: list[dict[str, Any]]
-    outcome: str
-    steps: list[StepLife]
-    places: list[Place]
-    opening: str | None
-
-    def as_json(self) -> dict[str, Any]:
-        """The life as JSON."""
-        return asdict(self)
-
-    def text(self) -> str:
-        """The life as a page."""
-        about = "".join(f"  {name:8} {tidy(value, 100)}\n" for name, value in self.about.items())
-        came = "".join(f"  from     {_origin_text(o)}\n" for o in self.origin)
-        lies = "".join(
-            f"  lies in  {p.shard} tokens {p.start:,} to {p.end:,} ({p.split})\n" for p in self.places
-        )
-        opening = f"  begins   {tidy(self.opening, 100)}\n" if self.opening else ""
-        head = f"{self.doc_id}  {clean(self.source)}  {self.outcome}\n"
-        return head + about + came + lies + opening + "\n" + "".join(_step_text(s) for s in self.steps)
-
-    __str__ = text
 
 
 def explain(folder: Path, document: str, *, at_most: int = 10) -> list[Life]:
@@ -121,7 +57,7 @@ def explain(folder: Path, document: str, *, at_most: int = 10) -> list[Life]:
             "expected a document id, a URL, a ref or the beginning of a path, got nothing. Any document would be "
             f"explained. `quern audit {folder}` lists the corpus's sources and domains."
         )
-    lives = [_life(corpus, found) for found in islice(_find(corpus, document), at_most)]
+    lives = [_life(corpus, found) for found in islice(find(corpus, document), at_most)]
     if not lives:
         raise UsageError(
             f"{document}: expected a document id, a URL, a ref or the beginning of a path, found none like it in "
@@ -134,15 +70,16 @@ def explain(folder: Path, document: str, *, at_most: int = 10) -> list[Life]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """One row: its values, and the part and row it stands in (part None for a row of a file of dropped ones)."""
+class Found:
+    """One document: its values, and the part and row it stands in; part None for one that no part holds."""
 
     row: pa.Table
     part: PartEntry | None
     index: int
 
 
-def _find(corpus: Corpus, query: str) -> Iterator[_Found]:
+def find(corpus: Corpus, query: str) -> Iterator[Found]:
+    """The documents that an id or 8 digits of it, a URL, a ref or the beginning of a path names, kept ones first."""
     # Kept documents first: a crawl has a request and revisits under the same URL.
     for part in corpus.manifest.parts:
         if part.final:
@@ -152,7 +89,7 @@ def _find(corpus: Corpus, query: str) -> Iterator[_Found]:
             yield from _find_in(corpus, part.dropped, query, None)
 
 
-def _find_in(corpus: Corpus, ref: FileRef, query: str, part: PartEntry | None) -> Iterator[_Found]:
+def _find_in(corpus: Corpus, ref: FileRef, query: str, part: PartEntry | None) -> Iterator[Found]:
     path = ref.check(corpus.root)
     with damage_named(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         first = 0
@@ -162,7 +99,7 @@ def _find_in(corpus: Corpus, ref: FileRef, query: str, part: PartEntry | None) -
             whole = file.read_row_group(group) if len(rows) else None
             for row in rows.tolist():
                 assert whole is not None
-                yield _Found(whole.slice(row, 1), part, first + row)
+                yield Found(whole.slice(row, 1), part, first + row)
             first += len(keys)
 
 
@@ -188,7 +125,7 @@ def _true(mask: Any) -> Any:
 # --- one document ----------------------------------------------------------------------------------
 
 
-def _life(corpus: Corpus, found: _Found) -> Life:
+def _life(corpus: Corpus, found: Found) -> Life:
     row = found.row.to_pylist()[0]
     doc_id, source = row["doc_id"], row["source"]
     steps = list(_steps(corpus, found, row))
@@ -205,7 +142,7 @@ def _life(corpus: Corpus, found: _Found) -> Life:
     )
 
 
-def _steps(corpus: Corpus, found: _Found, row: dict[str, Any]) -> Iterator[StepLife]:
+def _steps(corpus: Corpus, found: Found, row: dict[str, Any]) -> Iterator[StepLife]:
     gone = False
     for step in corpus.steps_of(row["source"]):
         passed_over = step.kind == "tokens" or (step.kind == "save" and row.get("dropped_step") != step.name)
@@ -219,7 +156,7 @@ def _steps(corpus: Corpus, found: _Found, row: dict[str, Any]) -> Iterator[StepL
             gone = gone or life.outcome == "dropped"
 
 
-def _stepped(step: StepEntry, found: _Found, row: dict[str, Any], *, gone: bool) -> StepLife | None:
+def _stepped(step: StepEntry, found: Found, row: dict[str, Any], *, gone: bool) -> StepLife | None:
     stage = _stage(step)
     values = _values(step, stage, row)
     outcome, reason = _outcome(step, row, gone=gone)
@@ -298,7 +235,7 @@ def _limits(stage: Any, step: StepEntry, row: dict[str, Any]) -> list[Limit]:
     ]
 
 
-def _gathered(corpus: Corpus, step: StepEntry, found: _Found) -> StepLife | None:
+def _gathered(corpus: Corpus, step: StepEntry, found: Found) -> StepLife | None:
     if found.part is None:
         return None
     entries = [v for v in corpus.verdicts_of(found.part) if v.step == step.name]
@@ -309,11 +246,45 @@ def _gathered(corpus: Corpus, step: StepEntry, found: _Found) -> StepLife | None
     verdict = row.pop("verdict") or 0
     reason = step.reasons[verdict - 1] if verdict else None
     outcome = "kept" if not verdict else "marked" if entries[0].action == "mark" else "dropped"
+    beside = _beside(corpus, step, found, row.get("keeper")) or item_beside(row)
+    row.pop("item_text", None)
+    if row.get(CUTS[0]):
+        row["cut"] = _cut_text(corpus.text_of(found.part, found.index, before=step.name), *map(row.pop, CUTS))
     evidence = {name: _shown(value) for name, value in row.items() if value is not None}
-    return StepLife(step.name, step.stage, step.kind, outcome, reason, evidence, [])
+    stage = _stage(step)
+    limits = [
+        Limit(reason, name, evidence[name], limit)
+        for reason, (name, limit) in (stage.limits() if stage else {}).items()
+        if name in evidence
+    ]
+    return StepLife(step.name, step.stage, step.kind, outcome, reason, evidence, limits, beside=beside)
 
 
-def _dropped_before(corpus: Corpus, step: StepEntry, found: _Found) -> bool:
+def _cut_text(text: str, starts: list[int], ends: list[int]) -> str:
+    """The first spans that were cut, and how many more there are."""
+    raw = text.encode()
+    spans = list(zip(starts, ends, strict=True))
+    shown = [tidy(raw[a:b].decode("utf-8", "replace"), 50) for a, b in spans[:N_CUTS]]
+    return " | ".join(shown) + (f" | and {len(spans) - N_CUTS} more" if len(spans) > N_CUTS else "")
+
+
+def _beside(corpus: Corpus, step: StepEntry, found: Found, keeper: bytes | None) -> Beside | None:
+    """The document's text and its keeper's, as the step met them."""
+    other = next(find(corpus, keeper.hex()), None) if keeper else None
+    if other is None or other.part is None or found.part is None:
+        return None
+    here, there = (corpus.text_of(f.part, f.index, before=step.name) for f in (found, other) if f.part)
+    return side_by_side(here, there, other=f"keeper {described(other)}")
+
+
+def described(found: Found) -> str:
+    """A document in a few words: the beginning of its id, its source, and what it is called there."""
+    about = found.row.select(["doc_id", "source", "ref", "url"]).to_pylist()[0]
+    place = about["ref"] or about["url"] or ""
+    return f"{about['doc_id'].hex()[:12]} of {about['source']}, {place}".rstrip(", ")
+
+
+def _dropped_before(corpus: Corpus, step: StepEntry, found: Found) -> bool:
     assert found.part is not None
     for entry in corpus.verdicts_of(found.part):
         if entry.step == step.name:
@@ -338,31 +309,3 @@ def _places(corpus: Corpus, source: str, doc_id: bytes) -> Iterator[Place]:
             found = read_rows(path, ["doc_id", "start", "end"], filters=[("doc_id", "=", doc_id)])
             for row in found.to_pylist():
                 yield Place(shard.shard.path, partition.split, row["start"], row["end"])
-
-
-# --- text ------------------------------------------------------------------------------------------
-
-
-def _origin_text(origin: dict[str, Any]) -> str:
-    record = f" record {origin['record_id']}" if origin.get("record_id") else ""
-    return clean(f"{origin['path']} offset {origin['offset']:,} length {origin['length']:,}{record}")
-
-
-def _step_text(step: StepLife) -> str:
-    outcome = step.outcome.upper() if step.outcome in ("dropped", "marked") else step.outcome
-    why = f": {step.reason}" if step.reason else ""
-    rows = [_limit_row(step, limit) for limit in step.limits]
-    shown = {lim.quantity for lim in step.limits}
-    rows += [
-        {"value": n, "is": tidy(v) if isinstance(v, str) else v, "limit": "", "else": ""}
-        for n, v in step.values.items()
-        if n not in shown
-    ]
-    lines = table(rows).replace("\n", "\n      ").rstrip() if rows else ""
-    remark = f"      ({step.remark})\n" if step.remark else ""
-    return f"  {step.step:22} {outcome}{clean(why)}\n" + remark + (f"      {lines}\n" if lines else "")
-
-
-def _limit_row(step: StepLife, limit: Limit) -> dict[str, Any]:
-    here = "  <--" if limit.reason == step.reason else ""
-    return {"value": limit.quantity, "is": limit.value, "limit": limit.limit, "else": limit.reason + here}

@@ -28,6 +28,7 @@ from manifests.corpus import CorpusManifest, PartEntry, StepEntry, VerdictEntry
 from manifests.errors import DamageError, UsageError
 from manifests.mix import MixManifest
 from manifests.receipt import Receipt, Tally, read_pack
+from pipelines.cuts import CUTS, without_cuts
 
 if TYPE_CHECKING:
     from corpus_tools.explain import Life
@@ -168,9 +169,30 @@ class Corpus:
         found = []
         for number in sorted(set(chosen.column("part").to_pylist())):
             rows = chosen.filter(pc.equal(chosen.column("part"), number)).column("row")
-            path = self.root / self.manifest.parts[number].part.path
-            found.append(read_rows(path).take(rows))
+            found.append(self._read(self.manifest.parts[number]).take(rows))
         return pa.concat_tables(found, promote_options="default") if found else pa.table({})
+
+    def text_of(self, part: PartEntry, row: int, *, before: str) -> str:
+        """The text of one row of a part as the gather `before` met it."""
+        text = read_rows(part.part.check(self.root), ["text"]).column("text").slice(row, 1)
+        cuts = (table.slice(row, 1) for table in self._cuts(part, before))
+        return without_cuts(text, cuts)[0].as_py() or ""
+
+    def _read(self, part: PartEntry, before: str | None = None) -> pa.Table:
+        """All rows of a part, their texts as gathers have cut them, only those before one step where it is named."""
+        table = read_rows(part.part.check(self.root))
+        texts = without_cuts(table.column("text"), self._cuts(part, before))
+        return table.set_column(table.column_names.index("text"), "text", texts)
+
+    def _cuts(self, part: PartEntry, before: str | None) -> Iterator[pa.Table]:
+        """The verdicts of dropping gathers that cut, in order."""
+        for entry in self.verdicts_of(part):
+            if entry.step == before:
+                break
+            if entry.action == "drop":
+                path = entry.verdict.check(self.root)
+                if CUTS[0] in pq.read_schema(path).names:
+                    yield read_rows(path, CUTS)
 
     def dropped(self, reason: str | None = None, *, step: str | None = None) -> pa.Table:
         """Dropped documents with their step, reason and measured values; text where a sample of it was kept."""
@@ -187,7 +209,7 @@ class Corpus:
     def _dropped_by(self, part: PartEntry, entry: VerdictEntry) -> pa.Table:
         verdict = self._verdict(entry)
         rows = np.flatnonzero(verdict)
-        table = read_rows(part.part.check(self.root)).take(pa.array(rows))
+        table = self._read(part, entry.step).take(pa.array(rows))
         reasons = self.step(entry.step).reasons
         table = table.append_column("dropped_step", pa.array([entry.step] * len(rows), pa.string()))
         names = [reasons[code - 1] for code in verdict[rows].tolist()]
