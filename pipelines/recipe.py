@@ -255,14 +255,24 @@ def _source(reading: Reading, written: _WrittenSource, loc: Loc) -> list[Source]
     files = _files(reading, written, loc)
     items, found, taken = written.steps, [], set(TAKEN)
     with reading.collect((*loc, "read")):
-        kind, reader, own = _reader(reading, written.read, (*loc, "read"))
-        items = default_steps(reader) if items is None else items
+        read, catalogue = _without_catalogue(written.read)
+        kind, reader, own = _reader(reading, read, (*loc, "read"))
+        items = [*catalogue, *(default_steps(reader) if items is None else items)]
         found.append((kind, reader, own))
     steps = read_steps(reading, items or [], (*loc, "steps"), taken)
     return [
         Source(written.name, kind, reader, files, written.licence, written.take, steps, *own)
         for kind, reader, own in found
     ]
+
+
+def _without_catalogue(written: str | dict[str, Any]) -> tuple[str | dict[str, Any], list[Any]]:
+    """How a source is read, and the step that `read: {gutenberg: {catalogue: FILE}}` stands for."""
+    params = written.get("gutenberg") if isinstance(written, dict) else None
+    if not isinstance(params, dict) or "catalogue" not in params:
+        return written, []
+    read = {"gutenberg": {key: value for key, value in params.items() if key != "catalogue"}}
+    return read, [{"book_catalogue": {"file": params["catalogue"]}}]
 
 
 def _reader(

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from manifests.digest import digest_file
 from manifests.errors import QuernError, RecipeError
-from manifests.mistakes import shown
+from manifests.mistakes import did_you_mean, shown
 from manifests.yamlfile import Loc, Positions, YamlError, parse_yaml, validate
 from pipelines.registry import READERS, reader_class, stage_class, user_class, user_file, user_reader
 from pipelines.stage import Read, Stage, short_names
@@ -91,13 +91,45 @@ def _line_and_column(mistake: str) -> tuple[int, int]:
     return (int(place[1]), int(place[2])) if place and not mistake.startswith("--set") else (0, 0)
 
 
+RULE_SETS = {"c4": ("c4_lines", "c4_quality"), "fineweb": ("fineweb_quality",)}
+"""What a recipe calls the rules of one paper -> the steps they are; each takes what of the parameters is its own."""
+
+
 def read_steps(reading: Reading, items: Sequence[Any], loc: Loc, taken: set[str]) -> tuple[Step, ...]:
     """Returns the steps that `items`, which stand at `loc`, mean; names avoid those `taken`, which grows."""
     steps = []
     for i, item in enumerate(items):
         with reading.collect((*loc, i)):
-            steps.append(_step(reading, item, (*loc, i), taken))
+            steps += [_step(reading, each, (*loc, i), taken) for each in _of_rule_set(item)]
     return tuple(steps)
+
+
+def _of_rule_set(item: Any) -> list[Any]:
+    """The steps that one item of a recipe means: those of a set of rules, else itself.
+
+    Raises: RecipeError for a parameter that none of them has.
+    """
+    name = (
+        item
+        if isinstance(item, str)
+        else next(iter(item))
+        if isinstance(item, dict) and len(item) == 1
+        else ""
+    )
+    params = (item[name] or {}) if isinstance(item, dict) and name in RULE_SETS else {}
+    if name not in RULE_SETS or not isinstance(params, dict):
+        return [item]
+    keys = {
+        step: [f.alias or key for key, f in stage_class(step).model_fields.items()]
+        for step in RULE_SETS[name]
+    }
+    known = list(dict.fromkeys(key for own in keys.values() for key in own))
+    for key in params:
+        if key not in known:
+            raise RecipeError(
+                f'expected a known key in `{name}` ({", ".join(known)}), got "{key}"{did_you_mean(str(key), known)}'
+            )
+    return [{step: {key: value for key, value in params.items() if key in own}} for step, own in keys.items()]
 
 
 def default_steps(reader: Read | type[Read]) -> list[Any]:
@@ -159,7 +191,10 @@ def _expanded(reading: Reading, patterns: Sequence[Any], loc: Loc) -> list[Any]:
     found: list[Any] = []
     mistakes = []
     for i, pattern in enumerate(patterns):
-        exists = isinstance(pattern, str) and (reading.folder / pattern).exists()
+        # A corpus may be named by its digest too: DIR@a1b2c3.
+        exists = isinstance(pattern, str) and any(
+            (reading.folder / path).exists() for path in {pattern, pattern.rpartition("@")[0] or pattern}
+        )
         matches = isinstance(pattern, str) and not exists
         names = sorted(glob.glob(pattern, root_dir=reading.folder, recursive=True)) if matches else [pattern]
         if not names:

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from manifests.digest import canonical, digest_file
-from manifests.errors import RecipeError
+from manifests.errors import QuernError, RecipeError
 from pipelines import recipe as recipe_module
 from pipelines.filters.gopher import GopherQuality
 from pipelines.recipe import load_recipe, resolved
@@ -1176,3 +1176,45 @@ def test_a_benchmark_named_twice_is_refused_however_it_is_spelt(folder, again):
 )
 def test_short_names_tell_files_apart_without_saying_where_they_lie(paths, names):
     assert short_names(paths) == names
+
+
+RULE_SETS = """\
+name: sets
+sources:
+  - name: web
+    read: {jsonl: {}}
+    paths: ["*.jsonl"]
+    steps: [language, {c4: {for: [en], min_sentences: 2}}, fineweb]
+"""
+
+
+def test_the_rules_of_a_paper_are_its_steps(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "x"}\n')
+    (tmp_path / "r.yaml").write_text(RULE_SETS)
+    [source] = load_recipe(tmp_path / "r.yaml").sources
+    names = ["language", "c4_lines", "c4_quality", "fineweb_quality"]
+    assert [step.name for step in source.steps] == names
+    assert [step.stage.route for step in source.steps[1:3]] == [("en",), ("en",)]
+    assert source.steps[2].stage.min_sentences == 2
+    (tmp_path / "r.yaml").write_text(RULE_SETS.replace("min_sentences", "min_sentence"))
+    with pytest.raises(
+        QuernError, match=r'r\.yaml:6:\d+: expected a known key in `c4` .*did you mean "min_sentences"'
+    ):
+        load_recipe(tmp_path / "r.yaml")
+
+
+def test_a_catalogue_of_books_may_stand_where_they_are_read(tmp_path):
+    (tmp_path / "1342.txt").write_text("A book.\n")
+    (tmp_path / "pg_catalog.csv").write_text(
+        "Text#,Type,Issued,Title,Language,Authors,Subjects,LoCC,Bookshelves\n"
+    )
+    (tmp_path / "r.yaml").write_text(
+        "name: books\nsources:\n  - name: books\n    read: {gutenberg: {catalogue: pg_catalog.csv, max_ratio: 9}}\n"
+        '    paths: ["*.txt"]\n'
+    )
+    [source] = load_recipe(tmp_path / "r.yaml").sources
+    assert source.steps[0].name == "book_catalogue"
+    assert source.reader.max_ratio == 9
+    (tmp_path / "pg_catalog.csv").unlink()
+    with pytest.raises(QuernError, match=r"r\.yaml:4:\d+: .*pg_catalog"):
+        load_recipe(tmp_path / "r.yaml")
