@@ -4,6 +4,7 @@
     reasons      every reason, with its share of what its step read
     sources      licence, files, documents, tokens        labels    languages and other labels
     partitions   tokens by source, split and column       values    quantiles of what was measured
+    cuts         of every step that cuts lines: documents, lines and bytes
     clusters     of every step that looks for duplicates: how many, of how many documents, the largest
     domains      the heaviest hosts, before documents of different sources were compared
 
@@ -50,6 +51,7 @@ def audit_corpus(folder: Path) -> dict[str, Any]:
         "partitions": [_partition_row(p) for p in corpus.manifest.partitions],
         "values": [_value_row(name, bins) for name, bins in sorted(total.histograms.items())],
         "domains": _domains(corpus, receipts),
+        "cuts": _cuts(receipts),
         "clusters": [{"step": step, **told} for step, told in told_of_clusters(receipts).items()],
         "benchmarks": [b.model_dump() for b in corpus.manifest.benchmarks],
         "missing": corpus.manifest.missing,
@@ -155,6 +157,19 @@ def _reasons(steps: Iterable[StepEntry]) -> list[dict[str, Any]]:
 # --- what documents are ----------------------------------------------------------------------------
 
 
+def _cuts(receipts: Iterable[Receipt]) -> list[dict[str, Any]]:
+    """Documents that were kept and lost lines, and how many lines and bytes."""
+    found: dict[str, Counter[str]] = {}
+    for receipt in receipts:
+        if "n_lines_cut" in receipt.facts:
+            counts = found.setdefault(receipt.step.partition("/")[0], Counter())
+            counts.update({name: receipt.facts[f"n_{name}_cut"] for name in ("docs", "lines", "bytes")})
+    return [
+        {"step": step, "documents": counts["docs"], "lines": counts["lines"], "bytes": counts["bytes"]}
+        for step, counts in found.items()
+    ]
+
+
 def _labels(total: Tally) -> list[dict[str, Any]]:
     rows = []
     for column, counts in sorted(total.labels.items()):
@@ -242,6 +257,7 @@ def _pages(tables: Mapping[str, Any]) -> Iterable[tuple[str, list[dict[str, Any]
         [_with_bars(row) for row in tables["values"]],
     )
     yield "domains", tables["domains"]
+    yield "cut out of documents that were kept", [{**r, "bytes": size(r["bytes"])} for r in tables["cuts"]]
     yield (
         "clusters (--clusters N shows the largest, side by side)",
         [_cluster_row(r) for r in tables["clusters"]],

@@ -99,6 +99,8 @@ def test_the_audit_counts_clusters_and_shows_the_largest_side_by_side(store):
     page = CliRunner().invoke(main, ["audit", str(store), "--clusters", "1"]).output
     assert "word195 word196" in page
     told = json.loads(CliRunner().invoke(main, ["audit", str(store), "--json"]).output)
+    n_bytes = len("imprint and terms\n")
+    assert told["cuts"] == [{"step": "exact_lines", "documents": 2, "lines": 2, "bytes": 2 * n_bytes}]
     assert {row["step"]: (row["n_clusters"], row["n_members"]) for row in told["clusters"]} == {
         "exact": (1, 2),
         "minhash": (1, 3),
