@@ -1184,7 +1184,7 @@ sources:
   - name: web
     read: {jsonl: {}}
     paths: ["*.jsonl"]
-    steps: [language, {c4: {for: [en], min_sentences: 2}}, fineweb]
+    steps: [language: {keep: [en]}, c4: {for: [en], min_sentences: 2}, fineweb]
 """
 
 
@@ -1216,5 +1216,5 @@ def test_a_catalogue_of_books_may_stand_where_they_are_read(tmp_path):
     assert source.steps[0].name == "book_catalogue"
     assert source.reader.max_ratio == 9
     (tmp_path / "pg_catalog.csv").unlink()
-    with pytest.raises(QuernError, match=r"r\.yaml:4:\d+: .*pg_catalog"):
+    with pytest.raises(QuernError, match=r"r\.yaml:3:\d+: .*pg_catalog"):
         load_recipe(tmp_path / "r.yaml")
