@@ -2,12 +2,11 @@
 
     group    documents with one key of the band, by rank      a b c d e
     equal    those that are one with a better one             (b, d), told once for all bands
-    rounds   the first of the rest leads                      (a, b) (a, c) (a, e) | (b, c) (b, e) | (c, e)
+    pairs    each with the better ones of the rest            (a, b) (a, c) (a, e) (b, c) (b, e) (c, e)
 
-Only pairs whose signatures are near enough are told. A document does not leave the rounds with the first leader that it
-is like: who leads may itself fall for one of another band, and then what was like it must have met others. It leaves
-after four of them, or after sixteen in all, and leads nobody then: a group of k has at most 16 k pairs, and one of
-pages from a template 4 k.
+The best sixteen of a group lead. Only pairs whose signatures are near enough are told. A document is not done with the
+first leader that it is like: who leads may itself fall for one of another band, and then what was like it must have met
+others. It is done after four: a group of k has at most 16 k pairs, and one of pages from a template 4 k.
 
 Equal is `whole`: of those compared by all shingles the text, of those compared by signatures the signature.
 """
@@ -15,6 +14,7 @@ Equal is `whole`: of those compared by all shingles the text, of those compared 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,20 +96,23 @@ def with_equals(leaders: I64s, members: I64s, same: tuple[I64s, I64s]) -> tuple[
 
 
 def near(docs: Compared, group: Group, *, maybe: int, surely: int) -> Iterator[tuple[I64s, I64s]]:
-    """(leaders, members), a round at a time: pairs that agree in `maybe` hashes; those that do in `surely` are like.
+    """(leaders, members): pairs that agree in `maybe` hashes; those that do in `surely` are like.
 
-    Documents of finished corpora lead and are no members.
+    Documents of finished corpora lead and are no members. All leaders of a round are compared at once, for a call
+    costs as much as a thousand pairs.
     """
-    n_like = np.zeros(len(group.key), dtype=np.int8)
-    for _ in range(MAX_LEADERS):
-        leaders, members, is_member = lead(group)
-        own = np.flatnonzero(members < docs.n_own)
-        if not len(own):
-            return
-        n_equal = np.zeros(len(members), dtype=np.int64)
-        n_equal[own] = count_equal(docs.files, docs.first, leaders[own], members[own])
-        is_near = (n_equal >= maybe) & (members < docs.n_own)
-        yield leaders[is_near], members[is_near]
-        n_like = n_like[is_member] + (n_equal >= surely)
-        stays = n_like < MAX_LIKE
-        group, n_like = group.take(np.flatnonzero(is_member)[stays]), n_like[stays]
+    starts = group_starts(group.key)
+    first = np.repeat(starts[:-1], np.diff(starts))
+    place = np.arange(len(first)) - first
+    n_like = np.zeros(len(first), dtype=np.int8)
+    for low, high in pairwise((0, MAX_LIKE, MAX_LEADERS)):
+        waits = (n_like < MAX_LIKE) & (group.ordinal < docs.n_own)
+        rows = [np.flatnonzero(waits & (place > at)) for at in range(low, high)]
+        leaders = [group.ordinal[first[row] + at] for row, at in zip(rows, range(low, high), strict=True)]
+        members = [group.ordinal[row] for row in rows]
+        n_equal = count_equal(docs.files, docs.first, np.concatenate(leaders), np.concatenate(members))
+        counts = np.split(n_equal, np.cumsum([len(row) for row in rows])[:-1])
+        for row, leader, member, n in zip(rows, leaders, members, counts, strict=True):
+            told = (n >= maybe) & (n_like[row] < MAX_LIKE)
+            yield leader[told], member[told]
+            n_like[row] += n >= surely

@@ -346,11 +346,11 @@ def test_equal_texts_are_never_missed_however_many_lead_their_bands(tmp_path, ve
 def test_a_large_corpus_is_matched_in_more_ranges_of_keys(tmp_path):
     corpus = Corpus(tmp_path, {"a": [["x"]]})
     match = MinHash().phases()[1]
-    assert corpus._n_units(match, {}) == 20
+    assert corpus._n_units(match, {}) == 16
     corpus.parts[0] = replace(corpus.parts[0], n_docs=DOCS_PER_BUCKET + 1)
     # Those that are compared take four times the memory.
-    assert corpus._n_units(match, {}) == 5 * 20
-    assert corpus._n_units(MinHash(verify="none").phases()[1], {}) == 2 * 20
+    assert corpus._n_units(match, {}) == 5 * 16
+    assert corpus._n_units(MinHash(verify="none").phases()[1], {}) == 2 * 16
     assert corpus._n_units(Exact().phases()[1], {}) == 2
 
 
