@@ -66,7 +66,7 @@ def largest_clusters(folder: Path, *, at_most: int) -> list[Cluster]:
 
 def _cluster(corpus: Corpus, step: str, name: str, n_docs: int) -> Cluster:
     keeper = next(find(corpus, name), None)
-    place = next(_fallen(corpus, step, bytes.fromhex(name)), None)
+    place = next(_members(corpus, step, bytes.fromhex(name)), None)
     if keeper is None or keeper.part is None or place is None:
         return Cluster(step, name, n_docs, None, None)
     part, row = place
@@ -76,13 +76,15 @@ def _cluster(corpus: Corpus, step: str, name: str, n_docs: int) -> Cluster:
     return Cluster(step, name, n_docs, member, side_by_side(here, there, other=f"keeper {described(keeper)}"))
 
 
-def _fallen(corpus: Corpus, step: str, name: bytes) -> Iterator[tuple[PartEntry, int]]:
-    """Where documents stand that fell for the one that names a cluster."""
+def _members(corpus: Corpus, step: str, name: bytes) -> Iterator[tuple[PartEntry, int]]:
+    """Where documents of a cluster stand, but for the one that names it."""
     for part in corpus.manifest.parts:
         for entry in corpus.verdicts_of(part) if part.final else ():
             if entry.step != step:
                 continue
-            table = read_rows(entry.verdict.check(corpus.root), ["verdict", "cluster"])
+            table = read_rows(entry.verdict.check(corpus.root), ["cluster"])
             mine = pc.equal(table.column("cluster"), pa.scalar(name, pa.binary(16)))
-            fell = pc.and_(pc.fill_null(mine, fill_value=False), pc.greater(table.column("verdict"), 0))
-            yield from ((part, int(row)) for row in np.flatnonzero(np.asarray(fell)))
+            rows = np.flatnonzero(np.asarray(pc.fill_null(mine, fill_value=False)))
+            if len(rows):
+                ids = read_rows(part.part.check(corpus.root), ["doc_id"]).column("doc_id")
+                yield from ((part, row) for row in rows.tolist() if ids[row].as_py() != name)

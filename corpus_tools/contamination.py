@@ -2,12 +2,13 @@
 
     verdicts of decontaminate ──> (benchmark, item) ──> documents, the best score, one passage and what the item says
 
-Price: the verdict files of the step.
+Price: the verdict files of the step; one row an item is held.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,17 +66,22 @@ def contaminated_items(folder: Path, *, at_most: int) -> list[FoundItem]:
     Raises: DamageError.
     """
     corpus = open_corpus(folder)
-    groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+    counts = Counter[tuple[str, str, int]]()
+    best: dict[tuple[str, str, int], dict[str, Any]] = {}
     for step, row in _rows(corpus):
-        groups.setdefault((step, row["benchmark"], row["item"]), []).append(row)
-    largest = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))[:at_most]
-    return [_found(*named, rows) for named, rows in largest]
+        named = step, row["benchmark"], row["item"]
+        counts[named] += 1
+        best[named] = min(
+            best.get(named, row), row, key=lambda row: (-(row.get("score") or 0), row["doc_id"])
+        )
+    largest = sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:at_most]
+    return [_found(*named, n_docs, best[named]) for named, n_docs in largest]
 
 
-def _found(step: str, benchmark: str, item: int, rows: list[dict[str, Any]]) -> FoundItem:
-    best = min(rows, key=lambda row: (-(row.get("score") or 0), row["doc_id"]))
-    beside = item_beside(best)
-    return FoundItem(step, benchmark, item, len(rows), best.get("score"), best["doc_id"].hex(), beside)
+def _found(step: str, benchmark: str, item: int, n_docs: int, best: dict[str, Any]) -> FoundItem:
+    return FoundItem(
+        step, benchmark, item, n_docs, best.get("score"), best["doc_id"].hex(), item_beside(best)
+    )
 
 
 def _rows(corpus: Corpus) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -246,7 +246,9 @@ def _gathered(corpus: Corpus, step: StepEntry, found: Found) -> StepLife | None:
     verdict = row.pop("verdict") or 0
     reason = step.reasons[verdict - 1] if verdict else None
     outcome = "kept" if not verdict else "marked" if entries[0].action == "mark" else "dropped"
-    beside = _beside(corpus, step, found, row.get("keeper")) or item_beside(row)
+    # One in a finished corpus may have the very id of this document.
+    keeper = None if row.get("keeper_in") else row.get("keeper")
+    beside = _beside(corpus, step, found, keeper) or item_beside(row)
     row.pop("item_text", None)
     if row.get(CUTS[0]):
         row["cut"] = _cut_text(corpus.text_of(found.part, found.index, before=step.name), *map(row.pop, CUTS))

@@ -2,7 +2,7 @@ r"""Spans that a gather cuts out of documents: how its verdicts carry them, and 
 
     verdict.parquet, a row per row of the part
       verdict  cut_start  cut_end       bytes of the text as that gather met it: after the cuts of those before it
-      0        [0, 40]    [12, 66]      apart, ascending
+      0        [0, 40]    [12, 66]      ascending, none in another
       0        null       null          nothing is cut
 
 Parts stay as they are: whoever reads a text reads it through the cuts of the gathers that came before, in their order.
@@ -17,6 +17,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.batch import text_view
 from pipelines.kernels.edits import edited_texts
@@ -63,7 +64,7 @@ def _cut(texts: pa.ChunkedArray, starts: pa.ChunkedArray, ends: pa.ChunkedArray)
     )
     buffers = [pa.py_buffer(edited.offsets), pa.py_buffer(edited.data)]
     cut = pa.LargeStringArray.from_buffers(len(column), *buffers)
-    return pa.compute.if_else(column.is_valid(), cut, pa.scalar(None, pa.large_string()))
+    return pc.if_else(column.is_valid(), cut, pa.scalar(None, pa.large_string()))
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

@@ -116,9 +116,12 @@ def _of_rule_set(item: Any) -> list[Any]:
         if isinstance(item, dict) and len(item) == 1
         else ""
     )
-    params = (item[name] or {}) if isinstance(item, dict) and name in RULE_SETS else {}
-    if name not in RULE_SETS or not isinstance(params, dict):
+    if name not in RULE_SETS:
         return [item]
+    params = item[name] if isinstance(item, dict) else None
+    params = {} if params is None else params
+    if not isinstance(params, dict):
+        raise RecipeError(f"expected parameters of `{name}` as key: value, got {shown(params)}")
     keys = {
         step: [f.alias or key for key, f in stage_class(step).model_fields.items()]
         for step in RULE_SETS[name]

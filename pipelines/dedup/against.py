@@ -79,9 +79,12 @@ def finished_parts(folder: Path, against: Sequence[str]) -> list[FinishedPart]:
     for path in against:
         manifest = CorpusManifest.read(folder / path)
         place = {step.name: at for at, step in enumerate(manifest.steps)}
+        verdicts: dict[str, list[FileRef]] = {}
+        for entry in sorted(manifest.verdicts, key=lambda v: place[v.step]):
+            if entry.action == "drop":
+                verdicts.setdefault(entry.part_key, []).append(entry.verdict)
         for part in (part for part in manifest.parts if part.final):
-            mine = [v for v in manifest.verdicts if v.part_key == part.key and v.action == "drop"]
-            refs = [v.verdict for v in sorted(mine, key=lambda v: place[v.step])]
+            refs = verdicts.get(part.key, [])
             name = f"{manifest.name}@{manifest.digest[:12]}"
             parts.append(
                 FinishedPart(name, part.source, manifest.root(folder / path), part.part, refs, part.n_docs)

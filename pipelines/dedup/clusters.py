@@ -13,6 +13,7 @@ for each pair of alike ones.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,8 +71,10 @@ def cluster_documents(
         members, similarity = _stars(task, docs, verify=verify, has_rank=has_rank)
     task.facts.update(cluster_facts(members, above=max_cluster))
     if keeps_giants:
-        small = members.size <= (max_cluster or 0)
-        members, similarity = members.take(small), similarity[small]
+        # Its documents stay, and stay one cluster: what is held out takes all of it or nothing.
+        is_giant = members.size > (max_cluster or 0)
+        members = replace(members, keeper=np.where(is_giant, members.ordinal, members.keeper))
+        similarity = np.where(is_giant, -1, similarity)
     with task.output("members", ".arrays") as file:
         write_members(file, members, similarity=similarity)
     for name in ("n_pairs", "n_alike") if verify == "exact" else ():

@@ -124,9 +124,10 @@ def hash_texts(table: pa.Table, *, by: str) -> tuple[U64s, U64s, npt.NDArray[np.
 def _hash_addresses(table: pa.Table) -> tuple[U64s, U64s, npt.NDArray[np.bool_]]:
     absent = [None] * table.num_rows
     addresses = table.column("url").to_pylist() if "url" in table.column_names else absent
-    digests = [xxhash.xxh3_128_digest(address_key(address or "")) for address in addresses]
+    keys = [address_key(address or "") for address in addresses]
+    digests = [xxhash.xxh3_128_digest(key) for key in keys]
     words = np.frombuffer(b"".join(digests), dtype=">u8").reshape(-1, 2).astype(np.uint64)
-    has_address = np.array([bool(address) for address in addresses], dtype=np.bool_)
+    has_address = np.array([bool(key) for key in keys], dtype=np.bool_)
     return words[:, 0].copy(), words[:, 1].copy(), has_address
 
 

@@ -45,6 +45,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from manifests.errors import TaskError
 from pipelines.dedup.against import digests_of, finished_parts
 from pipelines.dedup.arrays import read_arrays, write_arrays
 from pipelines.dedup.candidates import lead, near, ranked, split_equal, with_equals
@@ -95,7 +96,7 @@ class MinHash(Gather):
     """Drops documents that share most of their word n-grams with another."""
 
     name: ClassVar[str] = "minhash"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reasons: ClassVar[tuple[str, ...]] = ("near_duplicate",)
     path_fields: ClassVar[tuple[str, ...]] = ("against",)
 
@@ -245,7 +246,13 @@ def sign_finished(task: GatherTask, *, stage: MinHash) -> None:
 def write_sets_against(task: GatherTask, *, stage: MinHash) -> None:
     """Write the distinct shingles of the documents of a finished part that some edge names."""
     part = finished_parts(task.folder, stage.against)[task.unit]
-    first = first_ordinals(task, [facts["n_docs"] for facts in task.facts_of("sign_against")])
+    told = task.facts_of("sign_against")
+    if part.corpus != told[task.unit]["corpus"]:
+        raise TaskError(
+            f"expected {told[task.unit]['corpus']}, with which documents were compared, found {part.corpus} in its "
+            "place: it was built anew meanwhile. Build again; finished corpora must not change while this runs."
+        )
+    first = first_ordinals(task, [facts["n_docs"] for facts in told])
     low, high = first[len(task.parts) + task.unit :][:2].tolist()
     sets_between(task, low, high, part.read, stage.signing)
 

@@ -12,7 +12,7 @@ A document whose date or score is missing or cannot be read is worse than any th
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -66,23 +66,27 @@ def _by_date(column: pa.Array) -> I64s:
     try:
         moments = column.cast(pa.timestamp("us", "UTC"))
     except pa.ArrowInvalid:
-        moments = pa.array([_moment(text) for text in column.to_pylist()], pa.timestamp("us", "UTC"))
+        moments = pa.array([_moment(text) for text in column.to_pylist()], pa.int64())
     numbers = np.asarray(moments.cast(pa.int64()).fill_null(-WORST), dtype=np.int64)
     return -numbers
 
 
-def _moment(text: str | None) -> Any:
+def _moment(text: str | None) -> int | None:
+    """Microseconds; as Arrow counts them, for Python has no years before 1 or after 9999."""
     for kind in (pa.timestamp("us", "UTC"), pa.timestamp("us")):
         try:
-            return pa.scalar(text, pa.string()).cast(kind).as_py()
+            found: int | None = pa.scalar(text, pa.string()).cast(kind).cast(pa.int64()).as_py()
         except pa.ArrowInvalid:
             continue
+        return found
     return None
 
 
 def _by_score(column: pa.Array, name: str) -> I64s:
+    if pa.types.is_signed_integer(column.type):
+        return -np.asarray(column.cast(pa.int64()).fill_null(-WORST), dtype=np.int64)
     try:
-        scores = np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan), dtype=np.float64)
+        scores = np.asarray(pc.fill_null(column.cast(pa.float64(), safe=False), np.nan), dtype=np.float64)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise TaskError(
             f"expected numbers in `{name}`, the score by which the best of equal documents is kept, found "

@@ -5,7 +5,7 @@ r"""Texts cut into lines or paragraphs, each with two hashes of what it says.
 
 A line ends after "\n", a paragraph before the first line that has a word after one that has none. A span reaches to the
 start of the next, or to the end of a blank line behind a paragraph; what is hashed has no white space at its ends.
-Lines without a word are no units.
+Lines of nothing but white space are no units.
 
 Price: 500 MB/s, most of it the two xxh64.
 """

@@ -251,6 +251,11 @@ def test_giant_clusters_stay_whole_where_it_is_asked_for(tmp_path, verify):
     result = corpus.run(MinHash(max_cluster=5, giant="keep", verify=verify))
     verdicts = result.column("verdict")
     assert (sum(verdicts[:9]), sum(verdicts[9:])) == (0, 1)
+    # They stay one cluster, of which the holdout takes all or none, though nobody fell for anybody.
+    assert len(set(result.column("cluster")[:9])) == 1
+    assert result.column("cluster_size")[:9] == [9] * 9
+    assert result.column("keeper")[:9] == [None] * 9
+    assert result.column("similarity")[:9] == [None] * 9
     assert result.tasks["cluster"][0].facts["n_above_max"] == 1
     with pytest.raises(ValidationError, match="expected `max_cluster: N` beside giant: keep"):
         MinHash(giant="keep")
