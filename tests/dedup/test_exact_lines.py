@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from pipelines.cuts import CUTS, without_cuts
 from pipelines.dedup import ExactLines
@@ -114,6 +115,20 @@ def test_a_text_of_which_too_much_goes_falls_whole(tmp_path):
     result = corpus.run(ExactLines(keep="none", max_cut_frac=0.5))
     assert result.verdicts() == [[1, 0]]
     assert result.tally().dropped == {"exact_lines": {"repeated_lines": 1}}
+
+
+def test_a_document_that_may_fall_whole_keeps_no_line_for_others():
+    with pytest.raises(
+        ValidationError, match=r"expected keep: none beside max_cut_frac: 0\.5, got keep: first"
+    ):
+        ExactLines(max_cut_frac=0.5)
+
+
+def test_marking_cuts_nothing_and_counts_no_cut(tmp_path):
+    corpus = Corpus(tmp_path, {"a": [["home\nA story.", "home\nB"]]})
+    result = corpus.run(ExactLines(keep="none", action="mark"))
+    assert result.tasks["verdict"][0].facts["n_lines_cut"] == 0
+    assert result.tally().bytes_kept == len("home\nA story.home\nB")
 
 
 def test_the_bytes_depend_neither_on_the_order_of_units_nor_on_the_number_of_ranges(tmp_path):

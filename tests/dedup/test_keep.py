@@ -39,6 +39,24 @@ def test_dates_rank_newest_first_and_what_is_no_date_last():
     assert np.argsort(found, kind="stable").tolist() == [5, 0, 3, 1, 2, 4]
 
 
+def test_dates_beyond_the_years_that_python_has_do_not_stop_the_rest():
+    dates = [
+        "0001-01-01T00:00:00+02:00",
+        "2020-01-01",
+        "9999-12-31T23:59:59-02:00",
+        "2021-05-05T10:00:00Z",
+        "0000-01-01",
+    ]
+    found = ranks(pa.table({"text": [""] * 5, "date": dates}), "newest", None)
+    assert np.argsort(found, kind="stable").tolist()[:3] == [2, 3, 1]
+
+
+def test_whole_numbers_of_any_size_are_scores():
+    scores = pa.array([2**53 + 1, 2**53, None, -(2**62), 2**62])
+    found = ranks(pa.table({"text": [""] * 5, "s": scores}), "highest", "s")
+    assert np.argsort(found, kind="stable").tolist() == [4, 0, 1, 3, 2]
+
+
 def test_a_part_without_the_column_ranks_last_and_text_is_no_score():
     table = pa.table({"text": ["a", "b"], "title": ["x", "y"]})
     assert len({*ranks(table, "highest", "quality").tolist()}) == 1
@@ -88,7 +106,7 @@ def test_the_newest_or_the_best_of_equal_documents_stays(tmp_path, stage, params
 
 
 def test_of_equal_addresses_the_longest_text_stays(tmp_path):
-    urls = pa.array(["http://a.org/x", "https://A.org/x#top", None, None])
+    urls = pa.array(["http://a.org/x", "https://A.org/x#top", "#1", "#2"])
     corpus = Corpus(
         tmp_path, {"a": [["short", "a longer text"]], "b": [["short"], ["other"]]}, more={"url": urls}
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from corpus_tools.explain import explain
 from corpus_tools.open import open_corpus
 from corpus_tools.verify import verify_corpus
 from manifests.errors import QuernError
@@ -92,6 +93,15 @@ def test_the_longest_of_the_new_stays_and_never_the_new_for_the_old(tmp_path, ol
     longer = story("a") + " and more words at its end"
     new = built(tmp_path, "new", [longer, story("g")], "minhash: {against: [corpora/old], keep: longest}")
     assert new.documents().column("text").to_pylist() == [story("g")]
+
+
+def test_a_page_that_was_crawled_again_is_not_shown_beside_itself(tmp_path, old):
+    again = built(tmp_path, "old2", OLD, "minhash: {against: [corpora/old]}")
+    assert again.documents().num_rows <= 1
+    for found in again.dropped(step="minhash").column("doc_id").to_pylist():
+        step = explain(again.path, found.hex())[0].steps[-1]
+        assert step.beside is None
+        assert step.values["keeper_in"].startswith("old@")
 
 
 def test_within_a_source_only_its_like_in_a_finished_corpus_counts(tmp_path, old):
