@@ -295,24 +295,33 @@ def _audit(folder: Path, *, n_clusters: int | None, n_items: int | None, as_json
     from corpus_tools.screen import emit
 
     if n_clusters is not None or n_items is not None:
-        _audit_texts(folder, n_clusters or 0, n_items or 0, as_json=as_json)
+        _audit_texts(folder, n_clusters, n_items, as_json=as_json)
         return
     tables = audit.audit_corpus(folder)
     emit(tables, as_json=as_json, text=audit.audit_text(tables))
 
 
-def _audit_texts(folder: Path, n_clusters: int, n_items: int, *, as_json: bool) -> None:
+def _audit_texts(folder: Path, n_clusters: int | None, n_items: int | None, *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from corpus_tools.clusters import largest_clusters
     from corpus_tools.contamination import contaminated_items
     from corpus_tools.screen import emit
 
-    clusters = largest_clusters(folder, at_most=n_clusters) if n_clusters else []
-    items = contaminated_items(folder, at_most=n_items) if n_items else []
-    found = {"clusters": [asdict(one) for one in clusters], "contaminated": [asdict(one) for one in items]}
-    text = "".join(one.text() for one in (*clusters, *items)) or "nothing was found\n"
-    emit(found, as_json=as_json, text=text)
+    found: dict[str, Any] = {}
+    if n_clusters is not None:
+        found["clusters"] = largest_clusters(folder, at_most=n_clusters)
+    if n_items is not None:
+        found["contaminated"] = contaminated_items(folder, at_most=n_items)
+    told = {name: ones if ones is None else [asdict(one) for one in ones] for name, ones in found.items()}
+    emit(told, as_json=as_json, text="".join(_found_text(name, ones) for name, ones in found.items()))
+
+
+def _found_text(name: str, ones: list[Any] | None) -> str:
+    if ones is None:
+        looking = {"clusters": "exact or minhash", "contaminated": "decontaminate"}[name]
+        return f"{name}: nothing was looked for, the corpus has no {looking} step\n"
+    return "".join(one.text() for one in ones) or f"{name}: nothing was found\n"
 
 
 @main.command("explain", epilog=_example("quern explain corpora/web https://example.org/page"))

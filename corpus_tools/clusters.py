@@ -26,6 +26,8 @@ from manifests.receipt import Receipt
 
 __all__ = ["Cluster", "largest_clusters", "told_of_clusters"]
 
+_LOOKING = ("exact", "minhash")
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -51,12 +53,14 @@ def told_of_clusters(receipts: Iterable[Receipt]) -> dict[str, dict[str, Any]]:
     return {step: told for step, told in facts if told}
 
 
-def largest_clusters(folder: Path, *, at_most: int) -> list[Cluster]:
-    """The largest clusters of every step.
+def largest_clusters(folder: Path, *, at_most: int) -> list[Cluster] | None:
+    """The largest clusters of every step; None where the corpus has no step that looks for any.
 
     Raises: DamageError, AccountError.
     """
     corpus = open_corpus(folder)
+    if not any(step.stage in _LOOKING for step in corpus.manifest.steps):
+        return None
     return [
         _cluster(corpus, step, name, n_docs)
         for step, told in told_of_clusters(corpus.receipts()).items()

@@ -24,6 +24,7 @@ from corpus_tools.screen import clean, count
 
 __all__ = ["FoundItem", "contaminated_items", "item_beside"]
 
+_LOOKING = "decontaminate"
 _COLUMNS = ("verdict", "benchmark", "item", "score", "matched", "item_text")
 
 
@@ -60,12 +61,14 @@ def item_beside(row: Mapping[str, Any]) -> Beside | None:
     return side_by_side(matched, words, other=f"item {row['item']} of {row['benchmark']}")
 
 
-def contaminated_items(folder: Path, *, at_most: int) -> list[FoundItem]:
-    """The items that stand in most documents, dropped or marked, of every decontaminating step.
+def contaminated_items(folder: Path, *, at_most: int) -> list[FoundItem] | None:
+    """The items that stand in most documents, dropped or marked, of every decontaminating step; None without one.
 
     Raises: DamageError.
     """
     corpus = open_corpus(folder)
+    if not any(step.stage == _LOOKING for step in corpus.manifest.steps):
+        return None
     counts = Counter[tuple[str, str, int]]()
     best: dict[tuple[str, str, int], dict[str, Any]] = {}
     for step, row in _rows(corpus):
@@ -89,7 +92,7 @@ def _rows(corpus: Corpus) -> Iterator[tuple[str, dict[str, Any]]]:
     kinds = {step.name: step.stage for step in corpus.manifest.steps}
     for part in (part for part in corpus.manifest.parts if part.final):
         for entry in corpus.verdicts_of(part):
-            if kinds.get(entry.step) != "decontaminate":
+            if kinds.get(entry.step) != _LOOKING:
                 continue
             path = entry.verdict.check(corpus.root)
             names = set(pq.read_schema(path).names)
