@@ -15,7 +15,7 @@ import importlib.util
 import math
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,6 +35,8 @@ from pipelines.stage import Read, Rule, Stage, Verdicts, first_failing
 
 __all__ = [
     "READERS",
+    "RULE_SETS",
+    "SAVE",
     "STAGES",
     "Scored",
     "reader_class",
@@ -71,6 +73,9 @@ STAGES = {
     "pii": "pipelines.filters.pii:Pii",
     "url": "pipelines.filters.url:Url",
 }
+RULE_SETS = {"c4": ("c4_lines", "c4_quality"), "fineweb": ("fineweb_quality",)}
+"""What a recipe calls the rules of one paper -> the steps they are; each takes what of the parameters is its own."""
+SAVE = "save"
 
 
 def reader_class(name: str) -> type[Read]:
@@ -88,13 +93,14 @@ def stage_class(name: str) -> type[Stage]:
 
     Raises: RecipeError with the nearest spelling.
     """
-    return _named(name, STAGES, "a stage")
+    return _named(name, STAGES, "a stage", (*RULE_SETS, SAVE))
 
 
-def _named(name: str, table: dict[str, str], what: str) -> type[Stage]:
+def _named(name: str, table: dict[str, str], what: str, others: Sequence[str] = ()) -> type[Stage]:
+    """others: names that stand for something else where a recipe has one of the table."""
     if name not in table:
-        known = ", ".join(table)
-        raise RecipeError(f'expected {what} ({known}), got "{name}"{did_you_mean(name, table)}')
+        known = sorted([*table, *others])
+        raise RecipeError(f'expected {what} ({", ".join(known)}), got "{name}"{did_you_mean(name, known)}')
     module, _, attribute = table[name].partition(":")
     found: type[Stage] = getattr(importlib.import_module(module), attribute)
     return found

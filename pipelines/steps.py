@@ -23,11 +23,19 @@ from manifests.digest import digest_file
 from manifests.errors import QuernError, RecipeError
 from manifests.mistakes import did_you_mean, shown
 from manifests.yamlfile import Loc, Positions, YamlError, parse_yaml, validate
-from pipelines.registry import READERS, reader_class, stage_class, user_class, user_file, user_reader
+from pipelines.registry import (
+    READERS,
+    RULE_SETS,
+    SAVE,
+    reader_class,
+    stage_class,
+    user_class,
+    user_file,
+    user_reader,
+)
 from pipelines.stage import Read, Stage, short_names
 
 __all__ = [
-    "SAVE",
     "TAKEN",
     "Reading",
     "Step",
@@ -41,7 +49,6 @@ __all__ = [
     "step_spec",
 ]
 
-SAVE = "save"
 # What the engine calls steps of its own: a user's step of that name would share their account.
 TAKEN = frozenset({"read", "tokens"})
 RECIPE_KEYS = ("name", "sources", "steps", "tokens")
@@ -91,10 +98,6 @@ def _line_and_column(mistake: str) -> tuple[int, int]:
     return (int(place[1]), int(place[2])) if place and not mistake.startswith("--set") else (0, 0)
 
 
-RULE_SETS = {"c4": ("c4_lines", "c4_quality"), "fineweb": ("fineweb_quality",)}
-"""What a recipe calls the rules of one paper -> the steps they are; each takes what of the parameters is its own."""
-
-
 def read_steps(reading: Reading, items: Sequence[Any], loc: Loc, taken: set[str]) -> tuple[Step, ...]:
     """Returns the steps that `items`, which stand at `loc`, mean; names avoid those `taken`, which grows."""
     steps = []
@@ -107,7 +110,7 @@ def read_steps(reading: Reading, items: Sequence[Any], loc: Loc, taken: set[str]
 def _of_rule_set(item: Any) -> list[Any]:
     """The steps that one item of a recipe means: those of a set of rules, else itself.
 
-    Raises: RecipeError for a parameter that none of them has.
+    Raises: RecipeError for a parameter that none of them has, and for `action: mark` where one cuts the text.
     """
     name = (
         item
@@ -132,7 +135,19 @@ def _of_rule_set(item: Any) -> list[Any]:
             raise RecipeError(
                 f'expected a known key in `{name}` ({", ".join(known)}), got "{key}"{did_you_mean(str(key), known)}'
             )
+    _refuse_half_marked(name, params, [step for step, own in keys.items() if "action" not in own])
     return [{step: {key: value for key, value in params.items() if key in own}} for step, own in keys.items()]
+
+
+def _refuse_half_marked(name: str, params: Mapping[str, Any], cutting: Sequence[str]) -> None:
+    """cutting: the set's steps that have no `action`, for they do not judge documents but cut their texts."""
+    if params.get("action") == "mark" and cutting:
+        judging = ", ".join(f"{step}: {{action: mark}}" for step in RULE_SETS[name] if step not in cutting)
+        raise RecipeError(
+            f"expected `{name}` without action: mark, got it: {', '.join(cutting)}, which is part of it, would cut the "
+            f"texts all the same. Write  {judging}  to mark documents by their texts as they are, or "
+            f"{', '.join(cutting)} before it to mark them by what would be left"
+        )
 
 
 def default_steps(reader: Read | type[Read]) -> list[Any]:

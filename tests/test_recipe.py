@@ -17,7 +17,7 @@ from pipelines import recipe as recipe_module
 from pipelines.filters.gopher import GopherQuality
 from pipelines.recipe import load_recipe, resolved
 from pipelines.registry import READERS, STAGES, reader_class, stage_class
-from pipelines.stage import Gather, short_names
+from pipelines.stage import Edit, Gather, short_names
 from pipelines.steps import stage_of
 
 SHIPPED = sorted((Path(recipe_module.__file__).parent / "recipes").glob("*.yaml"))
@@ -1201,6 +1201,39 @@ def test_the_rules_of_a_paper_are_its_steps(tmp_path):
         QuernError, match=r'r\.yaml:6:\d+: expected a known key in `c4` .*did you mean "min_sentences"'
     ):
         load_recipe(tmp_path / "r.yaml")
+
+
+def sets(folder, steps):
+    (folder / "a.jsonl").write_text('{"text": "x"}\n')
+    (folder / "r.yaml").write_text(RULE_SETS.replace("c4: {for: [en], min_sentences: 2}, fineweb", steps))
+    return folder / "r.yaml"
+
+
+@pytest.mark.parametrize(
+    ("steps", "overrides"), [("c4: {for: [en], action: mark}", []), ("c4", ["c4.action=mark"])]
+)
+def test_a_set_of_rules_that_cuts_lines_is_not_told_to_mark_only(tmp_path, steps, overrides):
+    with pytest.raises(RecipeError, match=r"`c4` without action: mark.*c4_lines.*would cut") as caught:
+        load_recipe(sets(tmp_path, steps), overrides)
+    assert "Write  c4_quality: {action: mark}  to mark" in str(caught.value)
+
+
+def test_what_marks_only_leaves_every_text_as_it_is(tmp_path):
+    [source] = load_recipe(sets(tmp_path, "c4_quality: {action: mark}, fineweb: {action: mark}")).sources
+    marking = source.steps[1:]
+    assert [step.stage.action for step in marking] == ["mark", "mark"]
+    assert not any(isinstance(step.stage, Edit) for step in marking)
+    load_recipe(sets(tmp_path, "c4: {action: drop}"))
+
+
+@pytest.mark.parametrize(
+    ("step", "meant"), [("finewb", "fineweb"), ("c4s", "c4"), ("sav", "save"), ("exactly", "exact")]
+)
+def test_every_name_that_a_step_may_have_is_told_where_it_has_none(tmp_path, step, meant):
+    with pytest.raises(RecipeError, match=rf'got "{step}"; did you mean "{meant}"') as caught:
+        load_recipe(sets(tmp_path, step))
+    told = str(caught.value).partition("expected a stage (")[2].partition(")")[0].split(", ")
+    assert told == sorted([*STAGES, "c4", "fineweb", "save"])
 
 
 def test_a_catalogue_of_books_may_stand_where_they_are_read(tmp_path):
