@@ -138,8 +138,16 @@ def _life(corpus: Corpus, found: Found) -> Life:
         outcome=f"dropped by {ends[0].step}: {ends[0].reason}" if ends else "kept",
         steps=steps,
         places=[] if ends else list(_places(corpus, source, doc_id)),
-        opening=(row.get("text") or "")[:300] or None,
+        opening=_text(corpus, found, ends[0].step if ends else None)[:300] or None,
     )
+
+
+def _text(corpus: Corpus, found: Found, end: str | None) -> str:
+    """The text as it stands in the corpus, or as the step `end` met it which dropped the document."""
+    text = found.row.column("text")
+    if found.part is None:
+        return text[0].as_py() or ""
+    return corpus.cut_text(text, found.part, found.index, before=end)
 
 
 def _steps(corpus: Corpus, found: Found, row: dict[str, Any]) -> Iterator[StepLife]:

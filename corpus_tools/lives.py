@@ -54,7 +54,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Life:
-    """All that is known of one document."""
+    """All that is known of one document.
+
+    opening: how its text begins, as it stands in the corpus or as the step met it that dropped the document.
+    """
 
     doc_id: str
     source: str

@@ -174,7 +174,11 @@ class Corpus:
 
     def text_of(self, part: PartEntry, row: int, *, before: str) -> str:
         """The text of one row of a part as the gather `before` met it."""
-        text = read_rows(part.part.check(self.root), ["text"]).column("text").slice(row, 1)
+        texts = read_rows(part.part.check(self.root), ["text"]).column("text")
+        return self.cut_text(texts.slice(row, 1), part, row, before=before)
+
+    def cut_text(self, text: pa.ChunkedArray, part: PartEntry, row: int, *, before: str | None) -> str:
+        """A row's text, which the part holds uncut, as the gather `before` met it, or as all of them left it."""
         cuts = (table.slice(row, 1) for table in self._cuts(part, before))
         return without_cuts(text, cuts)[0].as_py() or ""
 

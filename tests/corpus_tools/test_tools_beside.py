@@ -92,6 +92,26 @@ def test_the_cut_lines_of_a_document_are_told(store):
         assert explain(store, str(n))[0].steps[1].values["cut"] == "imprint and terms"
 
 
+@pytest.mark.parametrize("document", ["0", "1"])
+def test_a_document_begins_as_its_text_stands_in_the_corpus_without_what_was_cut(store, document):
+    [life] = explain(store, document)
+    assert life.opening == STORY[:300]
+    assert "  begins   word0 word1" in life.text()
+
+
+def test_a_document_that_a_cutting_step_drops_begins_as_that_step_met_it(tmp_path):
+    texts = [f"imprint and terms\n{text}" for text in ("first", "second")]
+    (tmp_path / "pages.jsonl").write_text(
+        "".join(json.dumps({"text": t, "id": t[-5:]}) + "\n" for t in texts)
+    )
+    steps = "steps: [exact_lines: {min_chars: 9, keep: none, max_cut_frac: 0.5}]"
+    (tmp_path / "recipe.yaml").write_text(RECIPE.partition("steps: [exact_lines")[0] + steps)
+    build(make_plan(tmp_path / "recipe.yaml", tmp_path / "out"), workers=0)
+    [life] = explain(tmp_path / "out", "first")
+    assert life.outcome.startswith("dropped by exact_lines")
+    assert life.opening == texts[0]
+
+
 def test_the_audit_counts_clusters_and_shows_the_largest_side_by_side(store):
     found = {cluster.step: cluster for cluster in largest_clusters(store, at_most=1)}
     assert {step: cluster.n_docs for step, cluster in found.items()} == {"exact": 2, "minhash": 3}
