@@ -16,7 +16,8 @@ Only 0 and the documents that pass the rules bound it where `minhash` compares c
 where a gather that replaces a document by another text (`editions`) has one after it: what the replaced one held
 there becomes free.
 
-Parameters that change a text, or what is measured of it, are refused: only a rebuild knows.
+Parameters that change a text, or what is measured of it, are refused: only a rebuild knows. So are those with which
+`plan` would refuse the recipe.
 Price: reads every part's values, not its text; 1 s a million documents and rule.
 """
 
@@ -36,6 +37,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from corpus_tools.buildable import refuse_unbuildable
 from corpus_tools.open import Corpus, damage_named, open_corpus, read_rows
 from corpus_tools.screen import clean, table
 from manifests.corpus import PartEntry, StepEntry
@@ -97,11 +99,13 @@ class WhatIf:
 def whatif(folder: Path, overrides: Sequence[str]) -> WhatIf:
     """What other parameters of rules, `STEP.key=value` each, would have kept.
 
-    Raises: UsageError for a build without all values, an unknown step or key, or a parameter that is not of a rule.
+    Raises: UsageError for a build without all values, an unknown step or key, a parameter that is not of a rule, or
+    ones with which no recipe can be built.
     """
     corpus = open_corpus(folder)
     _refuse_unmeasured(corpus)
     changed, changes = _changed(corpus, overrides)
+    refuse_unbuildable(corpus, changed, overrides)
     fates, bounds = [], _Bounds(corpus)
     for part in (p for p in corpus.manifest.parts if p.final):
         documents = _documents(corpus, part)

@@ -175,11 +175,41 @@ def test_what_saved_values_cannot_answer_is_refused(measured, override, says):
     ("override", "spelled"),
     [
         ("gopher_quality.min_words=null", "--set gopher_quality.min_words=null"),
-        ("language.keep=[de, fr]", """--set 'language.keep=["de", "fr"]'"""),
+        ("language.keep=[de, en]", """--set 'language.keep=["de", "en"]'"""),
     ],
 )
 def test_the_command_that_makes_it_so_can_be_pasted(measured, override, spelled):
     assert whatif_text(whatif(measured / "all", [override]).as_json()).endswith(f" {spelled}\n")
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("language.keep=[de, fr]", r"gopher_quality of web: .*let through before .*\(de, fr\)"),
+        ("language.keep=[zh, en]", r"gopher_repetition of web: .*zh"),
+        ("language.action=mark", r"gopher_repetition of web: .*any language"),
+    ],
+)
+def test_what_no_plan_lets_through_is_refused_before_anything_is_counted(measured, override, says):
+    with pytest.raises(UsageError, match=says) as caught:
+        whatif(measured / "all", [override])
+    assert "`quern build` refuses" in str(caught.value)
+    refusal = str(caught.value).splitlines()[1].partition(": ")[2]
+    with pytest.raises(QuernError) as planned:
+        make_plan(measured / "recipe.yaml", measured / "again", overrides=[override], allow_code=True)
+    assert refusal in str(planned.value)
+
+
+def test_a_rule_that_stands_on_its_default_words_is_refused_other_languages(tmp_path):
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "pg1.txt").write_text(ENGLISH)
+    for name, given in (("bare", ""), ("own", ": {stop_words: [le, la]}")):
+        steps = f"[language: {{keep: [en]}}, gopher_quality{given}]"
+        (tmp_path / "recipe.yaml").write_text(BOOKS.format(steps=steps, gathers="[exact]"))
+        rebuilt(tmp_path, name, [], measure_all=True)
+    with pytest.raises(UsageError, match="gopher_quality of books: expected documents in en only"):
+        whatif(tmp_path / "bare", ["language.keep=[fr]"])
+    assert whatif(tmp_path / "own", ["language.keep=[fr]"]).upper == 0
 
 
 def test_a_damaged_part_is_named(measured, tmp_path):
