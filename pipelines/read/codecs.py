@@ -13,7 +13,7 @@ Price, framing included, of a record of 43 kB: gzip by ISA-L 140 us, Zstandard 2
 begins a record, gzip and LZ4 are opened for their first 16 bytes; of Zstandard the first block is unpacked once more.
 
 What a flipped bit does to a frame without a checksum, nobody can see (`zstd` writes one, many libraries do not): the
-record is then read as the broken bytes say, unless the frame takes in others with it (`streams.py`). LZ4's old frames
+record is then read as the broken bytes say, unless the frame takes in others with it (`members.py`). LZ4's old frames
 (magic 02 21 4c 18) are not read.
 
 Source: RFC 1952; RFC 8878; https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md; IIPC, Use of Zstandard

@@ -38,16 +38,9 @@ from typing import BinaryIO
 from pipelines import heartbeat
 from pipelines.read.codecs import GZIP, LZ4, Codec, dictionary_in, zstd
 from pipelines.read.forms import FORMS, WARC, Form
+from pipelines.read.members import begins_behind_lead, begins_record, find_sync, first_member, inflated
 from pipelines.read.opening import open_input
-from pipelines.read.streams import (
-    Inflated,
-    Stored,
-    begins_behind_lead,
-    begins_record,
-    find_sync,
-    first_member,
-    inflated,
-)
+from pipelines.read.streams import Inflated, Stored
 from pipelines.stage import SourceFile, Split
 
 __all__ = ["FLAWS", "SPLIT_BYTES", "Raw", "raw_records", "record_splits"]

@@ -14,8 +14,9 @@ import pytest
 from pipelines import heartbeat
 from pipelines.read.codecs import GZIP, LZ4, zstd
 from pipelines.read.forms import WARC
+from pipelines.read.members import inflated
 from pipelines.read.records import SPLIT_BYTES
-from pipelines.read.streams import Inflated, Stored, inflated
+from pipelines.read.streams import Inflated, Stored
 from pipelines.read.warc import Warc
 from pipelines.stage import SourceFile, Split
 from tests.read.warcs import PACKS, gzip_member, http, lz4_frame, page, record, rows, source, zstd_frame

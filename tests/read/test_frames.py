@@ -16,8 +16,9 @@ import zstandard
 
 from pipelines.read.codecs import LZ4, zstd
 from pipelines.read.forms import WARC
+from pipelines.read.members import begins_record
 from pipelines.read.records import raw_records
-from pipelines.read.streams import Stored, begins_record
+from pipelines.read.streams import Stored
 from pipelines.read.warc import Warc
 from pipelines.stage import Split
 from tests.read.warcs import PACKS, PAGE, UNPACKS, http, lz4_frame, page, record, rows, source, zstd_frame

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from pipelines import heartbeat
 from pipelines.read.codecs import GZIP, LZ4, Codec, zstd
 from pipelines.read.forms import WARC
-from pipelines.read.streams import Inflated, Stored, begins_record, find_sync, first_member, inflated
+from pipelines.read.members import begins_record, find_sync, first_member, inflated
+from pipelines.read.streams import Inflated, Stored
 from pipelines.read.warc import Warc
 from tests.read.warcs import PACKS, gzip_member, http, lz4_frame, page, record, rows, source, zstd_frame
 
