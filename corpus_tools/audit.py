@@ -9,24 +9,41 @@
     domains      the heaviest hosts, before documents of different sources were compared
 
 Quantiles come from histograms of four bins an octave: a figure is the lower edge of its bin, at most a fifth low.
+
+Clusters and items side by side are asked for apart: they are read from verdicts and texts (`clusters.py`,
+`contamination.py`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from corpus_tools.clusters import told_of_clusters
+from corpus_tools.clusters import Cluster, largest_clusters, told_of_clusters
+from corpus_tools.contamination import FoundItem, contaminated_items
 from corpus_tools.open import Corpus, open_corpus
 from corpus_tools.screen import size, table
 from manifests.corpus import CorpusManifest, Partition, SourceEntry, StepEntry
 from manifests.receipt import Receipt, Tally, bin_edges
 
-__all__ = ["audit_corpus", "audit_text", "source_of", "tallies_by_source"]
+__all__ = [
+    "Examples",
+    "audit_corpus",
+    "audit_examples",
+    "audit_text",
+    "examples_as_json",
+    "examples_text",
+    "source_of",
+    "tallies_by_source",
+]
+
+Examples = Mapping[str, Sequence[Cluster | FoundItem] | None]
+"""`clusters` and `contaminated`, as far as they were asked for; None where the corpus has no step that looks."""
 
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -296,3 +313,36 @@ def _with_bars(row: Mapping[str, Any]) -> dict[str, Any]:
     most = max(octaves.values())
     bars = "".join(_BARS[-(-8 * octaves[o] // most)] for o in range(first, last + 1))
     return {**{k: v for k, v in row.items() if k != "histogram"}, "by_octave": bars}
+
+
+# --- clusters and items, side by side --------------------------------------------------------------
+
+
+def audit_examples(folder: Path, *, n_clusters: int | None, n_items: int | None) -> Examples:
+    """So many clusters of a step and so many items of benchmarks; None leaves them out.
+
+    Raises: DamageError, AccountError.
+    """
+    found: dict[str, Sequence[Cluster | FoundItem] | None] = {}
+    if n_clusters is not None:
+        found["clusters"] = largest_clusters(folder, at_most=n_clusters)
+    if n_items is not None:
+        found["contaminated"] = contaminated_items(folder, at_most=n_items)
+    return found
+
+
+def examples_as_json(found: Examples) -> dict[str, Any]:
+    """The examples as JSON; null where nothing was looked for."""
+    return {name: None if ones is None else [asdict(one) for one in ones] for name, ones in found.items()}
+
+
+def examples_text(found: Examples) -> str:
+    """The examples as paragraphs; where there is none, whether anything was looked for."""
+    return "".join(_examples_text(name, ones) for name, ones in found.items())
+
+
+def _examples_text(name: str, ones: Sequence[Cluster | FoundItem] | None) -> str:
+    if ones is None:
+        looking = {"clusters": "exact or minhash", "contaminated": "decontaminate"}[name]
+        return f"{name}: nothing was looked for, the corpus has no {looking} step\n"
+    return "".join(one.text() for one in ones) or f"{name}: nothing was found\n"

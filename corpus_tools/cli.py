@@ -33,7 +33,7 @@ def _refusals() -> tuple[type[BaseException], ...]:
 
 def _refuse(error: BaseException, verb: str | None) -> NoReturn:
     """End the command as its error asks; with QUERN_TRACEBACK=1 show where it was raised."""
-    from corpus_tools.screen import note
+    from corpus_tools.screen import note, refused_by_the_system
 
     if os.environ.get("QUERN_TRACEBACK") == "1" or isinstance(error, BrokenPipeError):
         raise error  # a reader that went away, as `head` does, is click's to end quietly
@@ -41,19 +41,10 @@ def _refuse(error: BaseException, verb: str | None) -> NoReturn:
     if isinstance(error, KeyboardInterrupt):
         text = "Stopped. The same command goes on from here."
     elif isinstance(error, OSError):
-        text = _refused_by_the_system(error, verb)
+        text = refused_by_the_system(error, verb)
     note("\n".join([text, *getattr(error, "__notes__", [])]))
     code = 1 if isinstance(error, OSError) else 130
     raise SystemExit(getattr(error, "exit_code", code)) from None
-
-
-def _refused_by_the_system(error: OSError, verb: str | None) -> str:
-    from manifests.errors import system_error_text
-
-    return (
-        f"{system_error_text(error)}, so `quern {verb}` could not go on. What was finished before stands. Mend "
-        "the path, its rights or the room on the disk, and run the same command: it goes on from there."
-    )
 
 
 class _Verbs(click.Group):
@@ -294,34 +285,12 @@ def _audit(folder: Path, *, n_clusters: int | None, n_items: int | None, as_json
     from corpus_tools import audit
     from corpus_tools.screen import emit
 
-    if n_clusters is not None or n_items is not None:
-        _audit_texts(folder, n_clusters, n_items, as_json=as_json)
-        return
-    tables = audit.audit_corpus(folder)
-    emit(tables, as_json=as_json, text=audit.audit_text(tables))
-
-
-def _audit_texts(folder: Path, n_clusters: int | None, n_items: int | None, *, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from corpus_tools.clusters import largest_clusters
-    from corpus_tools.contamination import contaminated_items
-    from corpus_tools.screen import emit
-
-    found: dict[str, Any] = {}
-    if n_clusters is not None:
-        found["clusters"] = largest_clusters(folder, at_most=n_clusters)
-    if n_items is not None:
-        found["contaminated"] = contaminated_items(folder, at_most=n_items)
-    told = {name: ones if ones is None else [asdict(one) for one in ones] for name, ones in found.items()}
-    emit(told, as_json=as_json, text="".join(_found_text(name, ones) for name, ones in found.items()))
-
-
-def _found_text(name: str, ones: list[Any] | None) -> str:
-    if ones is None:
-        looking = {"clusters": "exact or minhash", "contaminated": "decontaminate"}[name]
-        return f"{name}: nothing was looked for, the corpus has no {looking} step\n"
-    return "".join(one.text() for one in ones) or f"{name}: nothing was found\n"
+    if n_clusters is None and n_items is None:
+        answer = audit.audit_corpus(folder)
+        emit(answer, as_json=as_json, text=audit.audit_text(answer))
+    else:
+        found = audit.audit_examples(folder, n_clusters=n_clusters, n_items=n_items)
+        emit(audit.examples_as_json(found), as_json=as_json, text=audit.examples_text(found))
 
 
 @main.command("explain", epilog=_example("quern explain corpora/web https://example.org/page"))

@@ -16,7 +16,9 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["clean", "count", "emit", "note", "size", "table", "tidy"]
+from manifests.errors import system_error_text
+
+__all__ = ["clean", "count", "emit", "note", "refused_by_the_system", "size", "table", "tidy"]
 
 # C0 and C1 controls, DEL, surrogates, line and paragraph separators, and what sets or hides the direction of
 # text. Kept: newline, tab, and the two joiners that Persian, Hindi and emoji need.
@@ -115,3 +117,11 @@ def emit(data: Any, *, as_json: bool, text: str) -> None:
 def note(text: str) -> None:
     """Say something to the person, on stderr, cleaned."""
     sys.stderr.write(clean(text) + "\n")
+
+
+def refused_by_the_system(error: OSError, verb: str | None) -> str:
+    """What the system refused `quern VERB`, what it would have caused, and what to do."""
+    return (
+        f"{system_error_text(error)}, so `quern {verb}` could not go on. What was finished before stands. Mend "
+        "the path, its rights or the room on the disk, and run the same command: it goes on from there."
+    )
