@@ -1,17 +1,18 @@
 """Pages a second from WARC to signatures, ours and datatrove's, on the same pages and one core; then the ratios.
 
-    python benchmarks/build_web.py                the pages of ../shared/data, or of the demo's crawl; 12 minutes
+    python benchmarks/build_web.py                the pages of ../shared/data, or of the demo's crawl; 11 minutes
 
     read WARC -> addresses -> text -> English -> Gopher repetition -> Gopher quality -> C4 -> FineWeb -> write
     -> 112 MinHashes, 14 x 8, 5-grams
 
 Ours is FineWeb's recipe through `make_plan` and `build`, with spaCy's words; datatrove's the steps of its FineWeb
-example, in its own environment. Each runs in a fresh process bound to one core and one thread, in turn, `--runs`
-times; medians count. Both run in the process they were started in (`workers=0`; datatrove's local executor with one
-worker), which has built 8 pages before the clock starts: imports, kernels and spaCy are loaded, on both sides. Both
-start with the environment that a build gives its workers. Within the clock both load the language model and write
-what they keep; ours also hashes its input, writes what it drops, and matches, clusters and judges its signatures, for
-`build` does; datatrove also forks its extractor.
+example, in its own environment. Each runs in a fresh process bound to one core and one thread. Of each pair that has a
+bar there are `--runs`, in turn, and medians count: one run on a shared machine is off by a third. Both run in the
+process they were started in (`workers=0`; datatrove's local executor with one worker), which has built 8 pages before
+the clock starts: imports, kernels and spaCy are loaded, on both sides. Both start with the environment that a build
+gives its workers. Within the clock both load the language model and write what they keep; ours also hashes its input,
+writes what it drops, and matches, clusters and judges its signatures, for `build` does; datatrove also forks its
+extractor.
 
 There are fewer real pages than `--pages`, so each is packed once and then again under another address: the same work
 for both. `build_web_distinct` is the ratio on the pages packed once, to show that repeating them does not help ours,
@@ -28,7 +29,7 @@ merit; wall seconds are printed beside it. No ratio is printed where the two sid
 read must be equal; with different extractors ours must keep MIN_OVERLAP of the documents the peer keeps; with the
 same one both must keep or drop MIN_AGREEMENT of the pages alike, for which datatrove has a minute a page instead of
 FineWeb's second. Nor where a busy machine makes more than MAX_TIMEOUT_FRAC of the pages hit that second, or where our
-worker held MAX_WORKER_BYTES.
+worker held MAX_WORKER_BYTES. A bar that is missed fails the run.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from support.lines import Line, enforce, line, show, with_bars
 from support.machine import ROOT, describe, one_core, peers_python, run_side, write_result
 from support.pages import Pages, find_pages, pack_pages, write_warc
 
@@ -52,7 +54,7 @@ MIN_OVERLAP = 0.9
 MIN_AGREEMENT = 0.99
 MAX_TIMEOUT_FRAC = 0.05
 MAX_WORKER_BYTES = 3 << 29
-BARS = {"build_web_rest": 30, "build_web_trafilatura": 2.3, "build_web": 40}
+BARS = {"build_web": 40, "build_web_trafilatura": 2.3, "build_web_rest": 30}
 WARM_UP = 8
 PACKAGES = (
     "fastwarc",
@@ -96,38 +98,41 @@ def main() -> None:
     n_bytes = sum(len(body) for _, body in pages)
     print(f"{len(pages)} records of {origin}, {n_bytes / 1e6:.1f} MB of HTML, core {core}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        runs, once, same = measure(Path(folder), python, distinct, pages, n_runs=args.runs)
-    found = report(runs, same, n_pages=len(pages))
-    lines = figures(runs, once, same, n_pages=len(pages), n_distinct=len(distinct))
+        runs, sames, once = measure(Path(folder), python, distinct, pages, n_runs=args.runs)
+    found = report(runs, sames, n_pages=len(pages))
+    lines = figures(runs, sames, once, n_pages=len(pages), n_distinct=len(distinct))
     settings = {"n_pages": len(pages), "n_distinct": len(distinct), "n_runs": args.runs, "origin": origin}
     about = {"machine": describe(PACKAGES), "settings": {**settings, "core": core}, "compared": found}
-    write_result("build_web", {**about, "figures": lines, "runs": times(runs, once, same)})
-    print(f"load {about['machine']['load']}; bars {BARS}")
-    for line in lines:
-        print(" ".join(f"{key}={value}" for key, value in line.items()))
+    write_result("build_web", {**about, "figures": lines, "runs": times(runs, sames, once)})
+    print(f"load {about['machine']['load']}")
+    show(lines)
+    enforce(lines)
 
 
 def measure(
     folder: Path, python: Path, distinct: Pages, pages: Pages, *, n_runs: int
-) -> tuple[list[Pair], Pair, Pair]:
-    """Answers on all pages, run in turn; on the distinct ones; with the same trafilatura on both sides.
+) -> tuple[list[Pair], list[Pair], Pair]:
+    """Answers on all pages with each side's own extractor and with the same trafilatura, run in turn; on the distinct.
 
-    The last of the first also times two stages alone and a watched child.
+    The last of the first also times two stages alone, and each a watched child.
     """
     for name, packed in (("all", pages), ("distinct", distinct), ("warm_up", pages[:WARM_UP])):
         write_warc(folder / f"{name}.warc.gz", packed)
-    task = {"warm_up": str(folder / "warm_up.warc.gz"), "model": language_model()}
+    task = {
+        "warm_up": str(folder / "warm_up.warc.gz"),
+        "model": language_model(),
+        "parts": False,
+        "watched": False,
+    }
     task |= {"texts": str(folder / "texts.json"), "warc": str(folder / "all.warc.gz")}
-    runs = []
-    for run in range(n_runs):
-        last = run == n_runs - 1
-        now = {**task, **OWN, "parts": last, "watched": True}
-        runs.append(run_pair(folder, f"run {run + 1}", python, now))
-    task |= {"parts": False, "watched": False}
-    once = run_pair(folder, "distinct", python, {**task, **OWN, "warc": str(folder / "distinct.warc.gz")})
     packages = our_trafilatura(folder / "packages")
-    same = run_pair(folder, "same trafilatura", python, {**task, **SAME}, packages=packages)
-    return runs, once, same
+    runs, sames = [], []
+    for run in range(1, n_runs + 1):
+        own = {**task, **OWN, "parts": run == n_runs, "watched": True}
+        runs.append(run_pair(folder, f"run {run}", python, own))
+        sames.append(run_pair(folder, f"same trafilatura {run}", python, {**task, **SAME}, packages=packages))
+    once = run_pair(folder, "distinct", python, {**task, **OWN, "warc": str(folder / "distinct.warc.gz")})
+    return runs, sames, once
 
 
 def run_pair(
@@ -169,9 +174,10 @@ def language_model() -> str:
     return str(Path(spec.origin).parent / "resources" / "lid.176.ftz")
 
 
-def report(runs: Sequence[Pair], same: Pair, *, n_pages: int) -> dict[str, Any]:
+def report(runs: Sequence[Pair], sames: Sequence[Pair], *, n_pages: int) -> dict[str, Any]:
     """What each side read, left after each step and kept, printed. Exits where the work was not the same."""
-    (ours, peer), agreement = runs[-1], agree(*same, n_pages=n_pages)
+    (ours, peer), same = runs[-1], sames[-1]
+    agreement = min(agree(*pair, n_pages=n_pages) for pair in sames)
     print_left(runs[-1], same)
     for side, answer in (("ours", ours), ("datatrove", peer)):
         print(f"dropped by {side}: " + "; ".join(f"{k} {v}" for k, v in answer["dropped"].items() if v))
@@ -180,7 +186,7 @@ def report(runs: Sequence[Pair], same: Pair, *, n_pages: int) -> dict[str, Any]:
     print(f"of the pages datatrove keeps ours keeps {overlap:.1%}; with the same trafilatura "
           f"({' and '.join(a['versions']['trafilatura'] for a in same)}) {agreement:.2%} of all pages are kept or "
           f"dropped alike; our worker held at most {peak / (1 << 30):.2f} GiB")  # fmt: skip
-    refuse_unlike(runs, same, n_pages=n_pages, overlap=overlap, agreement=agreement, peak=peak)
+    refuse_unlike(runs, sames, n_pages=n_pages, overlap=overlap, agreement=agreement, peak=peak)
     counts = {"read": n_pages, "overlap": round(overlap, 4), "agreement": round(agreement, 4), "peak": peak}
     sides = {
         name: {
@@ -209,13 +215,19 @@ def print_left(own: Pair, same: Pair) -> None:
 
 
 def refuse_unlike(
-    runs: Sequence[Pair], same: Pair, *, n_pages: int, overlap: float, agreement: float, peak: int
+    runs: Sequence[Pair],
+    sames: Sequence[Pair],
+    *,
+    n_pages: int,
+    overlap: float,
+    agreement: float,
+    peak: int,
 ) -> None:
     """Exit where the two sides did not do the same work, or ours took too much memory for it."""
-    ours, peer = runs[-1]
-    read = [answer["read"] for pair in (*runs, same) for answer in pair]
-    timeouts = peer["dropped"]["Trafilatura"].get("timeout", 0)
-    versions = {answer["versions"]["trafilatura"] for answer in same}
+    ours, _ = runs[-1]
+    read = [answer["read"] for pair in (*runs, *sames) for answer in pair]
+    timeouts = max(their["dropped"]["Trafilatura"].get("timeout", 0) for _, their in runs)
+    versions = {answer["versions"]["trafilatura"] for pair in sames for answer in pair}
     wrong = {
         f"expected both to read {n_pages} pages, got {read}": set(read) != {n_pages},
         "our watched child kept other documents than this process": ours["kept"] != ours["watched"]["kept"],
@@ -231,34 +243,35 @@ def refuse_unlike(
 
 
 def figures(
-    runs: Sequence[Pair], once: Pair, same: Pair, *, n_pages: int, n_distinct: int
-) -> list[dict[str, Any]]:
+    runs: Sequence[Pair], sames: Sequence[Pair], once: Pair, *, n_pages: int, n_distinct: int
+) -> list[Line]:
     """A line for each figure, those with bars last."""
     ours, peer = [pair[0] for pair in runs], [pair[1] for pair in runs]
     n_kept = len(set(ours[-1]["kept"]))
     stages = [
-        line(name, n, *(answer["parts"][name]["cpu"] for answer in runs[-1]))
+        pages_line(name, n, *(answer["parts"][name]["cpu"] for answer in runs[-1]))
         for name, n in (("extract", n_pages), ("signatures", n_kept))
     ]
     peer_cpu, watched = median(peer, "cpu"), median([a["watched"] for a in ours], "cpu")
+    start = watched + median(ours, "start"), peer_cpu + median(peer, "start")
     wall = round(median(peer, "wall") / median(ours, "wall"), 1)
-    start = line(
-        "build_web_start", n_pages, watched + median(ours, "start"), peer_cpu + median(peer, "start")
-    )
-    return [
+    same = [median(side, "cpu") for side in zip(*sames, strict=True)]
+    rest = [statistics.median(a["cpu"] - a["inside"] for a in side) for side in zip(*sames, strict=True)]
+    lines = [
         *stages,
-        start,
-        line("build_web_watched", n_pages, watched, peer_cpu),
-        line("build_web_distinct", n_distinct, *(a["cpu"] for a in once)),
-        line("build_web_rest", n_pages, *(a["cpu"] - a["inside"] for a in same)),
-        line("build_web_trafilatura", n_pages, *(a["cpu"] for a in same)),
-        {**line("build_web", n_pages, median(ours, "cpu"), peer_cpu), "wall_ratio": wall},
+        pages_line("build_web_start", n_pages, *start),
+        pages_line("build_web_watched", n_pages, watched, peer_cpu),
+        pages_line("build_web_distinct", n_distinct, *(a["cpu"] for a in once)),
+        pages_line("build_web_rest", n_pages, *rest),
+        pages_line("build_web_trafilatura", n_pages, *same),
+        {**pages_line("build_web", n_pages, median(ours, "cpu"), peer_cpu), "wall_ratio": wall},
     ]
+    return with_bars(lines, least=BARS)
 
 
-def times(runs: Sequence[Pair], once: Pair, same: Pair) -> dict[str, Any]:
+def times(runs: Sequence[Pair], sames: Sequence[Pair], once: Pair) -> dict[str, Any]:
     """The seconds behind the figures, ours and the peer's."""
-    named = {"own": runs, "distinct": [once], "same": [same]}
+    named = {"own": runs, "same": sames, "distinct": [once]}
     keys = ("start", "cpu", "wall", "inside")
     return {
         name: [[{k: a[k] for k in keys} for a in pair] for pair in pairs] for name, pairs in named.items()
@@ -269,9 +282,9 @@ def median(answers: Sequence[Answer], key: str) -> float:
     return statistics.median(a[key] for a in answers)
 
 
-def line(name: str, n: int, ours: float, peer: float) -> dict[str, Any]:
-    rates = {"ours": round(n / ours, 1), "peer": round(n / peer, 1)}
-    return {"name": name, "ratio": round(peer / ours, 2), **rates, "unit": "pages/s"}
+def pages_line(name: str, n: int, ours: float, peer: float) -> Line:
+    """n pages in so many seconds."""
+    return line(name, ratio=peer / ours, ours=n / ours, peer=n / peer, unit="pages/s")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
 
 Rates of rules have their words in them, spaCy's and light ones too. Times are CPU seconds of this process, the best
 of five after one call that compiles: of a shared machine the fastest run says most. `tags` is over pages of HTML, real
-ones where ../shared/data has them.
+ones where ../shared/data has them. Without a folder the rates are kept in results, and a rule below LEAST fails it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import xxhash
 from datasketch import MinHash
 from datatrove.pipeline.filters import gopher_repetition_filter as datatrove
-from support.machine import ROOT
+from support.machine import ROOT, describe, write_result
 from support.pages import find_pages
 from support.texts import default_folder, load_texts
 from support.verdicts import batch_of
@@ -48,6 +48,8 @@ from pipelines.kernels.words import count_words
 
 MAX_BYTES = 20_000_000
 PEER_BYTES = 1_000_000
+LEAST = 100
+NO_RULES = ("words", "spacy_words", "light_words", "shingle", "sign", "minhash", "tags")
 
 
 def main() -> None:
@@ -100,6 +102,18 @@ def main() -> None:
     for name, ours in rates.items():
         beside = f" peer_mb_s={peers[name]:.2f} ratio={ours / peers[name]:.1f}" if name in peers else ""
         print(f"name={name} mb_s={ours:.1f}{beside}")
+    if args.folder == default_folder() and not args.whole:
+        keep(rates, peers)
+
+
+def keep(rates: Mapping[str, float], peers: Mapping[str, float]) -> None:
+    """The result file. Exits where a rule is below LEAST."""
+    rounded = [{name: round(rate, 2) for name, rate in some.items()} for some in (rates, peers)]
+    versions = describe(("numba", "numpy", "datatrove", "datasketch"))
+    write_result("kernels", {"machine": versions, "unit": "MB/s", "ours": rounded[0], "peers": rounded[1]})
+    rules = {name: rate for name, rate in rounded[0].items() if name not in NO_RULES}
+    if slow := {name: rate for name, rate in rules.items() if rate < LEAST}:
+        raise SystemExit(f"bar missed: expected {LEAST} MB/s or more, got {slow}")
 
 
 def other_rules(texts: Sequence[str], n_bytes: int) -> dict[str, float]:
