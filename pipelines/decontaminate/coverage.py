@@ -41,6 +41,7 @@ from pipelines.decontaminate.evidence import Judged
 from pipelines.dedup.texts import Piece, pieces
 from pipelines.kernels.coverage import Found, Index, TextWords, find_texts, make_runs, run_widths, word_hashes
 from pipelines.kernels.ngrams import join_words, make_table
+from pipelines.shares import least_counts
 
 __all__ = ["PIECE_BYTES", "Limits", "Pairs", "as_text", "coverage_verdicts", "index_arrays"]
 
@@ -62,7 +63,7 @@ class Limits(NamedTuple):
 
     min_words: int
     alone_words: int
-    share: tuple[int, int]
+    share: float
 
 
 class Pairs(NamedTuple):
@@ -316,13 +317,6 @@ def _distinct_pairs(rows: Iterator[tuple[int, int, int, int]]) -> Pairs:
     return Pairs(text[is_new], companion[is_new], _ends(held), benchmark[order], item[order])
 
 
-def _shares(total: I64s, share: tuple[int, int]) -> I64s:
-    """That share of each, rounded up; a share of 16 digits leaves 64 bits, so Python's integers count."""
-    upper, lower = share
-    kinds, kind = np.unique(total, return_inverse=True)
-    return np.array([-(-each * upper // lower) for each in kinds.tolist()], dtype=np.int64)[kind]
-
-
 def _index(texts: _Texts, pairs: Pairs, limits: Limits) -> Index:
     first = np.unique(pairs.text)
     words = TextWords(texts.seq, texts.seq_ends, np.zeros(0, dtype=np.uint64))
@@ -334,7 +328,7 @@ def _index(texts: _Texts, pairs: Pairs, limits: Limits) -> Index:
     is_post = is_run | (np.diff(owner, prepend=-1) != 0)
     n_posts = np.bincount(np.cumsum(is_run)[is_post] - 1, minlength=int(is_run.sum()))
     table = make_table(keys[is_run], runs.anchors[order][is_run])
-    need = _shares(texts.total, limits.share)
+    need = least_counts(texts.total, limits.share)
     least = -(-need * 3 // 4)
     return Index(
         *table,

@@ -27,7 +27,6 @@ Source: allenai/decon for coverage, Brown et al. 2020 (GPT-3), appendix C, for n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -239,8 +238,7 @@ def make_index(
 
 
 def _limits(stage: Decontaminate) -> Limits:
-    share = Fraction(str(stage.min_share))
-    return Limits(stage.min_item_words, stage.min_alone_words, share.as_integer_ratio())
+    return Limits(stage.min_item_words, stage.min_alone_words, stage.min_share)
 
 
 def judge(task: GatherTask, *, stage: Decontaminate) -> None:

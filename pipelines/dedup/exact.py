@@ -40,7 +40,16 @@ from pipelines.dedup.members import (
     write_members,
 )
 from pipelines.dedup.ranks import Keep, check_score, rank_columns, ranks, require_score
-from pipelines.dedup.repeats import KERNELS, bases, bucket_slice, gather, n_buckets, priorities, repeated
+from pipelines.dedup.repeats import (
+    KERNELS,
+    bases,
+    bucket_slice,
+    gather,
+    group_starts,
+    n_buckets,
+    priorities,
+    repeated,
+)
 from pipelines.dedup.texts import id_words, pieces, text_bytes
 from pipelines.kernels.ngrams import join_words
 from pipelines.stage import Gather, GatherTask, Phase
@@ -179,9 +188,9 @@ def match(task: GatherTask, *, stage: Exact) -> None:
 def _numbered(high: U64s, low: U64s) -> npt.NDArray[np.int64]:
     """The same number for the same 128 bits: int64[n]."""
     order = np.lexsort((low, high))
-    change = (high[order][1:] != high[order][:-1]) | (low[order][1:] != low[order][:-1])
-    numbers = np.zeros(len(high), dtype=np.int64)
-    numbers[order[1:]] = np.cumsum(change)
+    sizes = np.diff(group_starts(high[order], low[order]))
+    numbers = np.empty(len(high), dtype=np.int64)
+    numbers[order] = np.repeat(np.arange(len(sizes)), sizes)
     return numbers
 
 

@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel, pointer
 from pipelines.kernels.lanes import readable
+from pipelines.kernels.ngrams import BASE, power_of
 from pipelines.kernels.sketches import hash_words, most_words
 from pipelines.kernels.unicode import character_classes, lower_deltas
 from pipelines.kernels.windows import near, weigh
@@ -55,7 +56,6 @@ I32s = npt.NDArray[np.int32]
 N_ANCHOR = 4
 """Words of the shortest run, with which every run begins."""
 
-_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd: 2^64 / golden ratio
 _K = np.uint64(0xD6E8FEB86659FD93)
 _LOWER = "Array(int32, 1, 'C', readonly=True)"
 _U64S = "Array(uint64, 1, 'C', readonly=True)"
@@ -140,18 +140,10 @@ def _mix(value: np.uint64, width: int) -> np.uint64:
 
 
 @inline
-def _power(width: int) -> np.uint64:
-    power = np.uint64(1)
-    for _ in range(width):
-        power *= _BASE
-    return power
-
-
-@inline
 def _sum_up(hashes: U64s, n_words: int, prefix: U64s) -> None:
     prefix[0] = np.uint64(0)
     for word in range(n_words):
-        prefix[word + 1] = prefix[word] * _BASE + hashes[word]
+        prefix[word + 1] = prefix[word] * BASE + hashes[word]
 
 
 @kernel(f"Tuple((uint64[::1], int64[::1], uint64[::1]))({BYTES}, {OFFSETS}, {BYTES}, {_LOWER})")
@@ -169,7 +161,7 @@ def words_of_texts(data: Bytes, offsets: Offsets, classes: Bytes, lower: I32s) -
         value, at = np.uint64(0), ends[doc]
         for word in range(n):
             hashes[at + word] = words[word]
-            value = value * _BASE + words[word]
+            value = value * BASE + words[word]
         ends[doc + 1], prints[doc] = at + n, _mix(value, n)
     return hashes, ends, prints
 
@@ -188,10 +180,10 @@ def list_runs(
         longest = max(longest, n_words)
     keys, anchors = np.empty(n_runs, np.uint64), np.empty(n_runs, np.uint64)
     owner, place = np.empty(n_runs, np.int64), np.empty(n_runs, np.int64)
-    prefix, short = np.empty(longest + 1, np.uint64), _power(N_ANCHOR)
+    prefix, short = np.empty(longest + 1, np.uint64), power_of(N_ANCHOR)
     n = 0
     for i in range(len(texts)):
-        start, width, power = ends[texts[i]], widths[i], _power(widths[i])
+        start, width, power = ends[texts[i]], widths[i], power_of(widths[i])
         n_words = ends[texts[i] + 1] - start
         _sum_up(hashes[start:], n_words, prefix)
         for at in range(n_words - width + 1):
@@ -243,9 +235,9 @@ def find_texts_in(  # noqa: C901 - one pass, flat, as kernels are
     words, out, prefix = (
         np.empty(most, np.uint64), np.empty(2 * most + 8, np.uint8), np.empty(most + 1, np.uint64)
     )  # fmt: skip
-    powers, short = np.empty(len(widths), np.uint64), _power(N_ANCHOR)
+    powers, short = np.empty(len(widths), np.uint64), power_of(N_ANCHOR)
     for i in range(len(widths)):
-        powers[i] = _power(widths[i])
+        powers[i] = power_of(widths[i])
     # Of each text: the last document in which it was compared, where it would have begun, and where it ended if found.
     last_doc, last_at = np.full(n_texts, -1, np.int64), np.empty(n_texts, np.int64)
     until = np.empty(n_texts, np.int64)

@@ -28,6 +28,7 @@ from pipelines.kernels.minhash import normalise
 from pipelines.kernels.unicode import character_classes, lower_deltas
 
 __all__ = [
+    "BASE",
     "Hits",
     "NgramTable",
     "Ngrams",
@@ -39,6 +40,7 @@ __all__ = [
     "join_words",
     "make_ngrams",
     "make_table",
+    "power_of",
 ]
 
 Bytes = npt.NDArray[np.uint8]
@@ -46,7 +48,7 @@ Offsets = npt.NDArray[np.int64]
 U64s = npt.NDArray[np.uint64]
 I32s = npt.NDArray[np.int32]
 
-_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd: 2^64 / golden ratio
+BASE = np.uint64(0x9E3779B97F4A7C15)  # odd: 2^64 / golden ratio
 _LOWER = "Array(int32, 1, 'C', readonly=True)"
 _U64S = "Array(uint64, 1, 'C', readonly=True)"
 
@@ -96,10 +98,11 @@ def _mix(value: np.uint64, width: int) -> np.uint64:
 
 
 @inline
-def _power(width: int) -> np.uint64:
+def power_of(width: int) -> np.uint64:
+    """BASE to the power of `width`: what the words before an n-gram weigh behind it."""
     power = np.uint64(1)
     for _ in range(width):
-        power *= _BASE
+        power *= BASE
     return power
 
 
@@ -108,7 +111,7 @@ def _hash_words(out: Bytes, starts: Offsets, n_words: int, prefix: U64s) -> None
     prefix[0] = np.uint64(0)
     for word in range(n_words):
         value = xxh64(out, starts[word], starts[word + 1] - 1, np.uint64(0))
-        prefix[word + 1] = prefix[word] * _BASE + value
+        prefix[word + 1] = prefix[word] * BASE + value
 
 
 @inline
@@ -146,7 +149,7 @@ def hash_ngrams(
     prefix = np.empty(longest + 2, np.uint64)
     grams = np.empty(offsets[-1] - offsets[0] + len(offsets), np.uint64)  # a word has a byte or more
     anchors = np.empty(len(grams), np.uint64)
-    anchor_power = _power(min_words)
+    anchor_power = power_of(min_words)
     ends, n_words_of = np.zeros(len(offsets), np.int64), np.zeros(len(offsets) - 1, np.int64)
     n_grams = 0
     for doc in range(len(offsets) - 1):
@@ -154,7 +157,7 @@ def hash_ngrams(
         n_words_of[doc] = n_words
         _hash_words(out, starts, n_words, prefix)
         width = min(n_gram, n_words)
-        power = _power(width)
+        power = power_of(width)
         for word in range(n_words - width + 1 if n_words >= min_words else 0):
             grams[n_grams] = _mix(prefix[word + width] - prefix[word] * power, width)
             anchors[n_grams] = _mix(prefix[word + min_words] - prefix[word] * anchor_power, min_words)
@@ -219,9 +222,9 @@ def find_in_documents(
     longest = _longest(offsets)
     out, starts = np.empty(2 * longest + 8, np.uint8), np.empty(longest + 2, np.int64)
     prefix = np.empty(longest + 2, np.uint64)
-    powers, anchor_power = np.empty(len(widths), np.uint64), _power(n_anchor)
+    powers, anchor_power = np.empty(len(widths), np.uint64), power_of(n_anchor)
     for i in range(len(widths)):
-        powers[i] = _power(widths[i])
+        powers[i] = power_of(widths[i])
     docs, grams = np.empty(256, np.int64), np.empty(256, np.int64)
     places, wide = np.empty(256, np.int64), np.empty(256, np.int64)
     words, ends = np.empty(4096, np.uint8), np.zeros(len(offsets), np.int64)
