@@ -56,14 +56,14 @@ __all__ = ["ExactLines", "judge", "match", "sign"]
 I64s = npt.NDArray[np.int64]
 U64s = npt.NDArray[np.uint64]
 N_LARGEST = 20
-_NEWLINE = 10
+_NEWLINE, _RETURN = 10, 13
 
 
 class ExactLines(Gather):
     """Cuts lines or paragraphs that stand elsewhere too."""
 
     name: ClassVar[str] = "exact_lines"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reasons: ClassVar[tuple[str, ...]] = ("repeated_lines",)
 
     unit: Literal["line", "paragraph"] = "line"
@@ -205,7 +205,8 @@ def judge(task: GatherTask, *, stage: ExactLines) -> None:
     number, high, low = _gone(task)
     row, start, end, first = merged(units.row[number], units.start[number], units.end[number])
     # A last line goes with the end of the one before: the text ends as it did.
-    start = start - ((end == n_bytes[row]) & is_open[row] & (start > 0))
+    is_last = (end == n_bytes[row]) & is_open[row] & (start > 0)
+    start = start - is_last * _line_end(table, row, start)
     n_docs = len(n_bytes)
     n_cut = np.zeros(n_docs, dtype=np.int64)
     np.add.at(n_cut, row, end - start)
@@ -226,6 +227,17 @@ def judge(task: GatherTask, *, stage: ExactLines) -> None:
     task.facts.update(
         n_docs_cut=int(stays.sum()), n_lines_cut=int(n_gone[stays].sum()), n_bytes_cut=int(n_cut[stays].sum())
     )
+
+
+def _line_end(table: pa.Table, row: I64s, start: I64s) -> I64s:
+    """How many bytes end the line before each of those that begin at `start`: "\\n" or "\\r\\n". row: ascending."""
+    size = np.ones(len(row), dtype=np.int64)
+    for piece in pieces(table):
+        mine = span(row, piece.start, piece.start + len(piece))
+        data, offsets = piece.text
+        begins = offsets[row[mine] - piece.start]
+        size[mine] += (start[mine] > 1) & (data[begins + np.maximum(start[mine] - 2, 0)] == _RETURN)
+    return size
 
 
 def _gone(task: GatherTask) -> tuple[I64s, U64s, U64s]:

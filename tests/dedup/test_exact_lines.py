@@ -60,6 +60,8 @@ def expected(corpus, *, normalised, keep, min_chars):
     for number, doc in enumerate(docs):
         lines = (doc.text or "").split("\n")
         kept = [line for at, line in enumerate(lines) if at not in goes[number]]
+        if kept and len(lines) - 1 in goes[number]:
+            kept[-1] = kept[-1].removesuffix("\r")  # what ended the line before goes with a last one
         falls = goes[number] and not any(line.strip() for line in kept)
         left.append(None if falls or doc.text is None else "\n".join(kept))
     return left
@@ -94,6 +96,14 @@ def test_paragraphs_are_compared_whole_and_go_with_the_blank_line_behind(tmp_pat
     result = corpus.run(ExactLines(unit="paragraph"))
     assert cut_texts(corpus, result)[1:] == ["head\n\n\nend", "second line"]
     assert result.column("cut_lines") == [None, 1, None]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_last_line_goes_with_what_ended_the_line_before(tmp_path, end):
+    texts = [f"story{end}menu", f"menu{end}tale", f"{end}x{end}menu{end}menu", f"lines{end}menu{end}"]
+    corpus = Corpus(tmp_path, {"a": [texts]})
+    result = corpus.run(ExactLines(keep="none"))
+    assert cut_texts(corpus, result) == ["story", "tale", f"{end}x", f"lines{end}"]
 
 
 def test_evidence_names_the_lines_and_a_document_that_has_them_too(tmp_path):
