@@ -63,7 +63,7 @@ class Exact(Gather):
     """Drops documents whose text equals that of another."""
 
     name: ClassVar[str] = "exact"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reasons: ClassVar[tuple[str, ...]] = ("exact_duplicate",)
     libraries: ClassVar[tuple[str, ...]] = ("xxhash",)
 

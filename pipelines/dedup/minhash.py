@@ -96,7 +96,7 @@ class MinHash(Gather):
     """Drops documents that share most of their word n-grams with another."""
 
     name: ClassVar[str] = "minhash"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reasons: ClassVar[tuple[str, ...]] = ("near_duplicate",)
     path_fields: ClassVar[tuple[str, ...]] = ("against",)
 

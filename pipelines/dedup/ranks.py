@@ -2,7 +2,7 @@
 
     keep: first      nothing comes before them
     keep: longest    the one with more bytes of text
-    keep: newest     the one with the later `date`
+    keep: newest     the one with the later `date`, text or a column of moments
     keep: highest    the one with the larger `score`, a column of numbers (`language_score`, `gopher_quality.n_words`)
 
 A document whose date or score is missing or cannot be read is worse than any that has one.
@@ -12,7 +12,7 @@ A document whose date or score is missing or cannot be read is worse than any th
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ __all__ = ["Keep", "check_score", "rank_columns", "ranks", "require_score"]
 I64s = npt.NDArray[np.int64]
 Keep = Literal["first", "longest", "newest", "highest"]
 WORST = np.iinfo(np.int64).max
+_MOMENTS = pa.timestamp("us", "UTC"), pa.timestamp("us")
 
 
 def check_score(keep: Keep, score: str | None) -> None:
@@ -48,7 +49,7 @@ def rank_columns(keep: Keep, score: str | None) -> list[str]:
 def ranks(table: pa.Table, keep: Keep, score: str | None) -> I64s:
     """The rank of every row: int64[n_docs], smaller is better.
 
-    Raises: TaskError for a score that is no number.
+    Raises: TaskError for a date that is neither text nor a moment, or a score that is no number.
     """
     if keep == "first":
         return np.zeros(table.num_rows, dtype=np.int64)
@@ -62,20 +63,33 @@ def ranks(table: pa.Table, keep: Keep, score: str | None) -> I64s:
 
 
 def _by_date(column: pa.Array) -> I64s:
+    kind = column.type
+    is_moment = pa.types.is_date(kind) or pa.types.is_timestamp(kind)
+    if not (
+        is_moment or pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+    ):
+        raise TaskError(
+            f"expected text, dates or times in `date`, by which the newest of equal documents is kept, found {kind}. "
+            "None is newer than another. Have the step that writes `date` write it as text, such as 2026-03-01."
+        )
     # One that cannot be read must not stop the rest: the cast is tried as a whole, then a value at a time.
     try:
-        moments = column.cast(pa.timestamp("us", "UTC"))
+        moments = _as_moments(column, _MOMENTS[0])
     except pa.ArrowInvalid:
-        moments = pa.array([_moment(text) for text in column.to_pylist()], pa.int64())
+        moments = pa.array([_moment(value) for value in column], pa.int64())
     numbers = np.asarray(moments.cast(pa.int64()).fill_null(-WORST), dtype=np.int64)
     return -numbers
 
 
-def _moment(text: str | None) -> int | None:
+def _as_moments(dates: Any, kind: pa.DataType) -> Any:
+    return pc.cast(dates, options=pc.CastOptions(kind, allow_time_truncate=True))
+
+
+def _moment(date: pa.Scalar) -> int | None:
     """Microseconds; as Arrow counts them, for Python has no years before 1 or after 9999."""
-    for kind in (pa.timestamp("us", "UTC"), pa.timestamp("us")):
+    for kind in _MOMENTS:
         try:
-            found: int | None = pa.scalar(text, pa.string()).cast(kind).cast(pa.int64()).as_py()
+            found: int | None = _as_moments(date, kind).cast(pa.int64()).as_py()
         except pa.ArrowInvalid:
             continue
         return found
@@ -83,19 +97,31 @@ def _moment(text: str | None) -> int | None:
 
 
 def _by_score(column: pa.Array, name: str) -> I64s:
-    if pa.types.is_signed_integer(column.type):
-        return -np.asarray(column.cast(pa.int64()).fill_null(-WORST), dtype=np.int64)
-    try:
-        scores = np.asarray(pc.fill_null(column.cast(pa.float64(), safe=False), np.nan), dtype=np.float64)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    kind = column.type
+    if pa.types.is_integer(kind):
+        return -_whole_numbers(column, name)
+    if not (pa.types.is_floating(kind) or pa.types.is_null(kind)):
         raise TaskError(
-            f"expected numbers in `{name}`, the score by which the best of equal documents is kept, found "
-            f"{column.type}. Nothing can be compared. Name another column under `score`."
-        ) from error
+            f"expected numbers in `{name}`, the score by which the best of equal documents is kept, found {kind}. "
+            "Nothing can be compared. Name another column under `score`."
+        )
+    scores = np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan), dtype=np.float64)
     # A double's bits, read as a number, ascend with it; what follows the sign of a negative one the other way.
     bits = (scores + 0.0).view(np.int64)
     ascending = np.where(bits < 0, -(bits & WORST), bits)
     return np.where(np.isnan(scores), WORST, -ascending)
+
+
+def _whole_numbers(column: pa.Array, name: str) -> I64s:
+    """Never below -WORST, whose opposite is a number too."""
+    try:
+        numbers = np.asarray(column.cast(pa.int64()).fill_null(-WORST), dtype=np.int64)
+    except pa.ArrowInvalid as error:
+        raise TaskError(
+            f"expected numbers up to {WORST} in `{name}`, the score by which the best of equal documents is kept, "
+            "found larger ones. They would count as equal. Name another column under `score`."
+        ) from error
+    return np.maximum(numbers, -WORST)
 
 
 def require_score(task: GatherTask, keep: Keep, score: str | None) -> None:

@@ -57,6 +57,62 @@ def test_whole_numbers_of_any_size_are_scores():
     assert np.argsort(found, kind="stable").tolist() == [4, 0, 1, 3, 2]
 
 
+def test_numbers_that_a_float_takes_for_equal_are_apart_whatever_their_type():
+    scores = pa.array([2**53 + 1, 2**53 + 2, None, 2**53, 2**63 - 1], pa.uint64())
+    found = ranks(pa.table({"text": [""] * 5, "s": scores}), "highest", "s")
+    assert np.argsort(found, kind="stable").tolist() == [4, 1, 0, 3, 2]
+    signed = ranks(pa.table({"text": [""] * 5, "s": scores.cast(pa.int64())}), "highest", "s")
+    assert found.tolist() == signed.tolist()
+
+
+def test_the_least_whole_number_is_no_better_than_others():
+    found = ranks(pa.table({"text": [""] * 2, "s": pa.array([-(2**63), 0])}), "highest", "s")
+    assert np.argsort(found).tolist() == [1, 0]
+
+
+def test_a_number_too_large_to_be_told_from_others_is_refused():
+    table = pa.table({"text": [""], "s": pa.array([2**63], pa.uint64())})
+    with pytest.raises(TaskError, match="expected numbers up to 9223372036854775807 in `s`"):
+        ranks(table, "highest", "s")
+
+
+@pytest.mark.parametrize("scores", [["2", "10"], [True, False], [b"1", b"2"]])
+def test_what_only_looks_like_numbers_is_no_score(scores):
+    with pytest.raises(TaskError, match="expected numbers in `s`"):
+        ranks(pa.table({"text": [""] * 2, "s": scores}), "highest", "s")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.date32(),
+        pa.date64(),
+        pa.timestamp("s"),
+        pa.timestamp("us", "UTC"),
+        pa.timestamp("ns", "Asia/Tokyo"),
+        pa.large_string(),
+    ],
+)
+def test_dates_rank_whatever_type_they_have(kind):
+    days = pa.array(["2020-01-01", None, "2024-02-29", "2021-05-05"])
+    days = days.cast(kind) if kind == pa.large_string() else days.cast(pa.date32()).cast(kind)
+    texts = pa.table({"text": [""] * 4, "date": days})
+    assert np.argsort(ranks(texts, "newest", None), kind="stable").tolist() == [2, 3, 0, 1]
+
+
+def test_moments_finer_or_further_than_microseconds_rank_as_well():
+    fine = pa.array([1_500, None, 2_700], pa.timestamp("ns"))
+    far = pa.array([2**62, 0, None], pa.timestamp("s"))
+    assert np.argsort(ranks(pa.table({"text": [""] * 3, "date": fine}), "newest", None)).tolist() == [2, 0, 1]
+    assert np.argmin(ranks(pa.table({"text": [""] * 3, "date": far}), "newest", None)) == 1
+
+
+@pytest.mark.parametrize("dates", [[1.5], [20240101], [True]])
+def test_a_date_that_is_neither_text_nor_a_moment_is_refused(dates):
+    with pytest.raises(TaskError, match="expected text, dates or times in `date`"):
+        ranks(pa.table({"text": [""], "date": dates}), "newest", None)
+
+
 def test_a_part_without_the_column_ranks_last_and_text_is_no_score():
     table = pa.table({"text": ["a", "b"], "title": ["x", "y"]})
     assert len({*ranks(table, "highest", "quality").tolist()}) == 1
