@@ -193,6 +193,7 @@ def _resolve(reading: Reading, written: _WrittenRecipe) -> Recipe:
     steps = read_steps(reading, written.steps, ("steps",), taken)
     reading.mistakes.extend(_misplaced([step for source in found for step in source.steps], steps))
     reading.mistakes.extend(_unknown_sources(steps, [source.name for source in written.sources]))
+    reading.mistakes.extend(_unmade_scores(steps, found))
     for source in found if not reading.mistakes else []:
         reading.mistakes.extend(check_flow(source.reader, [*source.steps, *steps]))
     if written.tokens is not None:
@@ -248,6 +249,27 @@ def _unknown_sources(over_all: Sequence[Step], names: Sequence[str]) -> list[str
         for step in over_all
         for name in (getattr(step.stage, "sources", None) or ())
         if isinstance(step.stage, Gather) and name not in names
+    ]
+
+
+def _unmade_scores(over_all: Sequence[Step], sources: Sequence[Source]) -> list[str]:
+    """Returns a mistake for every `score` that no source has; of a value `step.name` only the step is checked."""
+    made = {
+        n
+        for source in sources
+        for step in source.steps
+        if step.stage
+        for n in (*step.stage.writes, step.name)
+    }
+    made.update(name for source in sources if source.use for name in source.reader.writes)
+    made.difference_update(DOCUMENT.names)  # which are text
+    return [
+        f"{step.where}: expected a column of numbers that a step of some source makes for `{step.name}.score` "
+        f'({", ".join(sorted(made)) or "there is none"}; a value as step.value), got "{score}"'
+        f"{did_you_mean(score.partition('.')[0], made)}"
+        for step in over_all
+        if getattr(step.stage, "keep", None) == "highest"
+        if (score := str(getattr(step.stage, "score", None))).partition(".")[0] not in made
     ]
 
 

@@ -825,12 +825,27 @@ def test_bad_words_that_stand_by_themselves_are_refused_where_words_have_no_spac
         ),
         ("steps: [exact, editions: {sources: [wev]}]\n", "4:16", 'got "wev"; did you mean "web"?'),
         ("steps: [editions: {sources: []}]\n", "4:29", "expected a list of 1 or more"),
+        (
+            "steps: [editions, exact: {keep: highest, score: qualty}]\n",
+            "4:19",
+            "expected a column of numbers that a step of some source makes for `exact.score` (there is none; ",
+        ),
+        ("steps: [minhash: {keep: highest, score: title}]\n", "4:9", 'got "title"'),
     ],
 )
 def test_a_wrong_key_is_refused_at_its_place(folder, text, place, what):
     found = mistakes(folder, web(rest=", steps: []") + text)
     assert found[0].startswith(f"r.yaml:{place}: ")
     assert what in found[0]
+
+
+@pytest.mark.parametrize("score", ["language_score", "gopher_quality.n_words"])
+def test_a_score_that_a_step_of_some_source_makes_is_taken(folder, score):
+    own = ", steps: [language: {keep: [en]}, gopher_quality]}\n"
+    own += '  - {name: more, read: wet, paths: ["crawl/b/*"], steps: []'
+    load(folder, web(rest=own) + f"steps: [exact: {{keep: highest, score: {score}}}]\n")
+    said = mistakes(folder, web(rest=own) + "steps: [exact: {keep: highest, score: gopher_qality.n_words}]\n")
+    assert 'got "gopher_qality.n_words"; did you mean "gopher_quality"?' in said[0]
 
 
 @pytest.mark.parametrize(
