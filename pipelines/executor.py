@@ -326,6 +326,7 @@ class _Driver:
             "kind": "phase",
             "parts": parts,
             "root": str(self.root.absolute()),
+            "sides": gather.sides,
             "stage": gather.step.spec(),
             "step_key": gather.step_key,
         }

@@ -11,7 +11,7 @@ that is kept go to a folder named by their role; all others to the gather's scra
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -54,6 +54,7 @@ class PhaseTask:
         self._scratch: Path | None = None
         self.folder = Path(spec["folder"])
         self.step: str = spec["stage"]["step"]
+        self.sides: Mapping[str, str] = spec["sides"]
         self.unit = index
         self.n_units = len(spec["units"])
         self.tally = Tally()

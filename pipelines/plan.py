@@ -15,6 +15,7 @@ list order until they reach GROUP_BYTES: fixed by the recipe and its files, neve
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -23,7 +24,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from manifests.corpus import find_manifest
 from manifests.digest import digest_value, hash64
+from manifests.errors import RecipeError
+from manifests.yamlfile import REMEDY
 from pipelines.filelist import FileList, list_files
 from pipelines.gather import kept_phases
 from pipelines.recipe import Recipe, Source, load_recipe, resolved
@@ -98,12 +102,13 @@ class SegmentPlan:
 
 @dataclass(frozen=True, slots=True)
 class GatherPlan:
-    """A gather (or the tokens step, which is built like one) over all final parts."""
+    """A gather (or the tokens step, which is built like one) over all final parts. sides: `side_inputs`."""
 
     step: StepPlan
     action: str
     step_key: str
     after: tuple[str, ...]
+    sides: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,7 @@ def make_plan(
     Raises: RecipeError.
     """
     recipe = load_recipe(recipe_path, overrides, allow_code=allow_code)
+    _refuse_itself(recipe, out)
     libraries: dict[str, str] = {}
     file_lists = tuple(list_files(source, out) for source in recipe.sources)
     segments = tuple(
@@ -201,6 +207,23 @@ def make_plan(
     gathers, tokens = _regroup(recipe, segments, libraries)
     plan = Plan(recipe, out, file_lists, segments, gathers, tokens, None, measure_all, libraries)
     return plan if sample is None else sampled(plan, sample)
+
+
+def _refuse_itself(recipe: Recipe, out: Path) -> None:
+    """Raises: RecipeError for a step that compares with the newest corpus of the store this build writes to."""
+    newest = os.path.realpath(out / "corpus.json")
+    mistakes = [
+        f"{step.where}: expected finished corpora for `{step.name}.{field}`, got {path}, the folder this build writes "
+        "to: every document would meet itself there and fall. Leave it out, or name an earlier corpus of that folder "
+        f"by its digest, {path.removesuffix('/corpus.json')}@DIGEST"
+        for step in recipe.steps
+        if step.stage
+        for field in step.stage.corpus_fields
+        for path in getattr(step.stage, field)
+        if os.path.realpath(find_manifest(recipe.folder / path)) == newest
+    ]
+    if mistakes:
+        raise RecipeError("\n".join([*mistakes, REMEDY]))
 
 
 def sampled(plan: Plan, share: Fraction) -> Plan:
@@ -271,16 +294,14 @@ def _gather(
 ) -> GatherPlan:
     assert step.stage is not None
     own = _stage_value(step, libraries)
-    sides = _side_digests(step, folder)
-    key = digest_value(["gather", FORMAT, own, sides, parts, list(after)])
+    sides = step.stage.side_inputs(folder)
+    key = digest_value(["gather", FORMAT, own, _by_short_name(sides), parts, list(after)])
     action = getattr(step.stage, "action", "drop")
-    return GatherPlan(StepPlan(step, kind, key), action, key, after)
+    return GatherPlan(StepPlan(step, kind, key), action, key, after, sides)
 
 
-def _side_digests(step: Step, folder: Path) -> dict[str, str]:
+def _by_short_name(inputs: dict[str, str]) -> dict[str, str]:
     # Beside the parameters, which name such files but do not say what is in them.
-    assert step.stage is not None
-    inputs = step.stage.side_inputs(folder)
     return dict(zip(short_names(list(inputs)), inputs.values(), strict=True))
 
 
@@ -318,7 +339,7 @@ def _segments(
             units, parent, number = list(segment.units), segment.name, number + 1
             key = segment.step_key
             continue
-        sides = _side_digests(step, folder)
+        sides = _by_short_name(step.stage.side_inputs(folder))
         key = digest_value(["step", key, _stage_value(step, libraries), *([sides] if sides else [])])
         run.append(StepPlan(step, _kind(step.stage), key))
     yield _segment(source, number, run, units, parent, final=True)

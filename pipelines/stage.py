@@ -21,7 +21,7 @@ parent knows which record hangs or kills (`child.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal, Protocol
@@ -86,6 +86,8 @@ class Stage(BaseModel):
     libraries: ClassVar[tuple[str, ...]] = ()
     path_fields: ClassVar[tuple[str, ...]] = ()
     """Parameters that say where a side input lies: recorded by name, for the place is this machine's business."""
+    corpus_fields: ClassVar[tuple[str, ...]] = ()
+    """Those of them that list finished corpora, each a folder, a manifest or `DIR@digest`."""
 
     def params(self) -> dict[str, Any]:
         """The parameters as keys and manifests spell them: canonical, no floats, no places."""
@@ -299,6 +301,8 @@ class GatherTask(Protocol):
     """The recipe's folder: relative paths in parameters start here. Not part of any key."""
     step: str
     """The step's name in the recipe: what the tally counts under."""
+    sides: Mapping[str, str]
+    """Digests of the stage's side inputs as they are in the key: what a task reads must still have them."""
     n_units: int
     unit: int
     """This task's index on the phase's axis; for axis `part` also the index of its part."""

@@ -167,7 +167,9 @@ def _step(reading: Reading, item: Any, loc: Loc, taken: set[str]) -> Step:
         raise RecipeError(f'expected a step, got the reader "{name}"; readers stand under `read`')
     model = stage_class(name)
     if isinstance(params, dict) and isinstance(params.get("against"), list):
-        params = {**params, "against": _expanded(reading, params["against"], (*params_loc, "against"))}
+        of_corpora = "against" in model.corpus_fields
+        loc = (*params_loc, "against")
+        params = {**params, "against": _expanded(reading, params["against"], loc, of_corpora=of_corpora)}
     return Step(_unique(name, taken), _stage(reading, model, params, params_loc), where)
 
 
@@ -204,8 +206,11 @@ def _stage(reading: Reading, model: type[S], params: Any, loc: Loc) -> S:
     return stage
 
 
-def _expanded(reading: Reading, patterns: Sequence[Any], loc: Loc) -> list[Any]:
-    """Returns the files and folders that `against` names, globs replaced by what they match, in order."""
+def _expanded(reading: Reading, patterns: Sequence[Any], loc: Loc, *, of_corpora: bool) -> list[Any]:
+    """Returns the files and folders that `against` names, globs replaced by what they match, in order.
+
+    of_corpora: whether a glob stands for the folders alone that hold a corpus.
+    """
     found: list[Any] = []
     mistakes = []
     for i, pattern in enumerate(patterns):
@@ -215,9 +220,12 @@ def _expanded(reading: Reading, patterns: Sequence[Any], loc: Loc) -> list[Any]:
         )
         matches = isinstance(pattern, str) and not exists
         names = sorted(glob.glob(pattern, root_dir=reading.folder, recursive=True)) if matches else [pattern]
+        if matches and of_corpora:
+            names = [name for name in names if (reading.folder / name / "corpus.json").is_file()]
         if not names:
             place = reading.positions.where((*loc, i))
-            mistakes.append(f'{place}: expected a file to compare with, found nothing at "{pattern}"')
+            what = "a folder with a corpus.json" if of_corpora else "a file"
+            mistakes.append(f'{place}: expected {what} to compare with, found nothing at "{pattern}"')
         found += names
     if mistakes:
         raise YamlError(*mistakes)

@@ -46,6 +46,7 @@ class Task:
     outputs: dict[str, FileRef] = field(default_factory=dict)
     scratched: list[Path] = field(default_factory=list)
     step: str = "gather"
+    sides: Mapping[str, str] = field(default_factory=dict)
 
     def read_part(self, index: int, columns: Sequence[str]) -> pa.Table:
         path = self.parts[index].ref.check(self.root, deep=True)
@@ -176,6 +177,7 @@ class Corpus:
             tasks = [self._task(phase.name, unit, len(units), done) for unit in units]
             for task in tasks:
                 task.step = stage.name
+                task.sides = stage.side_inputs(self.root)
             if shuffle is not None:
                 random.Random(shuffle).shuffle(units)
             for unit in units:

@@ -3,12 +3,14 @@
     against: [corpora/2026-10]    ->  every final part, without what its own gathers dropped and cut
 
 Nothing of a finished corpus is copied; its texts are read again for every corpus that is compared with it, at the price
-of signing. The manifest's digest is in the key of the step and in `parents` of the corpus that is built.
+of signing. The manifest's digest is in the key of the step and in `parents` of the corpus that is built; no task reads
+another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +19,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from manifests.commit import FileRef
-from manifests.corpus import CorpusManifest
-from manifests.errors import RecipeError
+from manifests.corpus import CorpusManifest, find_manifest
+from manifests.errors import RecipeError, TaskError
 from pipelines.cuts import CUTS, without_cuts
 from pipelines.parquet import read_table
 
@@ -73,20 +75,41 @@ def digests_of(folder: Path, against: Sequence[str]) -> dict[str, str]:
     return seen
 
 
-def finished_parts(folder: Path, against: Sequence[str]) -> list[FinishedPart]:
-    """The final parts of all corpora, in order."""
+def finished_parts(folder: Path, against: Sequence[str], digests: Mapping[str, str]) -> list[FinishedPart]:
+    """The final parts of all corpora, in order.
+
+    digests: of their manifests, as `digests_of` found them before the build.
+
+    Raises: TaskError for a corpus that was built anew since.
+    """
     parts = []
     for path in against:
-        manifest = CorpusManifest.read(folder / path)
-        place = {step.name: at for at, step in enumerate(manifest.steps)}
-        verdicts: dict[str, list[FileRef]] = {}
-        for entry in sorted(manifest.verdicts, key=lambda v: place[v.step]):
-            if entry.action == "drop":
-                verdicts.setdefault(entry.part_key, []).append(entry.verdict)
-        for part in (part for part in manifest.parts if part.final):
-            refs = verdicts.get(part.key, [])
-            name = f"{manifest.name}@{manifest.digest[:12]}"
-            parts.append(
-                FinishedPart(name, part.source, manifest.root(folder / path), part.part, refs, part.n_docs)
+        file = find_manifest(folder / path)
+        stat = file.stat()
+        found, of_corpus = _final_parts(file, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+        if found != digests[path]:
+            raise TaskError(
+                f"{path}: expected the corpus {digests[path][:12]}, with which documents are compared, found "
+                f"{found[:12]}: it was built anew meanwhile. Some would be compared with the one, some with the other. "
+                "Build again; finished corpora must not change while this runs."
             )
+        parts += of_corpus
     return parts
+
+
+@lru_cache(maxsize=16)
+def _final_parts(file: Path, _state: tuple[int, ...]) -> tuple[str, list[FinishedPart]]:
+    """The digest of a manifest and the final parts it names; read once by a process while the file stays as it is."""
+    manifest = CorpusManifest.read(file)
+    digest, root = manifest.digest, manifest.root(file)
+    place = {step.name: at for at, step in enumerate(manifest.steps)}
+    verdicts: dict[str, list[FileRef]] = {}
+    for entry in sorted(manifest.verdicts, key=lambda v: place[v.step]):
+        if entry.action == "drop":
+            verdicts.setdefault(entry.part_key, []).append(entry.verdict)
+    name = f"{manifest.name}@{digest[:12]}"
+    return digest, [
+        FinishedPart(name, part.source, root, part.part, verdicts.get(part.key, []), part.n_docs)
+        for part in manifest.parts
+        if part.final
+    ]

@@ -34,7 +34,6 @@ al. 2024 (FineWeb), section 3.4, per crawl there (`within: source`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal
 from functools import partial
 from pathlib import Path
@@ -45,7 +44,6 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from manifests.errors import TaskError
 from pipelines.dedup.against import digests_of, finished_parts
 from pipelines.dedup.arrays import read_arrays, write_arrays
 from pipelines.dedup.candidates import lead, near, ranked, split_equal, with_equals
@@ -99,6 +97,7 @@ class MinHash(Gather):
     version: ClassVar[int] = 6
     reasons: ClassVar[tuple[str, ...]] = ("near_duplicate",)
     path_fields: ClassVar[tuple[str, ...]] = ("against",)
+    corpus_fields: ClassVar[tuple[str, ...]] = ("against",)
 
     ngram: int = Field(default=5, ge=1, le=255)
     """Words in a shingle; a document of fewer words has one shingle, of all of them."""
@@ -191,7 +190,7 @@ class MinHash(Gather):
 
     def phases(self) -> list[Phase]:
         """sign, match, cluster, verdict; before the third sets and verify where shingles are compared."""
-        n_finished = partial(_n_finished, against=self.against)
+        n_finished = partial(_n_finished, stage=self)
         sets_against = Phase("sets_against", n_finished, partial(write_sets_against, stage=self))
         verify = partial(verify_pairs, min_jaccard=self.min_jaccard, finished=bool(self.against))
         comparing = [
@@ -218,8 +217,8 @@ class MinHash(Gather):
         ]
 
 
-def _n_finished(task: GatherTask, *, against: Sequence[str]) -> int:
-    return len(finished_parts(task.folder, against))
+def _n_finished(task: GatherTask, *, stage: MinHash) -> int:
+    return len(finished_parts(task.folder, stage.against, task.sides))
 
 
 def _n_matches(task: GatherTask, *, stage: MinHash) -> int:
@@ -237,7 +236,7 @@ def sign_part(task: GatherTask, *, stage: MinHash) -> None:
 
 def sign_finished(task: GatherTask, *, stage: MinHash) -> None:
     """The same for a part of a finished corpus."""
-    part = finished_parts(task.folder, stage.against)[task.unit]
+    part = finished_parts(task.folder, stage.against, task.sides)[task.unit]
     table = part.read(["doc_id", "text", *rank_columns(stage.keep, stage.score)])
     _sign(task, table, part.alive(), part.source, stage)
     task.facts.update(n_docs=part.n_docs, corpus=part.corpus)
@@ -245,14 +244,8 @@ def sign_finished(task: GatherTask, *, stage: MinHash) -> None:
 
 def write_sets_against(task: GatherTask, *, stage: MinHash) -> None:
     """Write the distinct shingles of the documents of a finished part that some edge names."""
-    part = finished_parts(task.folder, stage.against)[task.unit]
-    told = task.facts_of("sign_against")
-    if part.corpus != told[task.unit]["corpus"]:
-        raise TaskError(
-            f"expected {told[task.unit]['corpus']}, with which documents were compared, found {part.corpus} in its "
-            "place: it was built anew meanwhile. Build again; finished corpora must not change while this runs."
-        )
-    first = first_ordinals(task, [facts["n_docs"] for facts in told])
+    part = finished_parts(task.folder, stage.against, task.sides)[task.unit]
+    first = first_ordinals(task, [facts["n_docs"] for facts in task.facts_of("sign_against")])
     low, high = first[len(task.parts) + task.unit :][:2].tolist()
     sets_between(task, low, high, part.read, stage.signing)
 

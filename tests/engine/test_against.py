@@ -1,6 +1,7 @@
 """A crawl against finished corpora: what they hold falls, they stay as they are, and the keeper's corpus is named."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ import pytest
 from corpus_tools.explain import explain
 from corpus_tools.open import open_corpus
 from corpus_tools.verify import verify_corpus
-from manifests.errors import QuernError
+from manifests.errors import QuernError, RecipeError, TaskError
 from pipelines.executor import build
 from pipelines.plan import make_plan
 
@@ -32,12 +33,16 @@ def story(name, n_words=120, **changed):
     return " ".join(words)
 
 
-def built(folder, name, texts, steps, *, source="web", workers=0):
+def planned(folder, name, texts, steps, *, source="web", **options):
     rows = [json.dumps({"text": text, "id": str(n)}) for n, text in enumerate(texts)]
     (folder / f"{name}.jsonl").write_text("\n".join(rows) + "\n")
     recipe = folder / f"{name}.yaml"
     recipe.write_text(RECIPE.format(name=name, source=source, steps=steps))
-    build(make_plan(recipe, folder / f"corpora/{name}"), workers=workers)
+    return make_plan(recipe, folder / f"corpora/{name}", **options)
+
+
+def built(folder, name, texts, steps, *, source="web", workers=0):
+    build(planned(folder, name, texts, steps, source=source), workers=workers)
     return open_corpus(folder / f"corpora/{name}")
 
 
@@ -89,10 +94,20 @@ def test_what_a_finished_corpus_dropped_holds_nothing_back(tmp_path, old):
     assert set(new.documents().column("text").to_pylist()) == {gone, story("f")}
 
 
-def test_the_longest_of_the_new_stays_and_never_the_new_for_the_old(tmp_path, old):
-    longer = story("a") + " and more words at its end"
-    new = built(tmp_path, "new", [longer, story("g")], "minhash: {against: [corpora/old], keep: longest}")
-    assert new.documents().column("text").to_pylist() == [story("g")]
+@pytest.mark.parametrize("verify", ["exact", "estimate", "none"])
+def test_the_longest_of_the_new_stays_and_never_the_new_for_the_old(tmp_path, old, verify):
+    longer, longest = (" and more words" * n for n in (1, 2))
+    new = [story("a") + longer, story("g"), story("g") + longest, story("g") + longer, story("b") + longest]
+    steps = f"minhash: {{against: [corpora/old], keep: longest, verify: {verify}}}"
+    kept = built(tmp_path, "new", new, steps).documents().column("text").to_pylist()
+    assert kept == [story("g") + longest]
+
+
+def test_a_document_is_compared_with_what_the_finished_corpus_left_of_it(tmp_path):
+    menu = story("menu", 200)
+    built(tmp_path, "old", [f"{menu}\n{story(n, 40)}" for n in "ab"], "exact_lines: {keep: none}")
+    new = built(tmp_path, "new", [story("a", 40), story("c", 40), menu], "minhash: {against: [corpora/old]}")
+    assert new.documents().column("text").to_pylist() == [story("c", 40), menu]
 
 
 def test_a_page_that_was_crawled_again_is_not_shown_beside_itself(tmp_path, old):
@@ -131,4 +146,55 @@ def test_another_state_of_the_finished_corpus_is_another_key(tmp_path, old):
 def test_what_is_no_corpus_is_refused_before_any_work(tmp_path, old, against, said):
     with pytest.raises(QuernError, match=said):
         built(tmp_path, "new", NEW, f"minhash: {{against: {against}}}")
+    assert not (tmp_path / "corpora/new/parts").exists()
+
+
+@pytest.mark.parametrize("path", ["corpora/new", "corpora/../corpora/new/corpus.json", "link", "corpora/n*"])
+def test_the_folder_that_is_built_is_no_corpus_to_compare_with(tmp_path, old, path):
+    built(tmp_path, "new", NEW, "minhash: {against: [corpora/old]}")
+    (tmp_path / "link").symlink_to(tmp_path / "corpora/new")
+    with pytest.raises(RecipeError) as refused:
+        built(tmp_path, "new", NEW, f'minhash: {{against: [corpora/old, "{path}"]}}')
+    assert str(refused.value).startswith(
+        f"{tmp_path}/new.yaml:8:9: expected finished corpora for `minhash.against`"
+    )
+
+
+def test_an_earlier_corpus_of_the_folder_may_be_named_by_its_digest(tmp_path):
+    first = built(tmp_path, "new", [story("a")], "minhash").manifest
+    steps = f'minhash: {{against: ["corpora/new@{first.digest[:12]}"]}}'
+    for _ in range(2):
+        again = built(tmp_path, "new", [story("a"), story("b")], steps)
+        assert again.documents().column("text").to_pylist() == [story("b")]
+
+
+@pytest.mark.parametrize(
+    ("verify", "phase"),
+    [("estimate", "sign"), ("estimate", "sign_against"), ("exact", "sets"), ("exact", "sets_against")],
+)
+def test_a_corpus_that_is_built_anew_meanwhile_is_refused_wherever_it_is_read(tmp_path, old, verify, phase):
+    def rebuild(event):
+        if (event["kind"], event["step"]) == ("step", f"minhash/{phase}"):
+            built(tmp_path, "old", [*OLD, story("z")], "minhash")
+
+    plan = planned(tmp_path, "new", NEW, f"minhash: {{against: [corpora/old], verify: {verify}}}")
+    with pytest.raises(TaskError, match=r"corpora/old: expected the corpus .* it was built anew meanwhile"):
+        build(plan, workers=0, on_event=rebuild)
+
+
+def test_a_wildcard_stands_for_the_folders_that_hold_a_corpus(tmp_path, old):
+    (tmp_path / "corpora/old.yaml").write_text("name: old\n")
+    (tmp_path / "corpora/old-notes").mkdir()
+    new = built(tmp_path, "new", NEW, 'minhash: {against: ["corpora/old*"]}')
+    assert new.manifest.parents == [old.manifest.digest]
+    with pytest.raises(
+        RecipeError, match=r'8:29: expected a folder with a corpus.json .* nothing at "old\*"'
+    ):
+        built(tmp_path, "new", NEW, 'minhash: {against: ["old*"]}')
+
+
+def test_a_sample_is_no_corpus_to_compare_with(tmp_path):
+    build(planned(tmp_path, "part", OLD, "minhash", sample=Fraction(1, 2)), workers=0)
+    with pytest.raises(RecipeError, match="expected whole corpora, got corpora/part/sample, a sample of 1/2"):
+        built(tmp_path, "new", NEW, "minhash: {against: [corpora/part/sample]}")
     assert not (tmp_path / "corpora/new/parts").exists()
