@@ -198,7 +198,8 @@ class Engine:
         spec = {
             "dead": [[] for _ in self.parts], "facts": self.facts, "folder": str(self.root), "given": "",
             "keep": False, "name": f"minhash/{phase.name}", "outputs": self.outputs, "parts": self.parts,
-            "phase": phase.name, "root": str(self.root), "stage": {"step": "minhash"}, "step_key": "0" * 32,
+            "phase": phase.name, "root": str(self.root), "sides": {},
+            "stage": {"step": "minhash"}, "step_key": "0" * 32,
         }  # fmt: skip
         n_units = self._n_units(phase, spec)
         spec["units"] = [{"key": f"{phase.name}-{i}", "label": str(i), "ordinal": i} for i in range(n_units)]

@@ -25,7 +25,7 @@ from pipelines.fuse import QUARANTINE_REASONS
 from pipelines.plan import GatherPlan, Plan, SegmentPlan, StepPlan
 from pipelines.recipe import resolved
 from pipelines.run import Saved
-from pipelines.stage import Gather, short_names
+from pipelines.stage import short_names
 
 __all__ = ["Finished", "assemble"]
 
@@ -58,15 +58,17 @@ def assemble(plan: Plan, done: Finished, *, quarantine: FileRef | None) -> Corpu
         benchmarks=[b for g in plan.gathers for b in _benchmarks(g, done.gathers[g.step.name])],
         receipts=sorted({ref.path: ref for ref in done.packs}.values(), key=lambda ref: ref.path),
         quarantine=quarantine,
-        parents=sorted({digest for gather in plan.gathers for digest in _parents(gather, plan)}),
+        parents=sorted({digest for gather in plan.gathers for digest in _parents(gather)}),
         missing=[],
         libraries=dict(sorted(plan.libraries.items())),
     )
 
 
-def _parents(gather: GatherPlan, plan: Plan) -> list[str]:
+def _parents(gather: GatherPlan) -> list[str]:
+    # As they were planned: one that was built anew since is not the one that documents were compared with.
     stage = gather.step.stage
-    return stage.parents(plan.recipe.folder) if isinstance(stage, Gather) else []
+    assert stage is not None
+    return [gather.sides[path] for field in stage.corpus_fields for path in getattr(stage, field)]
 
 
 def _source(plan: Plan, files: FileList) -> SourceEntry:

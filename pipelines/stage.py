@@ -87,7 +87,7 @@ class Stage(BaseModel):
     path_fields: ClassVar[tuple[str, ...]] = ()
     """Parameters that say where a side input lies: recorded by name, for the place is this machine's business."""
     corpus_fields: ClassVar[tuple[str, ...]] = ()
-    """Those of them that list finished corpora, each a folder, a manifest or `DIR@digest`."""
+    """Those of them that list finished corpora: `parents` of what is built, by the digests among `side_inputs`."""
 
     def params(self) -> dict[str, Any]:
         """The parameters as keys and manifests spell them: canonical, no floats, no places."""
@@ -375,7 +375,3 @@ class Gather(Phased):
     def limits(self) -> dict[str, tuple[str, str]]:
         """For `explain`: reason -> (a number among the verdicts' evidence, the limit within which a document stays)."""
         return {}
-
-    def parents(self, folder: Path) -> list[str]:
-        """Digests of finished corpora that documents are compared with; folder: the recipe's."""
-        return []

@@ -177,7 +177,6 @@ class Corpus:
             tasks = [self._task(phase.name, unit, len(units), done) for unit in units]
             for task in tasks:
                 task.step = stage.name
-                task.sides = stage.side_inputs(self.root)
             if shuffle is not None:
                 random.Random(shuffle).shuffle(units)
             for unit in units:

@@ -134,10 +134,6 @@ class MinHash(Gather):
         """The digest of every corpus it compares with."""
         return digests_of(folder, self.against)
 
-    def parents(self, folder: Path) -> list[str]:
-        """The digests of the corpora it compares with."""
-        return list(self.side_inputs(folder).values())
-
     @model_validator(mode="after")
     def _score_has_a_use(self) -> MinHash:
         check_score(self.keep, self.score)

@@ -45,7 +45,7 @@ class Engine:
         spec = {
             "dead": [[] for _ in self.parts], "facts": self.facts, "folder": str(self.root), "given": "",
             "keep": False, "name": phase.name, "outputs": self.outputs, "parts": self.parts,
-            "root": str(self.root), "stage": {"step": "step"}, "step_key": "0" * 32,
+            "root": str(self.root), "sides": {}, "stage": {"step": "step"}, "step_key": "0" * 32,
         }  # fmt: skip
         n_units = {"part": len(self.parts), "one": 1}.get(phase.axis)
         if n_units is None:

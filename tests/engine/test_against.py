@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -44,6 +45,11 @@ def planned(folder, name, texts, steps, *, source="web", **options):
 def built(folder, name, texts, steps, *, source="web", workers=0):
     build(planned(folder, name, texts, steps, source=source), workers=workers)
     return open_corpus(folder / f"corpora/{name}")
+
+
+def rebuild(folder, step, event):
+    if (event["kind"], event["step"]) == ("step", step):
+        built(folder, "old", [*OLD, story("z")], "minhash")
 
 
 def snapshot(folder: Path):
@@ -173,13 +179,16 @@ def test_an_earlier_corpus_of_the_folder_may_be_named_by_its_digest(tmp_path):
     [("estimate", "sign"), ("estimate", "sign_against"), ("exact", "sets"), ("exact", "sets_against")],
 )
 def test_a_corpus_that_is_built_anew_meanwhile_is_refused_wherever_it_is_read(tmp_path, old, verify, phase):
-    def rebuild(event):
-        if (event["kind"], event["step"]) == ("step", f"minhash/{phase}"):
-            built(tmp_path, "old", [*OLD, story("z")], "minhash")
-
     plan = planned(tmp_path, "new", NEW, f"minhash: {{against: [corpora/old], verify: {verify}}}")
     with pytest.raises(TaskError, match=r"corpora/old: expected the corpus .* it was built anew meanwhile"):
-        build(plan, workers=0, on_event=rebuild)
+        build(plan, workers=0, on_event=partial(rebuild, tmp_path, f"minhash/{phase}"))
+
+
+def test_a_corpus_that_is_built_anew_when_it_was_read_is_named_as_it_was(tmp_path, old):
+    plan = planned(tmp_path, "new", NEW, "minhash: {against: [corpora/old]}")
+    build(plan, workers=0, on_event=partial(rebuild, tmp_path, "minhash/verdict"))
+    assert open_corpus(tmp_path / "corpora/old").manifest.digest != old.manifest.digest
+    assert open_corpus(tmp_path / "corpora/new").manifest.parents == [old.manifest.digest]
 
 
 def test_a_wildcard_stands_for_the_folders_that_hold_a_corpus(tmp_path, old):
