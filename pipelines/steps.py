@@ -23,6 +23,7 @@ from manifests.digest import digest_file
 from manifests.errors import QuernError, RecipeError
 from manifests.mistakes import did_you_mean, shown
 from manifests.yamlfile import Loc, Positions, YamlError, parse_yaml, validate
+from pipelines.decontaminate.named import HOME, is_name, named_files
 from pipelines.registry import (
     READERS,
     RULE_SETS,
@@ -207,9 +208,9 @@ def _stage(reading: Reading, model: type[S], params: Any, loc: Loc) -> S:
 
 
 def _expanded(reading: Reading, patterns: Sequence[Any], loc: Loc, *, of_corpora: bool) -> list[Any]:
-    """Returns the files and folders that `against` names, globs replaced by what they match, in order.
+    """Returns the files and folders that `against` names, globs and names replaced by what they stand for, in order.
 
-    of_corpora: whether a glob stands for the folders alone that hold a corpus.
+    of_corpora: whether a glob stands for the folders alone that hold a corpus, and no name for benchmarks.
     """
     found: list[Any] = []
     mistakes = []
@@ -220,12 +221,20 @@ def _expanded(reading: Reading, patterns: Sequence[Any], loc: Loc, *, of_corpora
         )
         matches = isinstance(pattern, str) and not exists
         names = sorted(glob.glob(pattern, root_dir=reading.folder, recursive=True)) if matches else [pattern]
+        of_name = isinstance(pattern, str) and not of_corpora and is_name(pattern)
+        if of_name and not (reading.folder / pattern).is_file():
+            names = named_files(reading.folder, pattern)
         if matches and of_corpora:
             names = [name for name in names if (reading.folder / name / "corpus.json").is_file()]
         if not names:
             place = reading.positions.where((*loc, i))
             what = "a folder with a corpus.json" if of_corpora else "a file"
-            mistakes.append(f'{place}: expected {what} to compare with, found nothing at "{pattern}"')
+            there = (
+                f'"{HOME}/{pattern}"; put the benchmark there, none comes with Quern'
+                if of_name
+                else f'"{pattern}"'
+            )
+            mistakes.append(f"{place}: expected {what} to compare with, found nothing at {there}")
         found += names
     if mistakes:
         raise YamlError(*mistakes)

@@ -1,6 +1,7 @@
 """A recipe is resolved into frozen stages and lists of files, or refused with every mistake at its place."""
 
 import gzip
+import json
 import os
 import re
 import subprocess
@@ -246,6 +247,11 @@ def test_only_name_and_sources_are_required_and_the_reader_brings_its_steps(fold
             'expected a file to compare with, found nothing at "none.jsonl"',
         ),
         ("[decontaminate: {against: ['x/*.jsonl']}]", "3:94", 'found nothing at "x/*.jsonl"'),
+        (
+            "[decontaminate: {against: [mmlu]}]",
+            "3:94",
+            'found nothing at "benchmarks/mmlu"; put the benchmark there',
+        ),
         ("[decontaminate]", "3:68", "expected the key `sources[0].steps[0].against`"),
         ("[{use: rules.py}]", "3:68", "expected use: ./FILE.py:Name"),
         ("[{use: './none.py:Rule'}]", "3:68", 'found nothing at "./none.py"'),
@@ -274,6 +280,20 @@ def test_a_benchmark_glob_is_replaced_by_the_files_it_matches_in_order(folder):
         web(rest=", steps: []") + "steps: [decontaminate: {against: ['bench/*']}]\n",
     )
     assert recipe.steps[0].stage.against == ("bench/one.jsonl", "bench/two.jsonl")
+
+
+def test_a_benchmark_s_name_stands_for_the_files_that_the_recipe_s_folder_keeps_of_it(folder):
+    home = folder / "benchmarks"
+    for name in ("mmlu/test/law.jsonl", "mmlu/dev.jsonl", "gsm8k.jsonl.gz"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        item = json.dumps({"question": f"What does {name} hold?"}).encode()
+        (home / name).write_bytes(gzip.compress(item) if name.endswith(".gz") else item)
+    (home / "mmlu" / "LICENSE").write_text("MIT")
+    (folder / "mmlu").mkdir()  # a folder of that name beside the recipe is no benchmark
+    steps = "steps: [decontaminate: {against: [mmlu, bench/one.jsonl, gsm8k]}]\n"
+    against = load(folder, web(rest=", steps: []") + steps).steps[0].stage.against
+    expected = ("mmlu/dev.jsonl", "mmlu/test/law.jsonl", "../bench/one.jsonl", "gsm8k.jsonl.gz")
+    assert against == tuple(os.path.normpath(f"benchmarks/{name}") for name in expected)
 
 
 # --- limits ----------------------------------------------------------------------------------------
