@@ -15,7 +15,6 @@ list order until they reach GROUP_BYTES: fixed by the recipe and its files, neve
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -24,12 +23,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from manifests.corpus import find_manifest
 from manifests.digest import digest_value, hash64
-from manifests.errors import RecipeError
-from manifests.yamlfile import REMEDY
 from pipelines.filelist import FileList, list_files
 from pipelines.gather import kept_phases
+from pipelines.over_all import refuse_itself
 from pipelines.recipe import Recipe, Source, load_recipe, resolved
 from pipelines.stage import Phased, Read, Split, Stage, short_names
 from pipelines.steps import Step, step_spec
@@ -194,7 +191,7 @@ def make_plan(
     Raises: RecipeError.
     """
     recipe = load_recipe(recipe_path, overrides, allow_code=allow_code)
-    _refuse_itself(recipe, out)
+    refuse_itself(recipe, out)
     libraries: dict[str, str] = {}
     file_lists = tuple(list_files(source, out) for source in recipe.sources)
     segments = tuple(
@@ -207,23 +204,6 @@ def make_plan(
     gathers, tokens = _regroup(recipe, segments, libraries)
     plan = Plan(recipe, out, file_lists, segments, gathers, tokens, None, measure_all, libraries)
     return plan if sample is None else sampled(plan, sample)
-
-
-def _refuse_itself(recipe: Recipe, out: Path) -> None:
-    """Raises: RecipeError for a step that compares with the newest corpus of the store this build writes to."""
-    newest = os.path.realpath(out / "corpus.json")
-    mistakes = [
-        f"{step.where}: expected finished corpora for `{step.name}.{field}`, got {path}, the folder this build writes "
-        "to: every document would meet itself there and fall. Leave it out, or name an earlier corpus of that folder "
-        f"by its digest, {path.removesuffix('/corpus.json')}@DIGEST"
-        for step in recipe.steps
-        if step.stage
-        for field in step.stage.corpus_fields
-        for path in getattr(step.stage, field)
-        if os.path.realpath(find_manifest(recipe.folder / path)) == newest
-    ]
-    if mistakes:
-        raise RecipeError("\n".join([*mistakes, REMEDY]))
 
 
 def sampled(plan: Plan, share: Fraction) -> Plan:

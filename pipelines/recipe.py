@@ -32,9 +32,10 @@ from manifests.yamlfile import REMEDY, Loc, YamlError, apply_overrides, load_yam
 from pipelines.batch import DOCUMENT
 from pipelines.flow import check_flow
 from pipelines.inputs import InputFile, choose, find_dataset, find_files, repeated_files
+from pipelines.over_all import misplaced, unknown_sources, unmade_scores
 from pipelines.places import escaped, is_utf8
 from pipelines.registry import reader_class, user_reader
-from pipelines.stage import Gather, Phased, Read
+from pipelines.stage import Read
 from pipelines.steps import (
     TAKEN,
     Reading,
@@ -191,9 +192,9 @@ def _resolve(reading: Reading, written: _WrittenRecipe) -> Recipe:
     _refuse_equal_names(reading, written)
     taken = {*TAKEN, *(step.name for source in found for step in source.steps)}
     steps = read_steps(reading, written.steps, ("steps",), taken)
-    reading.mistakes.extend(_misplaced([step for source in found for step in source.steps], steps))
-    reading.mistakes.extend(_unknown_sources(steps, [source.name for source in written.sources]))
-    reading.mistakes.extend(_unmade_scores(steps, found))
+    reading.mistakes.extend(misplaced([step for source in found for step in source.steps], steps))
+    reading.mistakes.extend(unknown_sources(steps, [source.name for source in written.sources]))
+    reading.mistakes.extend(unmade_scores(steps, found))
     for source in found if not reading.mistakes else []:
         reading.mistakes.extend(check_flow(source.reader, [*source.steps, *steps]))
     if written.tokens is not None:
@@ -218,59 +219,6 @@ def _refuse_equal_names(reading: Reading, written: _WrittenRecipe) -> None:
             reading.mistakes.append(
                 f'{where}: expected another name, got "{name}", which is that of a stretch of "{whole}" between saves'
             )
-
-
-def _as_written(step: Step) -> str:
-    # Its name may have a number that nobody wrote.
-    return step.use or (step.name if step.stage is None else step.stage.name)
-
-
-def _misplaced(of_sources: Sequence[Step], over_all: Sequence[Step]) -> list[str]:
-    """Returns a mistake for every step that stands where steps of another kind run."""
-    alone = [
-        f"{step.where}: expected a step of one source, got {_as_written(step)}, which compares the documents of all of "
-        "them; write it under the recipe's own `steps`"
-        for step in of_sources
-        if isinstance(step.stage, Phased)
-    ]
-    return alone + [
-        f"{step.where}: expected a step over all sources (exact, minhash, decontaminate), got {_as_written(step)}, "
-        "which runs on one; write it under that source's `steps`"
-        for step in over_all
-        if not isinstance(step.stage, Gather)
-    ]
-
-
-def _unknown_sources(over_all: Sequence[Step], names: Sequence[str]) -> list[str]:
-    """Returns a mistake for every name under a gather's `sources` that no source of the recipe has."""
-    return [
-        f"{step.where}: expected sources of this recipe ({', '.join(names)}) for `{step.name}.sources`, "
-        f'got "{name}"{did_you_mean(name, names)}'
-        for step in over_all
-        for name in (getattr(step.stage, "sources", None) or ())
-        if isinstance(step.stage, Gather) and name not in names
-    ]
-
-
-def _unmade_scores(over_all: Sequence[Step], sources: Sequence[Source]) -> list[str]:
-    """Returns a mistake for every `score` that no source has; of a value `step.name` only the step is checked."""
-    made = {
-        n
-        for source in sources
-        for step in source.steps
-        if step.stage
-        for n in (*step.stage.writes, step.name)
-    }
-    made.update(name for source in sources if source.use for name in source.reader.writes)
-    made.difference_update(DOCUMENT.names)  # which are text
-    return [
-        f"{step.where}: expected a column of numbers that a step of some source makes for `{step.name}.score` "
-        f'({", ".join(sorted(made)) or "there is none"}; a value as step.value), got "{score}"'
-        f"{did_you_mean(score.partition('.')[0], made)}"
-        for step in over_all
-        if getattr(step.stage, "keep", None) == "highest"
-        if (score := str(getattr(step.stage, "score", None))).partition(".")[0] not in made
-    ]
 
 
 def _source(reading: Reading, written: _WrittenSource, loc: Loc) -> list[Source]:
