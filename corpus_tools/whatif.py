@@ -17,7 +17,8 @@ where a gather that replaces a document by another text (`editions`) has one aft
 there becomes free.
 
 Parameters that change a text, or what is measured of it, are refused: only a rebuild knows. So are those with which
-`plan` would refuse the recipe.
+`plan` would refuse the recipe whatever else it says; where that hangs on whether a parameter equal to its default was
+written, which no manifest tells, the answer comes with a warning.
 Price: reads every part's values, not its text; 1 s a million documents and rule.
 """
 
@@ -53,6 +54,7 @@ __all__ = ["WhatIf", "decide_again", "whatif", "whatif_text"]
 Bools = npt.NDArray[np.bool_]
 N_SHOWN = 10
 KEPT = "kept"
+_DOUBT = "a recipe that leaves out what equals a default is refused with this: "
 # What has no bearing on a rule and would be dear to read.
 _UNREAD = ("text", "origin", "title", "licence", "date", "source", "ref")
 
@@ -63,6 +65,7 @@ class WhatIf:
 
     fates: a table `doc_id, url, was, would_be`, the last two `kept` or `step: reason`.
     lower, upper: bounds on the documents in the end; final: how many there are now.
+    doubts: what `quern build` says of the change where the recipe leaves out what equals a default.
     """
 
     changes: list[dict[str, Any]]
@@ -71,6 +74,7 @@ class WhatIf:
     lower: int
     upper: int
     gathers: list[str]
+    doubts: list[str]
 
     @cached_property
     def flipped(self) -> pa.Table:
@@ -93,6 +97,7 @@ class WhatIf:
             "examples": _examples(self.flipped),
             "documents": {"now": self.final, "lower": self.lower, "upper": self.upper},
             "after": self.gathers,
+            "doubts": self.doubts,
         }
 
 
@@ -105,7 +110,7 @@ def whatif(folder: Path, overrides: Sequence[str]) -> WhatIf:
     corpus = open_corpus(folder)
     _refuse_unmeasured(corpus)
     changed, changes = _changed(corpus, overrides)
-    refuse_unbuildable(corpus, changed, overrides)
+    doubts = refuse_unbuildable(corpus, changed, overrides)
     fates, bounds = [], _Bounds(corpus)
     for part in (p for p in corpus.manifest.parts if p.final):
         documents = _documents(corpus, part)
@@ -115,7 +120,7 @@ def whatif(folder: Path, overrides: Sequence[str]) -> WhatIf:
     final, lower, upper = bounds.found()
     gathers = [s.name for s in corpus.manifest.steps if s.kind == "gather" and s.action == "drop"]
     every = pa.concat_tables(fates) if fates else _no_fates()
-    return WhatIf(changes, every, final, lower, upper, gathers)
+    return WhatIf(changes, every, final, lower, upper, gathers, doubts)
 
 
 def _refuse_unmeasured(corpus: Corpus) -> None:
@@ -395,6 +400,7 @@ def whatif_text(answer: Mapping[str, Any], recipe: str = "RECIPE") -> str:
             answer["examples"], title=f"{answer['flipped']:,} documents fare otherwise, such as:"
         )
     text += f"\n{after}: {documents['now']:,} documents now, then {counts}\n"
+    text += clean("".join(f"warning: {_DOUBT}{doubt}\n" for doubt in answer["doubts"]))
     if not sets:
         return text + "Every value given is the one it was built with: nothing would be other.\n"
     return text + clean(f"To make it so:  quern build {recipe} {' '.join(dict.fromkeys(sets))}\n")

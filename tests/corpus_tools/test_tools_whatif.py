@@ -200,16 +200,49 @@ def test_what_no_plan_lets_through_is_refused_before_anything_is_counted(measure
     assert refusal in str(planned.value)
 
 
-def test_a_rule_that_stands_on_its_default_words_is_refused_other_languages(tmp_path):
+LENGTHS = "gopher_quality: {words: light, min_stop_words: null, min_mean_word_chars: "
+STOP_WORDS = "stop_words: [the, be, to, of, and, that, have, with]"
+
+
+@pytest.mark.parametrize(
+    ("steps", "overrides", "has_doubt"),
+    [
+        (f"language: {{keep: [zh]}}, {LENGTHS}1}}", ["gopher_quality.min_mean_word_chars=3"], False),
+        (f"language: {{keep: [zh]}}, {LENGTHS}1}}", ["gopher_quality.min_mean_word_chars=2"], False),
+        (f"language: {{keep: [en]}}, {LENGTHS}3}}", ["language.keep=[en, zh]"], True),
+        (f"language: {{keep: [en]}}, gopher_quality: {{{STOP_WORDS}}}", ["language.keep=[en, de]"], True),
+        ("language: {keep: [en]}, gopher_quality: {stop_words: [le, la]}", ["language.keep=[fr]"], False),
+        (
+            "language: {keep: [en]}, gopher_quality",
+            ["language.keep=[fr]", f"gopher_quality.{STOP_WORDS.replace(': ', '=')}"],
+            False,
+        ),
+    ],
+)
+def test_what_a_plan_lets_through_is_answered_whatever_equals_a_default(
+    tmp_path, steps, overrides, has_doubt
+):
     (tmp_path / "books").mkdir()
     (tmp_path / "books" / "pg1.txt").write_text(ENGLISH)
-    for name, given in (("bare", ""), ("own", ": {stop_words: [le, la]}")):
-        steps = f"[language: {{keep: [en]}}, gopher_quality{given}]"
-        (tmp_path / "recipe.yaml").write_text(BOOKS.format(steps=steps, gathers="[exact]"))
-        rebuilt(tmp_path, name, [], measure_all=True)
-    with pytest.raises(UsageError, match="gopher_quality of books: expected documents in en only"):
-        whatif(tmp_path / "bare", ["language.keep=[fr]"])
-    assert whatif(tmp_path / "own", ["language.keep=[fr]"]).upper == 0
+    (tmp_path / "recipe.yaml").write_text(BOOKS.format(steps=f"[{steps}]", gathers="[exact]"))
+    rebuilt(tmp_path, "all", [], measure_all=True)
+    make_plan(tmp_path / "recipe.yaml", tmp_path / "again", overrides=overrides)
+    answer = whatif(tmp_path / "all", overrides)
+    assert bool(answer.doubts) == has_doubt
+    assert ("warning: " in whatif_text(answer.as_json())) == has_doubt
+
+
+def test_a_change_that_only_words_chosen_by_hand_allow_comes_with_a_warning(tmp_path):
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "pg1.txt").write_text(ENGLISH)
+    steps = "[language: {keep: [en]}, gopher_quality]"
+    (tmp_path / "recipe.yaml").write_text(BOOKS.format(steps=steps, gathers="[exact]"))
+    rebuilt(tmp_path, "all", [], measure_all=True)
+    with pytest.raises(QuernError, match="expected documents in en only") as planned:
+        make_plan(tmp_path / "recipe.yaml", tmp_path / "again", overrides=["language.keep=[fr]"])
+    [doubt] = whatif(tmp_path / "all", ["language.keep=[fr]"]).doubts
+    assert doubt.startswith("gopher_quality of books: expected documents in en only")
+    assert doubt.partition(": ")[2] in str(planned.value)
 
 
 def test_a_damaged_part_is_named(measured, tmp_path):
