@@ -119,6 +119,25 @@ def parquet(path: Path, table: pa.Table, group: int) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        (pa.timestamp("ns"), "2020-09-13 12:26:40.000001"),
+        (pa.timestamp("ns", "UTC"), "2020-09-13 12:26:40.000001+00:00"),
+        (pa.timestamp("us"), "2020-09-13 12:26:40.000001"),
+    ],
+)
+def test_a_moment_of_nanoseconds_is_kept_to_the_microsecond(tmp_path: Path, kind, shown, nested) -> None:
+    whole = 1_600_000_000_000_001
+    moments = pa.array([whole * 1000 + 234, None] if kind.unit == "ns" else [whole, None], kind)
+    dates = pa.StructArray.from_arrays([moments], ["of"]) if nested else moments
+    table = pa.table({"text": ["Once.", "Twice."], "date": dates})
+    file = source(tmp_path / "a", parquet(tmp_path / "x", table, 9))
+    found = rows(Parquet(date="date.of" if nested else "date"), file)
+    assert [row["date"] for row in found] == [shown, None]
+
+
 def test_parquet_rows_keep_their_index_over_row_groups(tmp_path: Path) -> None:
     table = pa.Table.from_pylist([{"text": f"text {n}", "id": n} for n in range(10)])
     one = source(tmp_path / "a", parquet(tmp_path / "x", table, 100))
