@@ -77,8 +77,7 @@ def _by_date(column: pa.Array) -> I64s:
         moments = _as_moments(column, _MOMENTS[0])
     except pa.ArrowInvalid:
         moments = pa.array([_moment(value) for value in column], pa.int64())
-    numbers = np.asarray(moments.cast(pa.int64()).fill_null(-WORST), dtype=np.int64)
-    return -numbers
+    return -_above_least(moments)
 
 
 def _as_moments(dates: Any, kind: pa.DataType) -> Any:
@@ -102,8 +101,8 @@ def _by_score(column: pa.Array, name: str) -> I64s:
         return -_whole_numbers(column, name)
     if not (pa.types.is_floating(kind) or pa.types.is_null(kind)):
         raise TaskError(
-            f"expected numbers in `{name}`, the score by which the best of equal documents is kept, found {kind}. "
-            "Nothing can be compared. Name another column under `score`."
+            f"expected whole numbers or floats in `{name}`, the score by which the best of equal documents is kept, "
+            f"found {kind}. Nothing can be compared. Name another column under `score`."
         )
     scores = np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan), dtype=np.float64)
     # A double's bits, read as a number, ascend with it; what follows the sign of a negative one the other way.
@@ -112,16 +111,19 @@ def _by_score(column: pa.Array, name: str) -> I64s:
     return np.where(np.isnan(scores), WORST, -ascending)
 
 
-def _whole_numbers(column: pa.Array, name: str) -> I64s:
+def _above_least(column: pa.Array) -> I64s:
     """Never below -WORST, whose opposite is a number too."""
+    return np.maximum(np.asarray(column.cast(pa.int64()).fill_null(-WORST), dtype=np.int64), -WORST)
+
+
+def _whole_numbers(column: pa.Array, name: str) -> I64s:
     try:
-        numbers = np.asarray(column.cast(pa.int64()).fill_null(-WORST), dtype=np.int64)
+        return _above_least(column)
     except pa.ArrowInvalid as error:
         raise TaskError(
             f"expected numbers up to {WORST} in `{name}`, the score by which the best of equal documents is kept, "
             "found larger ones. They would count as equal. Name another column under `score`."
         ) from error
-    return np.maximum(numbers, -WORST)
 
 
 def require_score(task: GatherTask, keep: Keep, score: str | None) -> None:

@@ -1,5 +1,7 @@
 """Who is better: by length, date or score, whatever is missing coming last."""
 
+from decimal import Decimal
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -76,9 +78,16 @@ def test_a_number_too_large_to_be_told_from_others_is_refused():
         ranks(table, "highest", "s")
 
 
-@pytest.mark.parametrize("scores", [["2", "10"], [True, False], [b"1", b"2"]])
+def test_the_earliest_moment_is_no_newer_than_others():
+    found = ranks(
+        pa.table({"text": [""] * 2, "date": pa.array([-(2**63), 0], pa.timestamp("us"))}), "newest", None
+    )
+    assert np.argsort(found).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("scores", [["2", "10"], [True, False], [b"1", b"2"], [Decimal("2.5"), Decimal(1)]])
 def test_what_only_looks_like_numbers_is_no_score(scores):
-    with pytest.raises(TaskError, match="expected numbers in `s`"):
+    with pytest.raises(TaskError, match="expected whole numbers or floats in `s`"):
         ranks(pa.table({"text": [""] * 2, "s": scores}), "highest", "s")
 
 
@@ -116,7 +125,7 @@ def test_a_date_that_is_neither_text_nor_a_moment_is_refused(dates):
 def test_a_part_without_the_column_ranks_last_and_text_is_no_score():
     table = pa.table({"text": ["a", "b"], "title": ["x", "y"]})
     assert len({*ranks(table, "highest", "quality").tolist()}) == 1
-    with pytest.raises(TaskError, match="expected numbers in `title`"):
+    with pytest.raises(TaskError, match="expected whole numbers or floats in `title`"):
         ranks(table, "highest", "title")
 
 
