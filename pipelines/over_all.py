@@ -7,7 +7,7 @@ steps: [minhash: {keep: highest, score: gopher_qualty.n_words}]
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from manifests.errors import RecipeError
 from manifests.mistakes import did_you_mean
 from manifests.yamlfile import REMEDY
 from pipelines.batch import DOCUMENT
-from pipelines.stage import Gather, Phased
+from pipelines.stage import Gather, Phased, Rule
 
 if TYPE_CHECKING:
     from pipelines.recipe import Recipe, Source
@@ -54,23 +54,32 @@ def unknown_sources(over_all: Sequence[Step], names: Sequence[str]) -> list[str]
 
 def unmade_scores(over_all: Sequence[Step], sources: Sequence[Source]) -> list[str]:
     """Returns a mistake for every `score` that no source has; of a value `step.name` only the step is checked."""
-    made = {
-        n
-        for source in sources
-        for step in source.steps
-        if step.stage
-        for n in (*step.stage.writes, step.name)
-    }
-    made.update(name for source in sources if source.use for name in source.reader.writes)
-    made.difference_update(DOCUMENT.names)  # which are text
+    columns = _columns_of_numbers(sources)
+    steps = {step.name for source in sources for step in source.steps if step.stage}
+    known = ", ".join(sorted([*columns, *(f"{step}.VALUE" for step in steps)])) or "there is none"
     return [
-        f"{step.where}: expected a column of numbers that a step of some source makes for `{step.name}.score` "
-        f'({", ".join(sorted(made)) or "there is none"}; a value as step.value), got "{score}"'
-        f"{did_you_mean(score.partition('.')[0], made)}"
+        f"{step.where}: expected a column of numbers that a step or a reader of your own makes for `{step.name}.score` "
+        f'({known}), got "{score}"'
+        + (did_you_mean(head, columns) or _of_step(score, steps) or did_you_mean(head, steps))
         for step in over_all
         if getattr(step.stage, "keep", None) == "highest"
-        if (score := str(getattr(step.stage, "score", None))).partition(".")[0] not in made
+        for score in [str(getattr(step.stage, "score", None))]
+        for head, dot, _ in [score.partition(".")]
+        if score not in columns and not (dot and head in steps)
     ]
+
+
+def _of_step(score: str, steps: Collection[str]) -> str:
+    return f", a step; name a value of it, {score}.VALUE" if score in steps else ""
+
+
+def _columns_of_numbers(sources: Sequence[Source]) -> set[str]:
+    """The columns that may hold numbers: those of the document are text, and so are labels."""
+    stages = [step.stage for source in sources for step in source.steps if step.stage]
+    made = {name for stage in stages for name in stage.writes}
+    made.update(name for source in sources if source.use for name in source.reader.writes)
+    labels = {name for stage in stages if isinstance(stage, Rule) for name in stage.labels}
+    return made - {*DOCUMENT.names} - labels
 
 
 def refuse_itself(recipe: Recipe, out: Path) -> None:

@@ -194,9 +194,10 @@ def _resolve(reading: Reading, written: _WrittenRecipe) -> Recipe:
     steps = read_steps(reading, written.steps, ("steps",), taken)
     reading.mistakes.extend(misplaced([step for source in found for step in source.steps], steps))
     reading.mistakes.extend(unknown_sources(steps, [source.name for source in written.sources]))
-    reading.mistakes.extend(unmade_scores(steps, found))
-    for source in found if not reading.mistakes else []:
-        reading.mistakes.extend(check_flow(source.reader, [*source.steps, *steps]))
+    if not reading.mistakes:  # of which these could be the consequences
+        reading.mistakes.extend(unmade_scores(steps, found))
+        for source in found:
+            reading.mistakes.extend(check_flow(source.reader, [*source.steps, *steps]))
     if written.tokens is not None:
         _check_tokens(reading, written.tokens, [*(s for source in found for s in source.steps), *steps])
     tokens = None if written.tokens is None else at_home(written.tokens, reading.folder)

@@ -848,7 +848,7 @@ def test_bad_words_that_stand_by_themselves_are_refused_where_words_have_no_spac
         (
             "steps: [editions, exact: {keep: highest, score: qualty}]\n",
             "4:19",
-            "expected a column of numbers that a step of some source makes for `exact.score` (there is none; ",
+            "expected a column of numbers that a step or a reader of your own makes for `exact.score` (there is none), ",
         ),
         ("steps: [minhash: {keep: highest, score: title}]\n", "4:9", 'got "title"'),
     ],
@@ -866,6 +866,47 @@ def test_a_score_that_a_step_of_some_source_makes_is_taken(folder, score):
     load(folder, web(rest=own) + f"steps: [exact: {{keep: highest, score: {score}}}]\n")
     said = mistakes(folder, web(rest=own) + "steps: [exact: {keep: highest, score: gopher_qality.n_words}]\n")
     assert 'got "gopher_qality.n_words"; did you mean "gopher_quality"?' in said[0]
+
+
+OWN_SCORES = "def title(text):\n    return 1.0\n\n\nqual = title\n"
+
+
+@pytest.mark.parametrize("name", ["title", "qual"])
+def test_a_step_of_the_user_makes_values_even_under_the_name_of_a_column(folder, name):
+    touch(folder / "own.py", OWN_SCORES)
+    own = f", steps: [{{use: './own.py:{name}', min: 0}}]"
+    text = web(rest=own) + f"steps: [exact: {{keep: highest, score: {name}.score}}]\n"
+    load(folder, text, allow_code=True)
+    [said] = mistakes(folder, text.replace(".score", ""), allow_code=True)
+    assert said.endswith(f'got "{name}", a step; name a value of it, {name}.VALUE')
+
+
+@pytest.mark.parametrize(
+    ("steps", "score", "what"),
+    [
+        (
+            "gopher_quality: {words: light}",
+            "gopher_quality",
+            ", a step; name a value of it, gopher_quality.VALUE",
+        ),
+        ("language: {keep: [en]}", "language", '; did you mean "language_score"?'),
+        ("language: {keep: [en]}", "text", ""),
+    ],
+)
+def test_a_step_or_a_text_is_no_score(folder, steps, score, what):
+    own = f", steps: [{steps}]"
+    [said] = mistakes(folder, web(rest=own) + f"steps: [exact: {{keep: highest, score: {score}}}]\n")
+    assert said.endswith(f'got "{score}"{what}')
+
+
+@pytest.mark.parametrize(
+    ("step", "what"), [("langauge", "did you mean"), ("language: {min_scroe: 0.5}", "did you mean")]
+)
+def test_of_a_score_nothing_is_said_while_its_step_is_wrong(folder, step, what):
+    text = web(rest=f", steps: [{step}]") + "steps: [exact: {keep: highest, score: language_score}]\n"
+    [said] = mistakes(folder, text)
+    assert what in said
+    assert "score`" not in said
 
 
 @pytest.mark.parametrize(
