@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipelines.recipe import Recipe, Source
     from pipelines.steps import Step
 
-__all__ = ["misplaced", "refuse_itself", "unknown_sources", "unmade_scores"]
+__all__ = ["is_of_store", "misplaced", "refuse_itself", "unknown_sources", "unmade_scores"]
 
 
 def misplaced(of_sources: Sequence[Step], over_all: Sequence[Step]) -> list[str]:
@@ -97,6 +97,13 @@ def refuse_itself(recipe: Recipe, out: Path) -> None:
     ]
     if mistakes:
         raise RecipeError("\n".join([*mistakes, REMEDY]))
+
+
+def is_of_store(corpus: Path, out: Path) -> bool:
+    """Whether a corpus, named by its folder or manifest, is one of the store `out`: its newest, a former, a sample."""
+    path, store = (Path(os.path.realpath(each)) for each in (corpus, out))
+    folders = {store, store / "sample"}
+    return path in folders if path.is_dir() else path.parent in folders | {f / "corpora" for f in folders}
 
 
 def _as_written(step: Step) -> str:

@@ -190,7 +190,7 @@ def make_plan(
 
     Raises: RecipeError.
     """
-    recipe = load_recipe(recipe_path, overrides, allow_code=allow_code)
+    recipe = load_recipe(recipe_path, overrides, allow_code=allow_code, out=out)
     refuse_itself(recipe, out)
     libraries: dict[str, str] = {}
     file_lists = tuple(list_files(source, out) for source in recipe.sources)

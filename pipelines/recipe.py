@@ -132,10 +132,13 @@ class Recipe:
     tokens: Tokens | None
 
 
-def load_recipe(path: Path, overrides: Sequence[str] = (), *, allow_code: bool = False) -> Recipe:
+def load_recipe(
+    path: Path, overrides: Sequence[str] = (), *, allow_code: bool = False, out: Path | None = None
+) -> Recipe:
     """Returns the recipe at `path` with every `--set` of `overrides` applied.
 
     allow_code: whether stages of the user's own (`use: ./rules.py:Name`) may be imported, which runs them.
+    out: the store it is built into, whose corpora no wildcard of `against` finds: the same ones before and after.
 
     Raises: RecipeError with every mistake, one a line.
     """
@@ -145,7 +148,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), *, allow_code: bool =
         value = apply_overrides(value, positions, spelt)
     except YamlError as error:
         raise RecipeError(str(error)) from error
-    reading = Reading(positions, path.parent, allow_code)
+    reading = Reading(positions, path.parent, allow_code, out)
     recipe = _read(reading, value)
     if recipe is None or reading.mistakes:
         raise RecipeError("\n".join([*reading.ordered(), REMEDY]))

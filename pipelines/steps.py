@@ -24,6 +24,7 @@ from manifests.errors import QuernError, RecipeError
 from manifests.mistakes import did_you_mean, shown
 from manifests.yamlfile import Loc, Positions, YamlError, parse_yaml, validate
 from pipelines.decontaminate.named import HOME, is_name, named_files
+from pipelines.over_all import is_of_store
 from pipelines.registry import (
     READERS,
     RULE_SETS,
@@ -72,11 +73,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What reading one recipe needs at hand, and the mistakes found so far."""
+    """What reading one recipe needs at hand, and the mistakes found so far.
+
+    out: the store that is built, which no wildcard over corpora finds.
+    """
 
     positions: Positions
     folder: Path
     allow_code: bool
+    out: Path | None = None
     mistakes: list[str] = field(default_factory=list)
 
     @contextmanager
@@ -210,7 +215,7 @@ def _stage(reading: Reading, model: type[S], params: Any, loc: Loc) -> S:
 def _expanded(reading: Reading, patterns: Sequence[Any], loc: Loc, *, of_corpora: bool) -> list[Any]:
     """Returns the files and folders that `against` names, globs and names replaced by what they stand for, in order.
 
-    of_corpora: whether a glob stands for the folders alone that hold a corpus, and no name for benchmarks.
+    of_corpora: whether a glob stands for finished corpora alone, and no name for benchmarks.
     """
     found: list[Any] = []
     mistakes = []
@@ -225,7 +230,7 @@ def _expanded(reading: Reading, patterns: Sequence[Any], loc: Loc, *, of_corpora
         if of_name and not (reading.folder / pattern).is_file():
             names = named_files(reading.folder, pattern)
         if matches and of_corpora:
-            names = [name for name in names if (reading.folder / name / "corpus.json").is_file()]
+            names = _corpora(reading, pattern, names)
         if not names:
             place = reading.positions.where((*loc, i))
             what = "a folder with a corpus.json" if of_corpora else "a file"
@@ -239,6 +244,20 @@ def _expanded(reading: Reading, patterns: Sequence[Any], loc: Loc, *, of_corpora
     if mistakes:
         raise YamlError(*mistakes)
     return found
+
+
+def _corpora(reading: Reading, pattern: str, names: Sequence[str]) -> list[str]:
+    """Returns those of the names a glob found that are finished corpora, but for those of the store that is built.
+
+    They are folders with a corpus.json, and files where the glob ends in .json and so means manifests.
+    """
+    paths = {name: reading.folder / name for name in names}
+    return [
+        name
+        for name, path in paths.items()
+        if (path / "corpus.json").is_file() or (pattern.endswith(".json") and path.is_file())
+        if reading.out is None or not is_of_store(path, reading.out)
+    ]
 
 
 def at_home(stage: S, folder: Path) -> S:

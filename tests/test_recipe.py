@@ -848,7 +848,7 @@ def test_bad_words_that_stand_by_themselves_are_refused_where_words_have_no_spac
         (
             "steps: [editions, exact: {keep: highest, score: qualty}]\n",
             "4:19",
-            "expected a column of numbers that a step or a reader of your own makes for `exact.score` (there is none), ",
+            "a step or a reader of your own makes for `exact.score` (there is none), ",
         ),
         ("steps: [minhash: {keep: highest, score: title}]\n", "4:9", 'got "title"'),
     ],

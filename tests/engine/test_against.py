@@ -155,7 +155,7 @@ def test_what_is_no_corpus_is_refused_before_any_work(tmp_path, old, against, sa
     assert not (tmp_path / "corpora/new/parts").exists()
 
 
-@pytest.mark.parametrize("path", ["corpora/new", "corpora/../corpora/new/corpus.json", "link", "corpora/n*"])
+@pytest.mark.parametrize("path", ["corpora/new", "corpora/../corpora/new/corpus.json", "link"])
 def test_the_folder_that_is_built_is_no_corpus_to_compare_with(tmp_path, old, path):
     built(tmp_path, "new", NEW, "minhash: {against: [corpora/old]}")
     (tmp_path / "link").symlink_to(tmp_path / "corpora/new")
@@ -200,6 +200,39 @@ def test_a_wildcard_stands_for_the_folders_that_hold_a_corpus(tmp_path, old):
         RecipeError, match=r'8:29: expected a folder with a corpus.json .* nothing at "old\*"'
     ):
         built(tmp_path, "new", NEW, 'minhash: {against: ["old*"]}')
+
+
+@pytest.mark.parametrize("path", ["corpora/*", "corpora/*/corpus.json", "corpora/**", "corpora/*/sample/.."])
+def test_a_wildcard_finds_the_same_corpora_before_and_after_a_build(tmp_path, old, path):
+    (tmp_path / "corpora/old/sample").mkdir()
+    steps = f'minhash: {{against: ["{path}"]}}'
+    first = built(tmp_path, "new", NEW, steps)
+    build(planned(tmp_path, "new", NEW, steps, sample=Fraction(1, 2)), workers=0)
+    again = built(tmp_path, "new", NEW, steps)
+    assert again.manifest.parents == [old.manifest.digest]
+    assert again.manifest.digest == first.manifest.digest
+
+
+@pytest.mark.parametrize(
+    "path", ["corpora/n*", "corpora/n*/corpus.json", "corpora/new/corpora/*.json", "li*"]
+)
+def test_a_wildcard_never_finds_what_is_built(tmp_path, old, path):
+    built(tmp_path, "new", NEW, "minhash: {against: [corpora/old]}")
+    (tmp_path / "link").symlink_to(tmp_path / "corpora/new")
+    with pytest.raises(RecipeError, match=r"expected a folder with a corpus.json .* found nothing at "):
+        built(tmp_path, "new", NEW, f'minhash: {{against: ["{path}"]}}')
+
+
+def test_a_wildcard_may_stand_for_manifests(tmp_path, old):
+    for path in ("corpora/old*/corpus.json", "corpora/old/corpora/*.json"):
+        new = built(tmp_path, "new", NEW, f'minhash: {{against: ["{path}"]}}')
+        assert new.manifest.parents == [old.manifest.digest]
+
+
+def test_a_corpus_below_the_store_that_is_built_is_not_of_it(tmp_path, old):
+    planned(tmp_path, "new", NEW, 'minhash: {against: ["corpora/o*"]}')
+    [step] = make_plan(tmp_path / "new.yaml", tmp_path).recipe.steps
+    assert step.stage.against == ("corpora/old",)
 
 
 def test_a_sample_is_no_corpus_to_compare_with(tmp_path):
