@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from corpus_tools.clusters import Cluster, largest_clusters, told_of_clusters
+from corpus_tools.clusters import Cluster, OnRecord, clusters_on_record, largest_clusters, told_of_clusters
 from corpus_tools.contamination import FoundItem, contaminated_items
 from corpus_tools.open import Corpus, open_corpus
 from corpus_tools.screen import size, table
@@ -42,8 +42,11 @@ __all__ = [
     "tallies_by_source",
 ]
 
-Examples = Mapping[str, Sequence[Cluster | FoundItem] | None]
-"""`clusters` and `contaminated`, as far as they were asked for; None where the corpus has no step that looks."""
+Examples = Mapping[str, Sequence[Cluster | OnRecord | FoundItem] | None]
+"""`clusters` and `contaminated`, as far as they were asked for; None where the corpus has no step that looks.
+
+`on_record`, where more clusters of a step were asked for than its receipts name.
+"""
 
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -323,9 +326,11 @@ def audit_examples(folder: Path, *, n_clusters: int | None, n_items: int | None)
 
     Raises: DamageError, AccountError.
     """
-    found: dict[str, Sequence[Cluster | FoundItem] | None] = {}
+    found: dict[str, Sequence[Cluster | OnRecord | FoundItem] | None] = {}
     if n_clusters is not None:
         found["clusters"] = largest_clusters(folder, at_most=n_clusters)
+        on_record = clusters_on_record(folder, at_most=n_clusters)
+        found |= {"on_record": on_record} if on_record else {}
     if n_items is not None:
         found["contaminated"] = contaminated_items(folder, at_most=n_items)
     return found
@@ -341,7 +346,7 @@ def examples_text(found: Examples) -> str:
     return "".join(_examples_text(name, ones) for name, ones in found.items())
 
 
-def _examples_text(name: str, ones: Sequence[Cluster | FoundItem] | None) -> str:
+def _examples_text(name: str, ones: Sequence[Cluster | OnRecord | FoundItem] | None) -> str:
     if ones is None:
         looking = {"clusters": "exact or minhash", "contaminated": "decontaminate"}[name]
         return f"{name}: nothing was looked for, the corpus has no {looking} step\n"

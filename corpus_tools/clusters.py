@@ -16,35 +16,40 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from corpus_tools.compare import Beside, side_by_side
 from corpus_tools.explain import described, find
-from corpus_tools.open import Corpus, open_corpus, read_rows
+from corpus_tools.open import Corpus, damage_named, open_corpus, read_rows
 from corpus_tools.screen import clean, count
 from manifests.corpus import PartEntry
 from manifests.receipt import Receipt
 
-__all__ = ["Cluster", "largest_clusters", "told_of_clusters"]
+__all__ = ["Cluster", "OnRecord", "clusters_on_record", "largest_clusters", "told_of_clusters"]
 
 _LOOKING = ("exact", "minhash")
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One cluster: the step that found it, its name (the id of the one that stays), its size, and two of it."""
+    """One cluster: the step that found it, its name (the id of the one that stays), its size, and two of it.
+
+    keeper_in: the finished corpus that holds the one that stays, None for this one; its text is not at hand here.
+    """
 
     step: str
     cluster: str
     n_docs: int
     member: str | None
     beside: Beside | None
+    keeper_in: str | None = None
 
     def text(self) -> str:
         """The cluster as a paragraph."""
-        head = (
-            f"{clean(self.step)}  {self.cluster}  {count(self.n_docs)} documents, one of them {self.member}\n"
-        )
-        return head + (indent(self.beside.text(), "    ") if self.beside else "") + "\n"
+        one = f", one of them {self.member}" if self.member else ""
+        stays = f"; {self.cluster} stays, in the finished corpus {self.keeper_in}" if self.keeper_in else ""
+        head = f"{self.step}  {self.cluster}  {count(self.n_docs)} documents{one}{stays}"
+        return clean(head) + "\n" + (indent(self.beside.text(), "    ") if self.beside else "") + "\n"
 
 
 def told_of_clusters(receipts: Iterable[Receipt]) -> dict[str, dict[str, Any]]:
@@ -68,27 +73,61 @@ def largest_clusters(folder: Path, *, at_most: int) -> list[Cluster] | None:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class OnRecord:
+    """How many of a step's clusters its receipts name, the largest ones."""
+
+    step: str
+    n_on_record: int
+    n_clusters: int
+
+    def text(self) -> str:
+        """A line."""
+        of_all = f"the {count(self.n_on_record)} largest of {count(self.n_clusters)}"
+        return f"{clean(self.step)}: {of_all} clusters are on record\n"
+
+
+def clusters_on_record(folder: Path, *, at_most: int) -> list[OnRecord]:
+    """Of every step that has fewer clusters on record than it found and than are asked for, how many.
+
+    Raises: DamageError, AccountError.
+    """
+    told = told_of_clusters(open_corpus(folder).receipts())
+    counts = [OnRecord(step, len(each["largest"]), each["n_clusters"]) for step, each in told.items()]
+    return [one for one in counts if one.n_on_record < min(at_most, one.n_clusters)]
+
+
 def _cluster(corpus: Corpus, step: str, name: str, n_docs: int) -> Cluster:
-    keeper = next(find(corpus, name), None)
-    place = next(_members(corpus, step, bytes.fromhex(name)), None)
-    if keeper is None or keeper.part is None or place is None:
+    member = next(_members(corpus, step, bytes.fromhex(name)), None)
+    if member is None:
         return Cluster(step, name, n_docs, None, None)
-    part, row = place
-    member = read_rows(part.part.check(corpus.root), ["doc_id"]).column("doc_id")[row].as_py().hex()
+    part, row, keeper_in = member
+    found = read_rows(part.part.check(corpus.root), ["doc_id"]).column("doc_id")[row].as_py().hex()
+    # A document of this corpus may have the very id of one in a finished corpus.
+    keeper = None if keeper_in else next(find(corpus, name), None)
+    if keeper is None or keeper.part is None:
+        return Cluster(step, name, n_docs, found, None, keeper_in)
     here = corpus.text_of(part, row, before=step)
     there = corpus.text_of(keeper.part, keeper.index, before=step)
-    return Cluster(step, name, n_docs, member, side_by_side(here, there, other=f"keeper {described(keeper)}"))
+    return Cluster(step, name, n_docs, found, side_by_side(here, there, other=f"keeper {described(keeper)}"))
 
 
-def _members(corpus: Corpus, step: str, name: bytes) -> Iterator[tuple[PartEntry, int]]:
-    """Where documents of a cluster stand, but for the one that names it."""
+def _members(corpus: Corpus, step: str, name: bytes) -> Iterator[tuple[PartEntry, int, str | None]]:
+    """Where documents of a cluster stand, but for the one that names it; and the finished corpus that holds that."""
     for part in corpus.manifest.parts:
         for entry in corpus.verdicts_of(part) if part.final else ():
             if entry.step != step:
                 continue
-            table = read_rows(entry.verdict.check(corpus.root), ["cluster"])
+            path = entry.verdict.check(corpus.root)
+            with damage_named(path):
+                names = {"cluster", "keeper_in"}.intersection(pq.read_schema(path).names)
+            table = read_rows(path, sorted(names))
             mine = pc.equal(table.column("cluster"), pa.scalar(name, pa.binary(16)))
             rows = np.flatnonzero(np.asarray(pc.fill_null(mine, fill_value=False)))
-            if len(rows):
-                ids = read_rows(part.part.check(corpus.root), ["doc_id"]).column("doc_id")
-                yield from ((part, row) for row in rows.tolist() if ids[row].as_py() != name)
+            if not len(rows):
+                continue
+            ids = read_rows(part.part.check(corpus.root), ["doc_id"]).column("doc_id")
+            held = table.column("keeper_in").to_pylist() if "keeper_in" in names else [None] * len(ids)
+            yield from (
+                (part, row, held[row]) for row in rows.tolist() if held[row] or ids[row].as_py() != name
+            )

@@ -115,3 +115,19 @@ def test_where_no_step_looked_nothing_is_said_to_be_missing(bare, sound, option,
     assert asked(bare, option, "3") == {name: None}
     assert page(sound, option, "3") == f"{name}: nothing was found\n"
     assert asked(sound, option, "3") == {name: []}
+
+
+@pytest.mark.parametrize(("at_most", "is_told"), [(20, False), (21, True), (25, True)])
+def test_more_clusters_than_are_on_record_are_not_passed_over_in_silence(tmp_path, at_most, is_told):
+    rng = random.Random(5)
+    rows = [json.dumps({"text": text}) for text in [words(rng, 9) for _ in range(22)] * 2]
+    (tmp_path / "pages.jsonl").write_text("\n".join(rows) + "\n")
+    (tmp_path / "recipe.yaml").write_text(RECIPE.format(steps="[exact]"))
+    build(make_plan(tmp_path / "recipe.yaml", tmp_path / "out"), workers=0)
+    told = asked(tmp_path / "out", "--clusters", str(at_most))
+    assert len(told["clusters"]) == 20
+    assert told.get("on_record") == (
+        [{"step": "exact", "n_on_record": 20, "n_clusters": 22}] if is_told else None
+    )
+    text = page(tmp_path / "out", "--clusters", str(at_most))
+    assert text.endswith("exact: the 20 largest of 22 clusters are on record\n") == is_told

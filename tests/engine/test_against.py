@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from corpus_tools.clusters import largest_clusters
 from corpus_tools.explain import explain
 from corpus_tools.open import open_corpus
 from corpus_tools.verify import verify_corpus
@@ -123,6 +124,19 @@ def test_a_page_that_was_crawled_again_is_not_shown_beside_itself(tmp_path, old)
         step = explain(again.path, found.hex())[0].steps[-1]
         assert step.beside is None
         assert step.values["keeper_in"].startswith("old@")
+
+
+@pytest.mark.parametrize("text", [story("a", w60="new"), story("a")])
+def test_a_cluster_whose_keeper_is_in_a_finished_corpus_names_both(tmp_path, old, text):
+    new = built(tmp_path, "new", [text], "minhash: {against: [corpora/old]}")
+    [cluster] = largest_clusters(new.path, at_most=5)
+    [fallen] = new.dropped(step="minhash").column("doc_id").to_pylist()
+    place = f"old@{old.manifest.digest[:12]}"
+    assert (cluster.member, cluster.keeper_in, cluster.beside) == (fallen.hex(), place, None)
+    assert (
+        f"one of them {fallen.hex()}; {cluster.cluster} stays, in the finished corpus {place}"
+        in cluster.text()
+    )
 
 
 def test_within_a_source_only_its_like_in_a_finished_corpus_counts(tmp_path, old):
