@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -121,3 +123,19 @@ def test_a_ratio_that_is_no_number_reaches_no_bar(bars):
 def test_a_bar_without_a_line_is_refused():
     with pytest.raises(ValueError, match="gone"):
         with_bars(some_lines(), least={"gone": 1})
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ([], True),
+        (["--method", "coverage", "--items", "200"], True),
+        (["--method", "ngram"], False),
+        (["--items", "20"], False),
+        (["--data", "elsewhere"], False),
+    ],
+)
+def test_of_decontamination_only_what_the_bars_are_of_is_kept(monkeypatch, words, kept):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    benchmark = importlib.import_module("benchmarks.decontaminate")
+    assert benchmark.is_kept(benchmark.settings(words)) == kept
