@@ -42,7 +42,7 @@ Page = tuple[bytes, None] | tuple[None, str]
 class _Markup:
     """A page in UTF-8, and what a look at its tags tells."""
 
-    page: bytes
+    page: Bytes
     tags: Tags
 
 
@@ -153,8 +153,7 @@ class Extract(Rewrite):
             return "not_html"
         if self.engine == "quern":
             return page
-        markup = page.tobytes()
-        return _Markup(markup, scan_tags(markup))
+        return _Markup(page, scan_tags(page))
 
     def _text_of(self, page: Bytes | _Markup | str) -> Page:
         if isinstance(page, str):
@@ -167,7 +166,7 @@ class Extract(Rewrite):
         return (None, "too_deep") if depth > self.max_depth else (text, None)
 
     def _by_tree(self, markup: _Markup) -> Page:
-        page, tags = markup.page.decode(), markup.tags
+        page, tags = str(markup.page.data, "utf-8"), markup.tags
         if flaw := tree_flaw(page, tags, max_depth=self.max_depth):
             return None, flaw
         if self.engine == "resiliparse":

@@ -49,19 +49,19 @@ def parse_headers(head: bytes) -> dict[str, str]:
     >>> parse_headers(b"WARC/1.0\\r\\nA-b: 1\\r\\n  2\\r\\n\\r\\n")
     {'a-b': '1 2'}
     """
-    fields: dict[str, list[str]] = {}
+    fields: dict[str, str] = {}
     name = ""
     for line in head.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")[1:]:
         if line[:1] in (" ", "\t") and name:
-            fields[name].append(line.strip())
+            fields[name] = f"{fields[name]} {line.strip()}".strip()
             continue
         key, colon, value = line.partition(":")
         name = key.strip().lower() if colon else ""
         if name and name not in fields:
-            fields[name] = [value.strip()]
+            fields[name] = value.strip()
         else:
             name = ""  # so that what is folded under it joins nothing
-    return {name: " ".join(filter(None, parts)) for name, parts in fields.items()}
+    return fields
 
 
 # Bounds keep a search linear where a page is one line of a megabyte. Lengths that are no number count as lines:
