@@ -12,9 +12,9 @@ would find among other documents; it prints bounds:
     lower   what stays kept, less one for each band (and for `exact`) of each document that comes to the search:
             there it may join a cluster to another, or take a place and lose it in the next gather
 
-Only 0 and the documents that pass the rules bound it where `minhash` compares candidates again (`verify`), and
-where a gather that replaces a document by another text (`editions`) has one after it: what the replaced one held
-there becomes free.
+Only 0 and the documents that pass the rules bound it where `minhash` compares candidates again (`verify`), where
+`exact_lines` cuts, and where a gather that replaces a document by another text (`editions`) has one after it: what the
+replaced one held there becomes free.
 
 Parameters that change a text, or what is measured of it, are refused: only a rebuild knows. So are those with which
 `plan` would refuse the recipe whatever else it says; where that hangs on whether a parameter equal to its default was
@@ -38,6 +38,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from corpus_tools.bounds import Bounds
 from corpus_tools.buildable import refuse_unbuildable
 from corpus_tools.open import Corpus, damage_named, open_corpus, read_rows
 from corpus_tools.screen import clean, table
@@ -111,7 +112,7 @@ def whatif(folder: Path, overrides: Sequence[str]) -> WhatIf:
     _refuse_unmeasured(corpus)
     changed, changes = _changed(corpus, overrides)
     doubts = refuse_unbuildable(corpus, changed, overrides)
-    fates, bounds = [], _Bounds(corpus)
+    fates, bounds = [], Bounds(corpus)
     for part in (p for p in corpus.manifest.parts if p.final):
         documents = _documents(corpus, part)
         fate = decide_again(corpus.steps_of(part.source), changed, documents)
@@ -303,57 +304,6 @@ def _array(column: pa.ChunkedArray) -> Any:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
         return array.to_numpy(zero_copy_only=False)
     return array
-
-
-# --- past the first gather -------------------------------------------------------------------------
-
-
-class _Bounds:
-    """Bounds on the documents in the end, a part after the other."""
-
-    def __init__(self, corpus: Corpus) -> None:
-        self._corpus = corpus
-        gathers = [s for s in corpus.manifest.steps if s.kind == "gather" and s.action == "drop"]
-        self._ties = sum(int(s.params.get("bands", s.stage in ("exact", "editions"))) for s in gathers)
-        clustering = [s.stage for s in gathers if s.stage in ("editions", "exact", "minhash")]
-        self._replaces = any(stage != "exact" for stage in clustering[:-1])
-        # Where candidates are compared again, who is compared with whom depends on who else is there.
-        self._compares = any(s.params.get("verify", "none") != "none" for s in gathers)
-        self.final = self._lost = self._added = self._passed = self._n_rows = 0
-        self._freed: list[pa.Array] = []
-        self._gone: list[pa.Array] = []
-
-    def add(self, part: PartEntry, *, kept: Bools, n_added: int) -> None:
-        """A part's documents: kept[n_docs] says which of its rows would still be kept."""
-        final = self._corpus.kept(part)
-        self.final += int(final.sum())
-        self._lost += int((final & ~kept).sum())
-        self._added += n_added
-        self._passed += int(kept.sum()) + n_added
-        self._n_rows += part.n_docs
-        for entry in (v for v in self._corpus.verdicts_of(part) if v.action == "drop"):
-            verdict = read_rows(entry.verdict.check(self._corpus.root))
-            if "cluster" in verdict.column_names:
-                clusters = verdict.column("cluster").cast(pa.binary())
-                fell = np.asarray(verdict.column("verdict")) > 0
-                self._freed.append(clusters.filter(pa.array(fell & kept)).combine_chunks())
-                self._gone.append(clusters.filter(pa.array(~kept)).combine_chunks())
-
-    def found(self) -> tuple[int, int, int]:
-        """(documents now, lower bound, upper bound)."""
-        if self._compares and (self._added or self._passed != self._n_rows):
-            return self.final, 0, self._passed
-        gone = pa.chunked_array(self._gone, pa.binary()).drop_null()
-        freed = pa.chunked_array(self._freed, pa.binary())
-        n_freed = int(pc.sum(pc.is_in(freed, value_set=gone.combine_chunks())).as_py() or 0)
-        stays = self.final - self._lost
-        if self._replaces and self._added + n_freed:
-            return self.final, 0, self._passed
-        return (
-            self.final,
-            max(0, stays - self._ties * (self._added + n_freed)),
-            stays + self._added + n_freed,
-        )
 
 
 def _kept(fates: pa.Table, column: str) -> Bools:

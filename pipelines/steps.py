@@ -9,7 +9,6 @@ to look, and makes the stage again from them (`stage_of`). Both are of one objec
 
 from __future__ import annotations
 
-import glob
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,8 +22,7 @@ from manifests.digest import digest_file
 from manifests.errors import QuernError, RecipeError
 from manifests.mistakes import did_you_mean, shown
 from manifests.yamlfile import Loc, Positions, YamlError, parse_yaml, validate
-from pipelines.decontaminate.named import HOME, is_name, named_files
-from pipelines.over_all import is_of_store
+from pipelines.expand import expanded
 from pipelines.registry import (
     READERS,
     RULE_SETS,
@@ -175,7 +173,7 @@ def _step(reading: Reading, item: Any, loc: Loc, taken: set[str]) -> Step:
     if isinstance(params, dict) and isinstance(params.get("against"), list):
         of_corpora = "against" in model.corpus_fields
         loc = (*params_loc, "against")
-        params = {**params, "against": _expanded(reading, params["against"], loc, of_corpora=of_corpora)}
+        params = {**params, "against": expanded(reading, params["against"], loc, of_corpora=of_corpora)}
     return Step(_unique(name, taken), _stage(reading, model, params, params_loc), where)
 
 
@@ -210,54 +208,6 @@ def _stage(reading: Reading, model: type[S], params: Any, loc: Loc) -> S:
     stage = at_home(validate(model, params, reading.positions, base=loc), reading.folder)
     stage.side_inputs(reading.folder)  # refuses now what would be missing hours later
     return stage
-
-
-def _expanded(reading: Reading, patterns: Sequence[Any], loc: Loc, *, of_corpora: bool) -> list[Any]:
-    """Returns the files and folders that `against` names, globs and names replaced by what they stand for, in order.
-
-    of_corpora: whether a glob stands for finished corpora alone, and no name for benchmarks.
-    """
-    found: list[Any] = []
-    mistakes = []
-    for i, pattern in enumerate(patterns):
-        # A corpus may be named by its digest too: DIR@a1b2c3.
-        exists = isinstance(pattern, str) and any(
-            (reading.folder / path).exists() for path in {pattern, pattern.rpartition("@")[0] or pattern}
-        )
-        matches = isinstance(pattern, str) and not exists
-        names = sorted(glob.glob(pattern, root_dir=reading.folder, recursive=True)) if matches else [pattern]
-        of_name = isinstance(pattern, str) and not of_corpora and is_name(pattern)
-        if of_name and not (reading.folder / pattern).is_file():
-            names = named_files(reading.folder, pattern)
-        if matches and of_corpora:
-            names = _corpora(reading, pattern, names)
-        if not names:
-            place = reading.positions.where((*loc, i))
-            what = "a folder with a corpus.json" if of_corpora else "a file"
-            there = (
-                f'"{HOME}/{pattern}"; put the benchmark there, none comes with Quern'
-                if of_name
-                else f'"{pattern}"'
-            )
-            mistakes.append(f"{place}: expected {what} to compare with, found nothing at {there}")
-        found += names
-    if mistakes:
-        raise YamlError(*mistakes)
-    return found
-
-
-def _corpora(reading: Reading, pattern: str, names: Sequence[str]) -> list[str]:
-    """Returns those of the names a glob found that are finished corpora, but for those of the store that is built.
-
-    They are folders with a corpus.json, and files where the glob ends in .json and so means manifests.
-    """
-    paths = {name: reading.folder / name for name in names}
-    return [
-        name
-        for name, path in paths.items()
-        if (path / "corpus.json").is_file() or (pattern.endswith(".json") and path.is_file())
-        if reading.out is None or not is_of_store(path, reading.out)
-    ]
 
 
 def at_home(stage: S, folder: Path) -> S:

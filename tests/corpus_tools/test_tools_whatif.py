@@ -357,3 +357,17 @@ def test_bounds_hold_where_an_edition_taken_in_takes_the_place_of_a_keeper(tmp_p
     rebuilt(tmp_path, "all", [], measure_all=True)
     answer = check(tmp_path, ["gopher_quality.min_words=10"])
     assert answer.upper > answer.final
+
+
+def test_bounds_hold_where_a_document_taken_in_repeats_the_lines_of_another(tmp_path):
+    rng = random.Random(11)
+    words = ["".join(rng.choices("abcdefghijklmnop", k=5)) for _ in range(200)]
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "long.txt").write_text(lines_of(words[:80]))
+    (tmp_path / "books" / "short.txt").write_text(lines_of(words[:60]))  # all of it stands in the long one
+    gathers = "[exact_lines: {keep: none, max_cut_frac: 0.5}]"
+    steps = "[gopher_quality: {min_stop_words: 0, min_words: 70}]"
+    (tmp_path / "recipe.yaml").write_text(BOOKS.format(steps=steps, gathers=gathers))
+    assert n_documents(rebuilt(tmp_path, "all", [], measure_all=True)) == 1
+    assert check(tmp_path, ["gopher_quality.min_words=50"]).lower == 0
+    assert n_documents(open_corpus(tmp_path / "again")) == 0
