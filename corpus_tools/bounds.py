@@ -3,7 +3,8 @@
     now 900, of which 40 would fall and 10 more would come   ->   between 860 - 10 and 860 + 10 and the freed
 
 A document that comes may take the place of one that stays in each of the gathers' groups; one that falls frees those
-that fell for it. Where a gather compares texts, or cuts them, only 0 and the documents that pass the rules are sure.
+that fell for it. Where a gather compares texts, cuts them, lets giants stay, or puts a document in the place of one
+with another text before the next gather, only 0 and the documents that pass the rules are sure.
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ class Bounds:
         self._corpus = corpus
         gathers = [s for s in corpus.manifest.steps if s.kind == "gather" and s.action == "drop"]
         self._ties = sum(int(s.params.get("bands", s.stage in ("exact", "editions"))) for s in gathers)
-        clustering = [s.stage for s in gathers if s.stage in ("editions", "exact", "minhash")]
-        self._replaces = any(stage != "exact" for stage in clustering[:-1])
+        clustering = [s for s in gathers if s.stage in ("editions", "exact", "minhash")]
+        self._replaces = any(s.stage != "exact" or s.params.get("by") == "url" for s in clustering[:-1])
         # Where candidates are compared again, who is compared with whom depends on who else is there; and so does,
-        # where lines are cut, what is left of a text.
+        # where lines are cut, what is left of a text, and, where giants stay, whether a cluster is one.
         self._compares = any(
-            s.stage == "exact_lines" or s.params.get("verify", "none") != "none" for s in gathers
+            s.stage == "exact_lines"
+            or s.params.get("verify", "none") != "none"
+            or s.params.get("giant", "count") == "keep"
+            for s in gathers
         )
         self.final = self._lost = self._added = self._passed = self._n_rows = 0
         self._freed: list[pa.Array] = []

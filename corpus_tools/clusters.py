@@ -92,7 +92,9 @@ def clusters_on_record(folder: Path, *, at_most: int) -> list[OnRecord]:
 
     Raises: DamageError, AccountError.
     """
-    told = told_of_clusters(open_corpus(folder).receipts())
+    corpus = open_corpus(folder)
+    looking = [step.name for step in corpus.manifest.steps if step.stage in _LOOKING]
+    told = {step: each for step, each in told_of_clusters(corpus.receipts()).items() if step in looking}
     counts = [OnRecord(step, len(each["largest"]), each["n_clusters"]) for step, each in told.items()]
     return [one for one in counts if one.n_on_record < min(at_most, one.n_clusters)]
 

@@ -13,8 +13,8 @@ would find among other documents; it prints bounds:
             there it may join a cluster to another, or take a place and lose it in the next gather
 
 Only 0 and the documents that pass the rules bound it where `minhash` compares candidates again (`verify`), where
-`exact_lines` cuts, and where a gather that replaces a document by another text (`editions`) has one after it: what the
-replaced one held there becomes free.
+`exact_lines` cuts, where giants stay, and where a gather that replaces a document by another text (`editions`, `exact`
+by address) has one after it: what the replaced one held there becomes free.
 
 Parameters that change a text, or what is measured of it, are refused: only a rebuild knows. So are those with which
 `plan` would refuse the recipe whatever else it says; where that hangs on whether a parameter equal to its default was

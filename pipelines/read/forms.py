@@ -50,10 +50,11 @@ def parse_headers(head: bytes) -> dict[str, str]:
     {'a-b': '1 2'}
     """
     fields: dict[str, str] = {}
+    folded: dict[str, list[str]] = {}
     name = ""
     for line in head.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")[1:]:
         if line[:1] in (" ", "\t") and name:
-            fields[name] = f"{fields[name]} {line.strip()}".strip()
+            folded.setdefault(name, [fields[name]]).append(line.strip())
             continue
         key, colon, value = line.partition(":")
         name = key.strip().lower() if colon else ""
@@ -61,7 +62,7 @@ def parse_headers(head: bytes) -> dict[str, str]:
             fields[name] = value.strip()
         else:
             name = ""  # so that what is folded under it joins nothing
-    return fields
+    return fields | {name: " ".join(filter(None, parts)) for name, parts in folded.items()}
 
 
 # Bounds keep a search linear where a page is one line of a megabyte. Lengths that are no number count as lines:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,7 +33,7 @@ class Parquet(MappedColumns):
     """Rows of Parquet files."""
 
     name: ClassVar[str] = "parquet"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("text", "ref", "url", "date", "title", "licence")
     reasons: ClassVar[tuple[str, ...]] = (*ROW_REASONS, "no_text_column", "damaged", "unknown_format")
@@ -81,7 +81,7 @@ class Parquet(MappedColumns):
         try:
             for rows in file.iter_batches(_ROWS, row_groups=[group], columns=columns):
                 rows.validate(full=True)
-                for row in _in_microseconds(rows).to_pylist():
+                for row in _in_python(rows):
                     record = new_record(source, first + n_read)
                     reason = None if n_read in skip else fill(record, row, self)
                     record.verdict = 1 + self.reasons.index(reason) if reason else 0
@@ -94,6 +94,35 @@ class Parquet(MappedColumns):
         record = new_record(source, index)
         record.verdict = 1 + self.reasons.index(reason)
         return record
+
+
+# What Arrow's times and Python's do not share: years outside 1 to 9999, zones that nobody knows, nanoseconds in lists.
+_NO_TIME = (ValueError, OverflowError, LookupError)
+
+
+def _in_python(rows: pa.RecordBatch) -> list[dict[str, Any]]:
+    """The rows as Python's values; None for a value that Python has no time for."""
+    try:
+        values: list[dict[str, Any]] = _in_microseconds(rows).to_pylist()
+    except UnicodeDecodeError:
+        raise
+    except _NO_TIME:
+        names = rows.schema.names
+        values = [
+            {name: _value(rows.select([name]).slice(row, 1)) for name in names} for row in range(len(rows))
+        ]
+    return values
+
+
+def _value(one: pa.RecordBatch) -> Any:
+    """The value of a row of one column, or None."""
+    try:
+        (value,) = _in_microseconds(one).column(0).to_pylist()
+    except UnicodeDecodeError:
+        raise
+    except _NO_TIME:
+        return None
+    return value
 
 
 def _in_microseconds(rows: pa.RecordBatch) -> pa.RecordBatch:

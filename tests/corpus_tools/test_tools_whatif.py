@@ -359,6 +359,20 @@ def test_bounds_hold_where_an_edition_taken_in_takes_the_place_of_a_keeper(tmp_p
     assert answer.upper > answer.final
 
 
+def test_bounds_hold_where_a_cluster_ceases_to_be_a_giant(tmp_path):
+    rng = random.Random(5)
+    words = ["".join(rng.choices("abcdefghijklmnop", k=5)) for _ in range(400)]
+    (tmp_path / "books").mkdir()
+    for n in (0, 1, 2):
+        (tmp_path / "books" / f"{n}.txt").write_text(lines_of([*words, *(["more"] * n)]))
+    gathers = "[minhash: {verify: none, max_cluster: 2, giant: keep}]"
+    steps = "[gopher_quality: {min_stop_words: 0}]"
+    (tmp_path / "recipe.yaml").write_text(BOOKS.format(steps=steps, gathers=gathers))
+    assert n_documents(rebuilt(tmp_path, "all", [], measure_all=True)) == 3
+    check(tmp_path, ["gopher_quality.min_words=401"])
+    assert n_documents(open_corpus(tmp_path / "again")) == 1
+
+
 def test_bounds_hold_where_a_document_taken_in_repeats_the_lines_of_another(tmp_path):
     rng = random.Random(11)
     words = ["".join(rng.choices("abcdefghijklmnop", k=5)) for _ in range(200)]

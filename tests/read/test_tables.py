@@ -138,6 +138,26 @@ def test_a_moment_of_nanoseconds_is_kept_to_the_microsecond(tmp_path: Path, kind
     assert [row["date"] for row in found] == [shown, None]
 
 
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        (pa.timestamp("us"), 0, 568_971_820_800_000_000),
+        (pa.date32(), 0, 6_585_325),
+        (pa.list_(pa.timestamp("ns")), [1000], [1]),
+        (pa.duration("ns"), 1000, 1),
+        (pa.timestamp("us", "Nowhere/Here"), None, 0),
+    ],
+    ids=str,
+)
+def test_a_moment_that_python_cannot_tell_costs_itself_alone(tmp_path: Path, kind, good, bad) -> None:
+    table = pa.table({"text": ["Once.", "Twice.", "Thrice."], "date": pa.array([good, bad, good], kind)})
+    file = source(tmp_path / "a", parquet(tmp_path / "x", table, 9))
+    found = rows(Parquet(), file)
+    assert [row["text"] for row in found] == ["Once.", "Twice.", "Thrice."]
+    is_kept = good is not None and not pa.types.is_list(kind)
+    assert [row["date"] is not None for row in found] == [is_kept, False, is_kept]
+
+
 def test_parquet_rows_keep_their_index_over_row_groups(tmp_path: Path) -> None:
     table = pa.Table.from_pylist([{"text": f"text {n}", "id": n} for n in range(10)])
     one = source(tmp_path / "a", parquet(tmp_path / "x", table, 100))
