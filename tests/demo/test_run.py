@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from corpus_tools.demo.budget import LEAST, MOST, SECONDS, budget, with_budget
 from corpus_tools.demo.crawl import crawl
 from corpus_tools.demo.junk import JUNK_NAMES
 from corpus_tools.demo.run import _quern, _write_files, run_demo
 from manifests.errors import QuernError
-from manifests.yamlfile import load_yaml
+from manifests.mixfile import MixFile
+from manifests.yamlfile import load_yaml, validate
 from pipelines.recipe import load_recipe
 from trainer.config import load_train
 
@@ -42,6 +44,23 @@ def test_a_file_that_the_user_changed_stays(tmp_path):
     (tmp_path / "mix.yaml").write_text("name: mine\n")
     _write_files(tmp_path)
     assert (tmp_path / "mix.yaml").read_text() == "name: mine\n"
+
+
+@pytest.mark.parametrize(("speed", "n_tokens"), [(300, LEAST), (12_000, 2_000_000), (90_000, MOST)])
+def test_training_takes_three_minutes_unless_the_machine_is_very_slow_or_fast(speed, n_tokens):
+    cold = [speed / 9] * 10
+    assert budget([*cold, *[speed] * 10]) == n_tokens
+    assert n_tokens in {LEAST, MOST} or 120 < n_tokens / speed < 240
+    assert LEAST / SECONDS < 12_000 < MOST / SECONDS
+
+
+@pytest.mark.parametrize("n_tokens", [LEAST, 2_300_000, MOST])
+def test_the_mix_asks_for_the_tokens_that_the_machine_can_read(tmp_path, n_tokens):
+    _write_files(tmp_path)
+    mix = tmp_path / "mix.yaml"
+    mix.write_text(with_budget(mix.read_text(), n_tokens))
+    value, positions = load_yaml(mix)
+    assert validate(MixFile, value, positions).phases[0].tokens == n_tokens
 
 
 def test_a_command_is_printed_before_it_runs_and_its_failure_ends_the_demo(tmp_path, capfd):
