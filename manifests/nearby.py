@@ -37,8 +37,9 @@ def did_you_mean_path(written: str, folder: Path = Path(), *, fits: Fits = Path.
 
     folder: from which it is taken; fits: whether a path that is there could be meant.
     """
-    found = "" if "://" in written else _nearest(written.rstrip("/").split("/"), folder, fits)
-    return f'; did you mean "{found}"?' if found else ""
+    parts = written.rstrip("/").split("/")
+    found = "" if "://" in written else _nearest(parts, folder, fits)
+    return f'; did you mean "{found}"?' if found not in ("", "/".join(parts)) else ""
 
 
 def names_in(folder: Path) -> list[str]:
@@ -61,7 +62,7 @@ def _nearest(parts: list[str], folder: Path, fits: Fits) -> str:
         spelt += f"{near}/"
     if wild is None:
         last = _near_name(parts[-1], folder / spelt, fits)
-        return f"{spelt}{last}" if last and last != parts[-1] else ""
+        return f"{spelt}{last}" if last else ""
     is_other = spelt != "".join(f"{part}/" for part in parts[:wild])
     pattern = _near_pattern(parts[wild:], folder / spelt, fits, was_looked_for=not is_other)
     if pattern is None:

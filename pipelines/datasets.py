@@ -55,8 +55,6 @@ def dataset_files(folder: Path, *, config: str | None, split: str) -> list[str]:
 
     Raises: RecipeError that lists what there is instead.
     """
-    if not folder.is_dir():
-        raise RecipeError(f'expected a dataset\'s folder, found none at "{folder.name}"')
     written = _configs(folder)
     splits = _written_splits(folder, written, config) if written else _named_splits(folder, config)
     if split != ALL and split not in splits:
@@ -169,6 +167,7 @@ def _named_splits(folder: Path, config: str | None) -> dict[str, list[str]]:
         known = ", ".join(folders) or "none"
         raise RecipeError(
             f'expected a configuration, which is a folder of the dataset ({known}), got "{config}"'
+            f"{did_you_mean(config, folders)}"
         )
     return _splits_by_name(_data_below(folder, str(config)))
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manifests.nearby import did_you_mean_path
 from manifests.yamlfile import Loc, YamlError
-from pipelines.decontaminate.named import HOME, is_name, named_files
+from pipelines.decontaminate.benchmarks import SUFFIXES
+from pipelines.decontaminate.named import HOME, is_name, named_files, near_name
 from pipelines.over_all import is_of_store
 
 if TYPE_CHECKING:
@@ -43,17 +46,35 @@ def expanded(reading: Reading, patterns: Sequence[Any], loc: Loc, *, of_corpora:
             names = _corpora(reading, pattern, names)
         if not names:
             place = reading.positions.where((*loc, i))
-            what = "a folder with a corpus.json" if of_corpora else "a file"
-            there = (
-                f'"{HOME}/{pattern}"; put the benchmark there, none comes with Quern'
-                if of_name
-                else f'"{pattern}"'
-            )
-            mistakes.append(f"{place}: expected {what} to compare with, found nothing at {there}")
+            said = _corpus_text if of_corpora else _benchmark_text if of_name else _file_text
+            mistakes.append(f"{place}: {said(reading, pattern)}")
         found += names
     if mistakes:
         raise YamlError(*mistakes)
     return found
+
+
+def _corpus_text(reading: Reading, pattern: str) -> str:
+    """What is expected of a pattern that finds no corpus; of DIR@digest the folder is what is not there."""
+
+    def is_another(path: Path) -> bool:
+        return _is_corpus(path, pattern) and not _is_built(reading, path)
+
+    near = did_you_mean_path(pattern.rpartition("@")[0] or pattern, reading.folder, fits=is_another)
+    return f'expected a folder with a corpus.json to compare with, found nothing at "{pattern}"{near}'
+
+
+def _benchmark_text(reading: Reading, name: str) -> str:
+    instead = near_name(reading.folder, name) or "; put the benchmark there, none comes with Quern"
+    return f'expected a file to compare with, found nothing at "{HOME}/{name}"{instead}'
+
+
+def _file_text(reading: Reading, pattern: str) -> str:
+    def is_benchmark(path: Path) -> bool:
+        return path.name.endswith(SUFFIXES) and path.is_file()
+
+    near = did_you_mean_path(pattern, reading.folder, fits=is_benchmark)
+    return f'expected a file to compare with, found nothing at "{pattern}"{near}'
 
 
 def _corpora(reading: Reading, pattern: str, names: Sequence[str]) -> list[str]:
@@ -62,9 +83,12 @@ def _corpora(reading: Reading, pattern: str, names: Sequence[str]) -> list[str]:
     They are folders with a corpus.json, and files where the glob ends in .json and so means manifests.
     """
     paths = {name: reading.folder / name for name in names}
-    return [
-        name
-        for name, path in paths.items()
-        if (path / "corpus.json").is_file() or (pattern.endswith(".json") and path.is_file())
-        if reading.out is None or not is_of_store(path, reading.out)
-    ]
+    return [name for name, path in paths.items() if _is_corpus(path, pattern) if not _is_built(reading, path)]
+
+
+def _is_corpus(path: Path, pattern: str) -> bool:
+    return (path / "corpus.json").is_file() or (pattern.endswith(".json") and path.is_file())
+
+
+def _is_built(reading: Reading, path: Path) -> bool:
+    return reading.out is not None and is_of_store(path, reading.out)

@@ -29,6 +29,7 @@ from pathlib import Path, PurePosixPath
 
 from manifests.digest import hash64
 from manifests.errors import InputError, RecipeError
+from manifests.nearby import did_you_mean_path
 from pipelines.datasets import dataset_files
 from pipelines.places import Found, Root, check_address, full_path, is_remote, is_web, place_of, redacted
 
@@ -69,7 +70,7 @@ def find_files(pattern: str, *, root: str | None, folder: Path) -> list[InputFil
     """
     base = None if root is None else _placed(root, folder)
     if pattern.startswith("@"):
-        return _listed(_placed(pattern[1:], folder), base)
+        return _listed(_list(pattern[1:], folder), base)
     if is_remote(pattern) or isinstance(base, str):
         return _remote(pattern, base)
     return _matching(pattern, base, folder)
@@ -77,6 +78,18 @@ def find_files(pattern: str, *, root: str | None, folder: Path) -> list[InputFil
 
 def _placed(text: str, folder: Path) -> Root:
     return check_address(text) if is_remote(text) else folder / text
+
+
+def _list(text: str, folder: Path) -> Root:
+    """The place of a path list.
+
+    Raises: RecipeError if it should be on this machine and is not.
+    """
+    path = _placed(text, folder)
+    if isinstance(path, Path) and not path.exists():
+        near = did_you_mean_path(text, folder)
+        raise RecipeError(f"{path}: expected a readable list of paths, plain or gzipped, found nothing{near}")
+    return path
 
 
 def find_dataset(
@@ -92,6 +105,9 @@ def find_dataset(
             'files: "hf://datasets/ORG/NAME@REVISION/data/train-*.parquet"'
         )
     base = folder / root if root is not None else folder
+    if not (base / name).is_dir():
+        near = did_you_mean_path(name, base, fits=Path.is_dir)
+        raise RecipeError(f'expected a dataset\'s folder, found none at "{name}"{near}')
     found = dataset_files(base / name, config=config, split=split)
     return [_below(base if root is not None else base / name, base / name / path) for path in found]
 
@@ -107,7 +123,7 @@ def _matching(pattern: str, root: Path | None, folder: Path) -> list[InputFile]:
     names = glob.glob(inside, root_dir=base, recursive=True) if inside else []
     files = [_below(base, base / name) for name in names if (base / name).is_file()]
     if not files:
-        raise RecipeError(_nothing_found(pattern, base))
+        raise RecipeError(_nothing_found(pattern, base) + did_you_mean_path(pattern, root or folder))
     return sorted(set(files), key=lambda file: file.path)
 
 
@@ -206,7 +222,8 @@ def _entry(line: str, entry: str, base: Root, *, given: bool) -> InputFile:
     if is_remote(entry):
         raise RecipeError(f"{line}: expected a path below {base}, got {redacted(entry)}")
     if not (base / entry).is_file():
-        raise RecipeError(f"{line}: expected a file, found nothing at {base / entry}")
+        near = did_you_mean_path(entry, base)
+        raise RecipeError(f"{line}: expected a file, found nothing at {base / entry}{near}")
     return _below(base, base / entry)
 
 

@@ -27,13 +27,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from manifests.errors import RecipeError
 from manifests.mistakes import did_you_mean
+from manifests.nearby import did_you_mean_path
 from manifests.quantities import Count
 from manifests.yamlfile import REMEDY, Loc, YamlError, apply_overrides, load_yaml, validate
 from pipelines.batch import DOCUMENT
 from pipelines.flow import check_flow
 from pipelines.inputs import InputFile, choose, find_dataset, find_files, repeated_files
 from pipelines.over_all import misplaced, unknown_sources, unmade_scores
-from pipelines.places import escaped, is_utf8
+from pipelines.places import escaped, is_remote, is_utf8
 from pipelines.registry import reader_class, user_reader
 from pipelines.stage import Read
 from pipelines.steps import (
@@ -228,12 +229,14 @@ def _refuse_equal_names(reading: Reading, written: _WrittenRecipe) -> None:
 def _source(reading: Reading, written: _WrittenSource, loc: Loc) -> list[Source]:
     files = _files(reading, written, loc)
     items, found, taken = written.steps, [], set(TAKEN)
+    before: tuple[Step, ...] = ()
     with reading.collect((*loc, "read")):
         read, catalogue = _without_catalogue(written.read)
         kind, reader, own = _reader(reading, read, (*loc, "read"))
-        items = [*catalogue, *(default_steps(reader) if items is None else items)]
+        before = read_steps(reading, catalogue, (*loc, "read", "gutenberg", "catalogue"), taken)
+        items = default_steps(reader) if items is None else items
         found.append((kind, reader, own))
-    steps = read_steps(reading, items or [], (*loc, "steps"), taken)
+    steps = (*before, *read_steps(reading, items or [], (*loc, "steps"), taken))
     return [
         Source(written.name, kind, reader, files, written.licence, written.take, steps, *own)
         for kind, reader, own in found
@@ -272,14 +275,30 @@ def _reader(
 
 def _files(reading: Reading, written: _WrittenSource, loc: Loc) -> tuple[InputFile, ...]:
     files: list[InputFile] = []
+    with reading.collect((*loc, "root")):
+        _refuse_missing_root(written.root, reading.folder)
+        files = _found_files(reading, written, loc)
+    with reading.collect((*loc, "take", "files")):
+        files = _taken(files, written.take)
+    return tuple(sorted(files, key=lambda file: file.path))
+
+
+def _refuse_missing_root(root: str | None, folder: Path) -> None:
+    if root is None or is_remote(root) or (folder / root).is_dir():
+        return
+    near = did_you_mean_path(root, folder, fits=Path.is_dir)
+    found = "a file" if (folder / root).exists() else "nothing"
+    raise RecipeError(f'expected a folder for `root`, found {found} at "{root}"{near}')
+
+
+def _found_files(reading: Reading, written: _WrittenSource, loc: Loc) -> list[InputFile]:
+    files: list[InputFile] = []
     for i, pattern in enumerate(written.paths):
         with reading.collect((*loc, "paths", i)):
             files += _nameable(_found(pattern, written.root, reading.folder))
     with reading.collect((*loc, "paths")):
         _refuse_repeated(files)
-    with reading.collect((*loc, "take", "files")):
-        files = _taken(files, written.take)
-    return tuple(sorted(files, key=lambda file: file.path))
+    return files
 
 
 def _nameable(files: list[InputFile]) -> list[InputFile]:
@@ -325,7 +344,8 @@ def _taken(files: list[InputFile], take: Take | None) -> list[InputFile]:
 def _check_tokens(reading: Reading, tokens: Tokens, steps: Sequence[Step]) -> None:
     with reading.collect(("tokens", "use")):
         if tokens.use is not None and not (reading.folder / tokens.use).is_file():
-            raise RecipeError(f'expected a tokenizer.json, found nothing at "{tokens.use}"')
+            near = did_you_mean_path(tokens.use, reading.folder)
+            raise RecipeError(f'expected a tokenizer.json, found nothing at "{tokens.use}"{near}')
     made = {*DOCUMENT.names, *(name for step in steps if step.stage for name in step.stage.writes)} - {"text"}
     for i, column in enumerate(tokens.partition):
         with reading.collect(("tokens", "partition", i)):

@@ -27,6 +27,7 @@ from pydantic import model_validator
 from manifests.digest import digest_file
 from manifests.errors import RecipeError
 from manifests.mistakes import did_you_mean
+from manifests.nearby import did_you_mean_path
 from pipelines import heartbeat
 from pipelines.batch import Batch, Values
 from pipelines.filters.limits import refuse_crossed
@@ -118,7 +119,8 @@ def user_file(use: str, folder: Path) -> Path:
     if not colon or not file.endswith(".py") or not name.isidentifier():
         raise RecipeError(f'expected use: ./FILE.py:Name, got "{use}"')
     if not (folder / file).is_file():
-        raise RecipeError(f'expected a file, found nothing at "{file}"')
+        near = did_you_mean_path(file, folder, fits=lambda path: path.suffix == ".py" and path.is_file())
+        raise RecipeError(f'expected a file, found nothing at "{file}"{near}')
     return folder / file
 
 
@@ -127,13 +129,16 @@ def user_class(use: str, folder: Path) -> type[Stage]:
 
     Raises: RecipeError if the file has no such class or function.
     """
-    found, name, file = _loaded(use, folder)
-    if isinstance(found, type) and issubclass(found, Stage) and not issubclass(found, Read):
-        return found
-    if callable(found) and not isinstance(found, type):
+    module, name, file = _loaded(use, folder)
+    found: Any = getattr(module, name, None)
+    if _is_step(found):
+        model: type[Stage] = found
+        return model
+    if _is_function(found):
         return _scored_class(found, name)
     raise RecipeError(
         f"expected a stage class or a function text -> float named {name} in {file}, found none"
+        f"{did_you_mean(name, _names_of(module, _is_step))}"
     )
 
 
@@ -142,21 +147,43 @@ def user_reader(use: str, folder: Path) -> type[Read]:
 
     Raises: RecipeError if the file has no such class or function.
     """
-    found, name, file = _loaded(use, folder)
-    if isinstance(found, type) and issubclass(found, Read):
-        return found
-    if callable(found) and not isinstance(found, type):
+    module, name, file = _loaded(use, folder)
+    found: Any = getattr(module, name, None)
+    if _is_reader(found):
+        model: type[Read] = found
+        return model
+    if _is_function(found):
         return reader_of(found, name)
     raise RecipeError(
         f"expected a reader class or a function path -> rows named {name} in {file}, found none"
+        f"{did_you_mean(name, _names_of(module, _is_reader))}"
     )
 
 
-def _loaded(use: str, folder: Path) -> tuple[Any, str, str]:
-    """Returns what a user's file calls by the name, the name, and the file's."""
+def _is_step(found: Any) -> bool:
+    return isinstance(found, type) and issubclass(found, Stage) and not issubclass(found, Read)
+
+
+def _is_reader(found: Any) -> bool:
+    return isinstance(found, type) and issubclass(found, Read)
+
+
+def _is_function(found: Any) -> bool:
+    return callable(found) and not isinstance(found, type)
+
+
+def _names_of(module: types.ModuleType, is_kind: Callable[[Any], bool]) -> list[str]:
+    """Returns what can be used of a user's file: its own functions, and its own classes of a kind."""
+    own = {
+        name: one for name, one in vars(module).items() if getattr(one, "__module__", "") == module.__name__
+    }
+    return [name for name, one in own.items() if is_kind(one) or _is_function(one)]
+
+
+def _loaded(use: str, folder: Path) -> tuple[types.ModuleType, str, str]:
+    """Returns a user's file as a module, the name that is meant in it, and the file's."""
     path = user_file(use, folder)
-    name = use.rpartition(":")[2]
-    return getattr(_module(path, digest_file(path)), name, None), name, path.name
+    return _module(path, digest_file(path)), use.rpartition(":")[2], path.name
 
 
 @cache

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from manifests.digest import digest_file
 from manifests.errors import QuernError, RecipeError
 from manifests.mistakes import did_you_mean, shown
+from manifests.nearby import did_you_mean_path
 from manifests.yamlfile import Loc, Positions, YamlError, parse_yaml, validate
 from pipelines.expand import expanded
 from pipelines.registry import (
@@ -170,7 +171,8 @@ def _step(reading: Reading, item: Any, loc: Loc, taken: set[str]) -> Step:
     if name in READERS:
         raise RecipeError(f'expected a step, got the reader "{name}"; readers stand under `read`')
     model = stage_class(name)
-    if isinstance(params, dict) and isinstance(params.get("against"), list):
+    of_files = "against" in model.model_fields and isinstance(params, dict)
+    if of_files and isinstance(params.get("against"), list):
         of_corpora = "against" in model.corpus_fields
         loc = (*params_loc, "against")
         params = {**params, "against": expanded(reading, params["against"], loc, of_corpora=of_corpora)}
@@ -206,8 +208,29 @@ def _unique(name: str, taken: set[str]) -> str:
 
 def _stage(reading: Reading, model: type[S], params: Any, loc: Loc) -> S:
     stage = at_home(validate(model, params, reading.positions, base=loc), reading.folder)
-    stage.side_inputs(reading.folder)  # refuses now what would be missing hours later
+    _refuse_missing(reading, stage, loc)  # now, and not hours later
+    stage.side_inputs(reading.folder)  # which may be there, and of no use
     return stage
+
+
+def _refuse_missing(reading: Reading, stage: Stage, loc: Loc) -> None:
+    """Raises: YamlError with every side input of a stage that is not there, at its place; but for corpora."""
+    mistakes = []
+    for name in (name for name in stage.path_fields if name not in stage.corpus_fields):
+        value = getattr(stage, name)
+        for i, path in enumerate(value if isinstance(value, tuple) else (value,)):
+            if path is not None and not (reading.folder / path).exists():
+                place = reading.positions.where((*loc, name, i))
+                mistakes.append(
+                    f"{place}: {_missing_text(reading.folder, f'{stage.name}.{name}', str(path))}"
+                )
+    if mistakes:
+        raise YamlError(*mistakes)
+
+
+def _missing_text(folder: Path, what: str, path: str) -> str:
+    near = did_you_mean_path(path, folder) or did_you_mean_path(path, folder, fits=Path.is_dir)
+    return f'expected a file or folder for `{what}`, found nothing at "{path}"{near}'
 
 
 def at_home(stage: S, folder: Path) -> S:

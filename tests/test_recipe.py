@@ -31,6 +31,7 @@ def folder(tmp_path):
         touch(tmp_path / path)
     for path in ("books/emma.txt", "books/emma.zip", "more/emma.txt", "more/[odd] name.txt"):
         touch(tmp_path / path)
+    touch(tmp_path / "lid.bin")
     touch(tmp_path / "bench" / "one.jsonl", '{"q": "How many apples are left?"}\n')
     touch(tmp_path / "bench" / "two.jsonl", '{"q": "Which planet is the largest one?"}\n')
     return tmp_path
@@ -1325,5 +1326,5 @@ def test_a_catalogue_of_books_may_stand_where_they_are_read(tmp_path):
     assert source.steps[0].name == "book_catalogue"
     assert source.reader.max_ratio == 9
     (tmp_path / "pg_catalog.csv").unlink()
-    with pytest.raises(QuernError, match=r"r\.yaml:3:\d+: .*pg_catalog"):
+    with pytest.raises(QuernError, match=r"r\.yaml:4:35: .*pg_catalog"):
         load_recipe(tmp_path / "r.yaml")

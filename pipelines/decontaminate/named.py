@@ -15,9 +15,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from manifests.mistakes import did_you_mean
+from manifests.nearby import names_in
 from pipelines.decontaminate.benchmarks import SUFFIXES
 
-__all__ = ["HOME", "is_name", "named_files"]
+__all__ = ["HOME", "is_name", "named_files", "near_name"]
 
 HOME = "benchmarks"
 _NAME = re.compile(r"[\w-]+")
@@ -34,3 +36,10 @@ def named_files(folder: Path, name: str) -> list[str]:
     found = [file for file in (home / name).rglob("*") if file.name.endswith(SUFFIXES) and file.is_file()]
     found += [file for suffix in SUFFIXES if (file := home / f"{name}{suffix}").is_file()]
     return sorted(file.relative_to(folder).as_posix() for file in found)
+
+
+def near_name(folder: Path, name: str) -> str:
+    """`; did you mean "gsm8k"?` with the benchmark of the nearest name that the recipe's folder keeps, or nothing."""
+    names = {each.removesuffix(next(filter(each.endswith, SUFFIXES), "")) for each in names_in(folder / HOME)}
+    near = [each for each in names if is_name(each) and did_you_mean(name, [each])]
+    return did_you_mean(name, (each for each in near if named_files(folder, each)))

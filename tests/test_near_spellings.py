@@ -1,0 +1,189 @@
+"""A path that a recipe misspells is refused at its own place, with the nearest that is there."""
+
+import pytest
+
+from manifests.errors import RecipeError
+from pipelines.recipe import load_recipe
+
+RULES = "def long(text):\n    return 1.0\n\n\ndef lines(path):\n    yield {'text': 'a'}\n"
+THERE = (
+    "books.jsonl",
+    "crawl/1.warc.gz",
+    "crawl/2.warc.gz",
+    "data/a.jsonl",
+    "wiki/train.jsonl",
+    "list.txt",
+    "tokenizer.json",
+    "lid.bin",
+    "pg_catalog.csv",
+    "lists/hosts.txt",
+    "ut1/adult/domains",
+    "bench/one.jsonl",
+    "bench/one.pdf",
+    "benchmarks/gsm8k/test.jsonl",
+    "benchmarks/boolq.csv",
+    "benchmarks/empty/LICENSE",
+    "corpora/2026-09/corpus.json",
+    "corpora/unfinished/files/a.json",
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for path in THERE:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    (tmp_path / "list.txt").write_text("crawl/1.warc.gz\n# the second\ncrwl/2.warc.gz\n")
+    (tmp_path / "rules.py").write_text(RULES)
+    return tmp_path
+
+
+def mistakes(folder, *, read="wet", paths='["crawl/*.warc.gz"]', root="", steps="[]", rest="", **options):
+    """What is wrong with a recipe that is written a key a line: paths on line 5, root on 6, its steps from 7 on."""
+    text = (
+        f"name: a\nsources:\n  - name: web\n    read: {read}\n    paths: {paths}\n    {root or '# no root'}\n"
+    )
+    (folder / "r.yaml").write_text(f"{text}    steps: {steps}\n{rest}")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(folder / "r.yaml", **options)
+    return str(caught.value).replace(f"{folder}/", "").splitlines()[:-1]
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        ('["boks.jsonl"]', 'expected a file, found nothing at "boks.jsonl"; did you mean "books.jsonl"?'),
+        (
+            '["crawl/*.warc"]',
+            'expected files like "crawl/*.warc", found none below crawl; did you mean "crawl/*.warc.gz"?',
+        ),
+        (
+            '["crwl/*.warc.gz"]',
+            'expected files like "crwl/*.warc.gz", but there is no folder crwl; did you mean "crawl/*.warc.gz"?',
+        ),
+        (
+            '["@lst.txt"]',
+            'lst.txt: expected a readable list of paths, plain or gzipped, found nothing; did you mean "list.txt"?',
+        ),
+        (
+            '["@list.txt"]',
+            'list.txt:3: expected a file, found nothing at crwl/2.warc.gz; did you mean "crawl/2.warc.gz"?',
+        ),
+        ("[{dataset: wki}]", 'expected a dataset\'s folder, found none at "wki"; did you mean "wiki"?'),
+        ('["zebra.jsonl"]', 'expected a file, found nothing at "zebra.jsonl"'),
+        ('["crawl/*.parquet"]', 'expected files like "crawl/*.parquet", found none below crawl'),
+    ],
+)
+def test_paths_of_a_source(folder, paths, said):
+    assert mistakes(folder, paths=paths) == [f"r.yaml:5:13: {said}"]
+
+
+@pytest.mark.parametrize(
+    ("root", "said"),
+    [
+        ("dta", 'found nothing at "dta"; did you mean "data"?'),
+        ("zebra", 'found nothing at "zebra"'),
+        ("books.jsonl", 'found a file at "books.jsonl"'),
+    ],
+)
+def test_a_root_is_refused_at_its_own_line_and_its_paths_are_not(folder, root, said):
+    found = mistakes(
+        folder, paths='["*.jsonl", "b.jsonl"]', root=f"root: {root}", rest="tokens: {use: tok.json}\n"
+    )
+    assert found == [
+        f"r.yaml:6:11: expected a folder for `root`, {said}",
+        'r.yaml:8:15: expected a tokenizer.json, found nothing at "tok.json"; did you mean "tokenizer.json"?',
+    ]
+
+
+OWN = [
+    ("./rul.py:long", 'expected a file, found nothing at "./rul.py"; did you mean "./rules.py"?'),
+    ("./zebra.py:long", 'expected a file, found nothing at "./zebra.py"'),
+]
+
+
+@pytest.mark.parametrize(("use", "said"), [*OWN, ("./rules.py:lng", 'found none; did you mean "long"?')])
+def test_a_step_of_the_user_s_own(folder, use, said):
+    (found,) = mistakes(folder, steps=f"[{{use: '{use}'}}]", allow_code=True)
+    assert found.startswith("r.yaml:7:13: ")
+    assert found.endswith(said)
+
+
+@pytest.mark.parametrize(("use", "said"), [*OWN, ("./rules.py:lnes", 'found none; did you mean "lines"?')])
+def test_a_reader_of_the_user_s_own(folder, use, said):
+    (found,) = mistakes(folder, read=f"{{use: '{use}'}}", allow_code=True)
+    assert found.startswith("r.yaml:4:11: ")
+    assert found.endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (
+            "decontaminate: {against: [bench/on.jsonl]}",
+            'at "bench/on.jsonl"; did you mean "bench/one.jsonl"?',
+        ),
+        ("decontaminate: {against: [bench/*.json]}", 'at "bench/*.json"; did you mean "bench/*.jsonl"?'),
+        ("decontaminate: {against: [bench/one.pdx]}", 'at "bench/one.pdx"; did you mean "bench/one.jsonl"?'),
+        ("decontaminate: {against: [gsm8]}", 'at "benchmarks/gsm8"; did you mean "gsm8k"?'),
+        ("decontaminate: {against: [bolq]}", 'at "benchmarks/bolq"; did you mean "boolq"?'),
+        (
+            "decontaminate: {against: [empt]}",
+            'at "benchmarks/empt"; put the benchmark there, none comes with Quern',
+        ),
+        ("minhash: {against: [corpora/2026-9]}", 'at "corpora/2026-9"; did you mean "corpora/2026-09"?'),
+        (
+            "minhash: {against: [corpora/2026-9@ab]}",
+            'at "corpora/2026-9@ab"; did you mean "corpora/2026-09"?',
+        ),
+        ("minhash: {against: [crpora/*]}", 'at "crpora/*"; did you mean "corpora/*"?'),
+        ("minhash: {against: [corpora/unfinishd]}", 'at "corpora/unfinishd"'),
+    ],
+)
+def test_what_documents_are_compared_with(folder, step, said):
+    (found,) = mistakes(folder, rest=f"steps:\n  - {step}\n")
+    column = 6 + step.index("[")
+    assert found.startswith(f"r.yaml:9:{column}: expected a ")
+    assert found.endswith(said)
+
+
+def test_the_corpus_that_is_built_is_not_proposed(folder):
+    found = mistakes(
+        folder, rest="steps: [minhash: {against: [corpora/2026-9]}]\n", out=folder / "corpora/2026-09"
+    )
+    assert found[0].endswith('found nothing at "corpora/2026-9"')
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("url: {domains: [lists/hosts.txt, lists/hsts.txt]}", "url.domains lists/hsts.txt lists/hosts.txt"),
+        ("url: {urls: [list]}", "url.urls list list.txt"),
+        ("url: {banned_words: [zebra]}", "url.banned_words zebra "),
+        ("url: {ut1: [ut/adult]}", "url.ut1 ut/adult ut1/adult"),
+        ("c4_bad_words: {file: lst.txt}", "c4_bad_words.file lst.txt list.txt"),
+        ("language: {model: lid.bn}", "language.model lid.bn lid.bin"),
+        ("book_catalogue: {file: pg_catalogue.csv}", "book_catalogue.file pg_catalogue.csv pg_catalog.csv"),
+    ],
+)
+def test_side_inputs_of_a_step_at_their_own_line(folder, step, said):
+    name, params = step.split(": ", 1)
+    key, value = params.strip("{}").split(": ", 1)
+    more = ", model_sha256: abc" if "model" in key else ""
+    written = f"\n      - {name}:\n         {{action: mark{more},\n         {key}: {value}}}"
+    (found,) = mistakes(folder, steps=written)
+    what, path, near = said.split(" ")
+    hint = f'; did you mean "{near}"?' if near else ""
+    assert found.startswith("r.yaml:10:")
+    assert found.endswith(f': expected a file or folder for `{what}`, found nothing at "{path}"{hint}')
+
+
+def test_every_side_input_is_told_and_a_catalogue_where_it_is_read(folder):
+    found = mistakes(
+        folder,
+        read="{gutenberg: {catalogue: pg_catalog.cvs}}",
+        steps="[url: {domains: [a], urls: [b]}, exct]",
+    )
+    places = [line.partition(" expected")[0] for line in found]
+    assert places == ["r.yaml:4:35:", "r.yaml:7:29:", "r.yaml:7:40:", "r.yaml:7:45:"]
+    assert found[0].endswith('"pg_catalog.cvs"; did you mean "pg_catalog.csv"?')
