@@ -20,9 +20,8 @@ import click
 
 __all__ = ["main"]
 
-_FOLDER = click.Path(path_type=Path)
+_FOLDER = _FILE = click.Path(path_type=Path)
 _COUNT, _NOT_NEGATIVE = click.IntRange(min=1), click.FloatRange(min=0)
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 def _refusals() -> tuple[type[BaseException], ...]:

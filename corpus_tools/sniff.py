@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from manifests.errors import UsageError
 from manifests.mistakes import did_you_mean
+from manifests.nearby import did_you_mean_path
 
 if TYPE_CHECKING:
     from pipelines.read.codecs import Codec
@@ -100,9 +101,10 @@ def walk_files(names: Iterable[str], recipes: Iterable[str] = ()) -> Iterator[Pa
         elif path.is_file():
             yield path
         else:
+            near = did_you_mean(name, recipes) or did_you_mean_path(name, fits=Path.exists)
             raise UsageError(
                 f"{name}: expected a shipped recipe's name or a file or folder, found nothing of that name"
-                f"{did_you_mean(name, recipes) or '.'} Nothing was written. `quern init --list` shows the recipes."
+                f"{near or '.'} Nothing was written. `quern init --list` shows the recipes."
             )
 
 

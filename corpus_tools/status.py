@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from corpus_tools.screen import size, table
-from manifests.corpus import CorpusManifest
+from manifests.corpus import CorpusManifest, is_corpus
 from manifests.digest import digest_value
 from manifests.errors import MissingFileError, UsageError
+from manifests.nearby import did_you_mean_path
 from pipelines.store import PLAN, Receipts, read_plan
 
 __all__ = ["done_rows", "look", "status_text"]
@@ -40,8 +41,9 @@ def look(folder: Path) -> dict[str, Any]:
     is_there = (folder / PLAN).is_file()
     plan = read_plan(folder)
     if not is_there and not any(found.values()):
+        near = did_you_mean_path(str(folder), fits=_is_begun)
         raise MissingFileError(
-            f"{folder}: expected a corpus folder, found neither corpus.json nor {PLAN}. "
+            f"{folder}: expected a corpus folder, found neither corpus.json nor {PLAN}{near or '.'} "
             f"`quern build RECIPE --out {folder}` makes one."
         )
     newest = found["sample" if (plan and plan["sample"]) or not found["corpus"] else "corpus"]
@@ -52,6 +54,10 @@ def look(folder: Path) -> dict[str, Any]:
         "plan": "read" if plan else "unreadable" if is_there else "absent",
         "steps": done_rows(folder, plan["steps"]) if plan else [],
     }
+
+
+def _is_begun(folder: Path) -> bool:
+    return is_corpus(folder) or (folder / PLAN).is_file()
 
 
 def _corpus(folder: Path) -> dict[str, Any] | None:

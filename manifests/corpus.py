@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from manifests.commit import FileRef, commit_bytes, safe_relative
 from manifests.digest import digest_value, read_sealed, seal
 from manifests.errors import FormatError, MissingFileError, UsageError
+from manifests.nearby import did_you_mean_path
 
 __all__ = [
     "Benchmark",
@@ -34,6 +35,7 @@ __all__ = [
     "TokenizerEntry",
     "VerdictEntry",
     "find_manifest",
+    "is_corpus",
 ]
 
 VERSION = 1
@@ -207,12 +209,12 @@ class CorpusManifest(_Entry):
         return root / f"{folder}corpus.json"
 
     @classmethod
-    def read(cls, path: Path) -> CorpusManifest:
-        """The verified manifest of a corpus.json, a store folder, or `DIR@digest-prefix`.
+    def read(cls, path: Path, folder: Path = Path()) -> CorpusManifest:
+        """The verified manifest of a corpus.json, a store folder, or `DIR@digest-prefix`, taken from `folder`.
 
         Raises: MissingFileError, FormatError, DigestError, UsageError for an unknown or ambiguous prefix.
         """
-        path = find_manifest(path)
+        path = find_manifest(path, folder)
         value = read_sealed(path)
         found = (value.pop("format", None), value.pop("version", None))
         if found != ("quern.corpus", VERSION):
@@ -255,11 +257,19 @@ class CorpusManifest(_Entry):
         return sum(p.n_tokens for p in self.partitions if (p.source, p.split) == (source, split))
 
 
-def find_manifest(path: Path) -> Path:
+def is_corpus(path: Path) -> bool:
+    """Whether a finished corpus or its manifest is there."""
+    return (path / "corpus.json").is_file() or (path.name == "corpus.json" and path.is_file())
+
+
+def find_manifest(path: Path, folder: Path = Path()) -> Path:
     """The manifest a person means: a file, a folder's corpus.json, or `DIR@prefix` of a digest.
+
+    folder: from which `path` is taken, as what a file says is from the file's folder.
 
     Raises: MissingFileError, UsageError.
     """
+    written, path = str(path), folder / path
     if path.is_file() and path.suffix == ".json":
         return path
     if path.is_file():
@@ -267,9 +277,9 @@ def find_manifest(path: Path) -> Path:
             f"{path}: expected a corpus folder or its manifest, got a file of another kind. Data that Quern did not "
             f"build is looked at with  quern init look {path} > look.yaml  and  quern build look.yaml."
         )
-    folder, at, prefix = str(path).rpartition("@")
-    if at and Path(folder).is_dir():
-        found = sorted((Path(folder) / "corpora").glob(f"{prefix}*.json"))
+    store, at, prefix = str(path).rpartition("@")
+    if at and Path(store).is_dir():
+        found = sorted((Path(store) / "corpora").glob(f"{prefix}*.json"))
         if len(found) != 1 or not prefix:
             raise UsageError(
                 f"{path}: {len(found)} manifests begin with {prefix!r}. Name one of corpora/*.json by more digits."
@@ -282,6 +292,8 @@ def find_manifest(path: Path) -> Path:
             f"{path}: expected a corpus, found only a sample of one. Name {path / 'sample'} to look at the sample, or "
             "build the whole by `quern build` without --sample."
         )
+    near = did_you_mean_path(written.rpartition("@")[0] or written, folder, fits=is_corpus)
     raise MissingFileError(
-        f"{path}: expected a corpus folder or manifest, found none. `quern build RECIPE --out {path}` makes one."
+        f"{path}: expected a corpus folder or manifest, found none{near or '.'} `quern build RECIPE --out {path}` "
+        "makes one."
     )

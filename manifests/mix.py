@@ -21,6 +21,7 @@ from manifests.commit import FileRef, commit_bytes
 from manifests.corpus import Ref
 from manifests.digest import digest_value, read_sealed, seal
 from manifests.errors import FormatError, MissingFileError
+from manifests.nearby import did_you_mean_path
 from manifests.order import Order, OrderPhase, OrderSource
 from manifests.shards import Shard, TokenStream
 
@@ -195,6 +196,7 @@ def require_run(folder: Path) -> None:
     if (folder / "config.json").is_file():
         return
     found = "a corpus" if (folder / "corpus.json").is_file() else "none"
+    near = did_you_mean_path(str(folder), fits=lambda path: (path / "config.json").is_file())
     raise MissingFileError(
-        f"{folder}: expected the folder of a run, found {found}. `quern train train.yaml` makes one."
+        f"{folder}: expected the folder of a run, found {found}{near or '.'} `quern train train.yaml` makes one."
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -133,13 +133,14 @@ def open_corpora(config: MixFile, folder: Path, mistakes: Mistakes) -> list[Corp
     """
     found: dict[str | int, Corpus] = {}
     for key, text in _named(config).items():
-        path = folder / text
         try:
-            manifest = CorpusManifest.read(path)
+            manifest = CorpusManifest.read(Path(text), folder)
         except QuernError as error:
             mistakes.add(("corpora", key), str(error))
             continue
-        found[key] = Corpus(key if isinstance(key, str) else manifest.name, manifest.root(path), manifest)
+        found[key] = Corpus(
+            key if isinstance(key, str) else manifest.name, manifest.root(folder / text), manifest
+        )
     _refuse_repeated(found, config, mistakes)
     mistakes.stop()
     return list(found.values())
@@ -213,12 +214,14 @@ def sources_of(
             loc = ("phases", i, "weights", name)
             mistakes.add(loc, f'expected a source ({known}), got "{name}"{did_you_mean(name, choices)}')
     _refuse_unknown_allowed(config, choices, mistakes)
+    misnamed = _refuse_unknown_from(config, used, corpora, mistakes)
     named = [name for name in choices if name in used]
     sources = [_source(name, choices[name], corpora, mistakes) for name in named]
     chosen = {name: partitions_of(choices[name], corpora) for name in named}
     for name in named:
         _refuse_repeated_shards(_place(name, config), name, chosen[name], mistakes)
-    _refuse_empty({source.name for source in sources if not source.n_tokens}, config, corpora, mistakes)
+    empty = {source.name for source in sources if not source.n_tokens}
+    _refuse_empty(empty - misnamed, config, corpora, mistakes)
     mistakes.stop()
     return named, sources
 
@@ -235,6 +238,25 @@ def _refuse_unknown_allowed(config: MixFile, choices: Mapping[str, SourceChoice]
                 f'expected a source of the mix ({", ".join(choices)}) or "*", got "{allow.source}"'
                 f"{did_you_mean(allow.source, choices)}",
             )
+
+
+def _refuse_unknown_from(
+    config: MixFile, used: Collection[str], corpora: Sequence[Corpus], mistakes: Mistakes
+) -> set[str]:
+    """The sources in use under whose `from` something stands that is no source of any corpus."""
+    there = [f"{c.label}/{source.name}" for c in corpora for source in c.manifest.sources]
+    anywhere = [f"*/{source.name}" for c in corpora for source in c.manifest.sources]
+    unknown = {
+        (name, i): text
+        for name, choice in (config.sources or {}).items()
+        for i, text in enumerate(choice.from_)
+        if name in used and not any(fnmatch.fnmatchcase(each, text) for each in there)
+    }
+    for (name, i), text in unknown.items():
+        near = did_you_mean(text, anywhere if text.startswith("*") else there)
+        told = f'expected a source of a corpus ({", ".join(there)}), got "{text}"{near}'
+        mistakes.add(("sources", name, "from", i), told)
+    return {name for name, _ in unknown}
 
 
 def choices_of(config: MixFile, corpora: Sequence[Corpus]) -> dict[str, SourceChoice]:

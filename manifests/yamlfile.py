@@ -28,6 +28,7 @@ from pydantic import BaseModel, ValidationError
 
 from manifests.errors import UsageError
 from manifests.mistakes import describe_mistakes, did_you_mean, shown
+from manifests.nearby import did_you_mean_path
 from manifests.quantities import Count, Percent, Share, parse_count, parse_share
 
 __all__ = [
@@ -116,6 +117,9 @@ def load_yaml(path: Path) -> tuple[Any, Positions]:
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        near = did_you_mean_path(str(path))
+        raise YamlError(f"{path}: expected a readable file, found nothing{near}") from error
     except OSError as error:
         raise YamlError(f"{path}: expected a readable file, got: {error.strerror}") from error
     _refuse_sealed(data, path)

@@ -22,10 +22,11 @@ from typing import Any
 import torch
 
 from manifests.commit import sweep
-from manifests.corpus import CorpusManifest, find_manifest
+from manifests.corpus import CorpusManifest, find_manifest, is_corpus
 from manifests.digest import hash64
 from manifests.errors import ConfigError, MissingFileError, QuernError, UsageError
 from manifests.mixfile import ResolvedMix, load_mix, mix_of_corpus
+from manifests.nearby import did_you_mean_path
 from manifests.yamlfile import Positions
 from trainer.begin import begin_or_match
 from trainer.bytes_of_tokens import byte_lengths, token_bytes
@@ -112,7 +113,7 @@ def resolve_mix(config: TrainConfig, folder: Path, positions: Positions) -> Reso
     Raises: MixError, ConfigError, DamageError.
     """
     path = folder / config.mix
-    _refuse_other(path, config.mix, positions)
+    _refuse_other(folder, config.mix, positions)
     if path.suffix in MIX_FILES:
         if config.seq_len is not None:
             raise ConfigError(
@@ -127,27 +128,32 @@ def resolve_mix(config: TrainConfig, folder: Path, positions: Positions) -> Reso
     return mix_of_corpus(path, seq_len=config.seq_len or 256, seed=config.seed, tokens=tokens)
 
 
-def _refuse_other(path: Path, written: str, positions: Positions) -> None:
-    """Returns if `path` is a mix.yaml, or names a corpus that is there.
+def _is_mix(path: Path) -> bool:
+    return is_corpus(path) or (path.suffix in MIX_FILES and path.is_file())
+
+
+def _refuse_other(folder: Path, written: str, positions: Positions) -> None:
+    """Returns if what is `written`, taken from `folder`, is a mix.yaml, or names a corpus that is there.
 
     Raises: ConfigError with the place of `mix`.
     """
-    place, found = positions.where(("mix",)), ""
+    path, place, found, near = folder / written, positions.where(("mix",)), "", ""
     if not written:
         found = "got nothing"
     elif path.name == "mix.json":
         found = f"got the mix of a run, {path}"
     elif not path.exists() and "@" not in path.name:  # DIR@digest names a corpus too
         found = f"found nothing at {path}"
+        near = did_you_mean_path(written, folder, fits=_is_mix)
     if found:
         raise ConfigError(
-            f"{place}: expected a mix.yaml or a corpus folder for `mix`, {found}. The run would have nothing to read. "
-            "Correct the path, which begins at the training file's folder; `quern init` writes a mix.yaml and `quern "
-            "build` makes a corpus."
+            f"{place}: expected a mix.yaml or a corpus folder for `mix`, {found}{near or '.'} The run "
+            "would have nothing to read. Correct the path, which begins at the training file's folder; `quern init` "
+            "writes a mix.yaml and `quern build` makes a corpus."
         )
     if path.suffix not in MIX_FILES:
         try:
-            find_manifest(path)
+            find_manifest(Path(written), folder)
         except (MissingFileError, UsageError) as error:
             raise ConfigError(f"{place}: {error}") from error
 

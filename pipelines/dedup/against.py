@@ -60,7 +60,7 @@ def digests_of(folder: Path, against: Sequence[str]) -> dict[str, str]:
     """
     seen: dict[str, str] = {}
     for path in against:
-        manifest = CorpusManifest.read(folder / path)
+        manifest = CorpusManifest.read(Path(path), folder)
         if manifest.sample:
             raise RecipeError(
                 f"against: expected whole corpora, got {path}, a sample of {manifest.sample}: copies of the rest would "

@@ -110,6 +110,40 @@ def test_a_missing_corpus_ends_with_the_commands_that_make_one(tmp_path):
     assert "quern build" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("verb", "written", "near"),
+    [
+        ("plan", "recpe.yaml", "recipe.yaml"),
+        ("build", "recpe.yaml", "recipe.yaml"),
+        ("mix check", "mx.yaml", "mix.yaml"),
+        ("train", "trin.yaml", "train.yaml"),
+        ("verify", "corpora/dmo", "corpora/demo"),
+        ("verify", "corpra/demo@ab", "corpora/demo"),
+        ("audit", "corpora/dmo", "corpora/demo"),
+        ("status", "corpora/dmo", "corpora/demo"),
+        ("status", "corpora/began", "corpora/begun"),
+        ("sample", "runs/bok", "runs/book"),
+        ("init", "boks.txt", "books.txt"),
+    ],
+)
+def test_what_is_misspelt_on_the_command_line_is_told_with_the_nearest_and_what_is_far_off_without(
+    tmp_path, monkeypatch, verb, written, near
+):
+    for path in (
+        *("recipe.yaml", "mix.yaml", "train.yaml", "books.txt", "corpora/demo/corpus.json"),
+        *("corpora/begun/runs/plan.json", "corpora/dm/other", "runs/book/config.json", "runs/bk/other"),
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    monkeypatch.chdir(tmp_path)
+    refused = quern(*verb.split(), written)
+    assert refused.exit_code in (1, 2)
+    first = refused.stderr.splitlines()[0]
+    assert first.startswith((f"{written}: expected a ", f"{written}: expected the "))
+    assert f'; did you mean "{near}"?' in first
+    assert "did you mean" not in quern(*verb.split(), "zebra").stderr
+
+
 @pytest.mark.parametrize("verb", [("trace", "{run}", "--step", "1"), ("sample", "{run}")])
 def test_a_folder_that_is_no_run_ends_with_the_command_that_makes_one(store, tmp_path, verb):
     for folder, found in ((tmp_path / "none", "none"), (store.root, "a corpus")):

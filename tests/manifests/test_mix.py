@@ -161,7 +161,19 @@ def test_a_mix_does_not_depend_on_where_its_corpora_lie(corpus):
         ),
         (
             "sources:\n  x: {from: [c/nothing]}\nphases:\n  - {tokens: 1k, weights: {x: 1}}\n",
-            "finds none among",
+            r'mix.yaml:6:14: expected a source of a corpus \(c/web, c/books\), got "c/nothing"$',
+        ),
+        (
+            "sources:\n  x: {from: [c/web, c/boks]}\nphases:\n  - {tokens: 1k, weights: {x: 1}}\n",
+            r'mix.yaml:6:21: .*got "c/boks"; did you mean "c/books"\?$',
+        ),
+        (
+            "sources:\n  x: {from: ['*/wbe']}\nphases:\n  - {tokens: 1k, weights: {x: 1}}\n",
+            r'mix.yaml:6:14: .*got "\*/wbe"; did you mean "\*/web"\?$',
+        ),
+        (
+            "sources:\n  x: {from: [c/web], where: {language: en}}\nphases:\n  - {tokens: 1k, weights: {x: 1}}\n",
+            r'expected "x" to find tokens, it finds none among: c/books, c/web',
         ),
         (
             "sources:\n  x: {from: ['*/web'], licences: [GPL]}\nphases:\n  - {tokens: 1k, weights: {x: 1}}\n",
@@ -458,9 +470,17 @@ def test_an_allowance_names_a_verdict_and_a_source_of_the_mix(corpus, allow, sai
     assert [row.verdict for row in check(load_mix(write_mix(corpus, right)).manifest)] == ["fine"]
 
 
-def test_a_missing_corpus_is_named_at_its_line(tmp_path):
-    with pytest.raises(MixError, match=r"mix\.yaml:2:11: .*expected a corpus"):
-        load_mix(write_mix(tmp_path, "phases:\n  - {tokens: 1k, weights: {web: 1}}\n"))
+@pytest.mark.parametrize("written", ["stores/dmo", "stores/dmo@ab12", "stors/demo"])
+def test_a_missing_corpus_is_named_at_its_line_with_the_nearest(tmp_path, written):
+    make_corpus(tmp_path / "stores/demo", {"web": 1000})
+    (tmp_path / "stores/dm").mkdir()
+    path = write_mix(tmp_path, "phases:\n  - {tokens: 1k, weights: {web: 1}}\n")
+    told = r"mix\.yaml:2:11: .*expected a corpus folder or manifest, found none"
+    with pytest.raises(MixError, match=rf"{told}\. "):
+        load_mix(path)
+    path.write_text(path.read_text().replace("[c]", f"[{written}]"))
+    with pytest.raises(MixError, match=rf'{told}; did you mean "stores/demo"\? '):
+        load_mix(path)
 
 
 def test_a_corpus_alone_is_a_mix_of_its_sources_by_their_tokens(corpus):

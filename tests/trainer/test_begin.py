@@ -103,10 +103,18 @@ def test_a_fork_of_another_batch_writes_the_tokens_it_was_trained_on(trained):
         ("run/mix.json", r"expected a mix\.yaml or a corpus folder for `mix`, got the mix of a run"),
         ("note.txt", r"got a file of another kind"),
         ("corpus@zz", r"0 manifests begin with"),
+        (
+            "mx.yaml",
+            r'expected a mix\.yaml or a corpus folder .*mx\.yaml; did you mean "mix\.yaml"\? The run',
+        ),
+        ("crpus", r'expected a mix\.yaml or a corpus folder .*crpus; did you mean "corpus"\? The run'),
+        ("crpus@ab", r'expected a corpus folder or manifest, found none; did you mean "corpus"\? '),
+        ("nte.txt", r"expected a mix\.yaml or a corpus folder .*nte\.txt\. The run"),
     ],
 )
 def test_a_mix_that_is_none_is_told_at_its_line(trained, mix, said):
     (trained / "note.txt").write_text("hello")
+    (trained / "mix.yaml").touch()
     with pytest.raises(ConfigError, match=rf"train\.yaml:\d+:6: .*{said}"):
         begin(write_train(trained, mix=mix), trained, parent="new")
 
