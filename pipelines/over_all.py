@@ -7,9 +7,9 @@ steps: [minhash: {keep: highest, score: gopher_qualty.n_words}]
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from manifests.corpus import find_manifest
 from manifests.errors import RecipeError
@@ -53,33 +53,77 @@ def unknown_sources(over_all: Sequence[Step], names: Sequence[str]) -> list[str]
 
 
 def unmade_scores(over_all: Sequence[Step], sources: Sequence[Source]) -> list[str]:
-    """Returns a mistake for every `score` that no source has; of a value `step.name` only the step is checked."""
-    columns = _columns_of_numbers(sources)
-    steps = {step.name for source in sources for step in source.steps if step.stage}
-    known = ", ".join(sorted([*columns, *(f"{step}.VALUE" for step in steps)])) or "there is none"
-    return [
-        f"{step.where}: expected a column of numbers that a step or a reader of your own makes for `{step.name}.score` "
-        f'({known}), got "{score}"'
-        + (did_you_mean(head, columns) or _of_step(score, steps) or did_you_mean(head, steps))
+    """Returns a mistake for every `score` that no source has as a number, as far as stages say what theirs are."""
+    made = _made(sources)
+    told = [
+        (step.where, _unmade(f"{step.name}.score", str(getattr(step.stage, "score", None)), made))
         for step in over_all
         if getattr(step.stage, "keep", None) == "highest"
-        for score in [str(getattr(step.stage, "score", None))]
-        for head, dot, _ in [score.partition(".")]
-        if score not in columns and not (dot and head in steps)
     ]
+    return [f"{where}: {text}" for where, text in told if text]
 
 
-def _of_step(score: str, steps: Collection[str]) -> str:
-    return f", a step; name a value of it, {score}.VALUE" if score in steps else ""
+class _Made(NamedTuple):
+    """What documents have when all steps of their source have run.
+
+    columns: that may hold numbers; others: that hold none; values: what each step measures, None where nobody says.
+    """
+
+    columns: set[str]
+    others: set[str]
+    values: dict[str, tuple[str, ...] | None]
+
+    @property
+    def measuring(self) -> list[str]:
+        """The steps that measure something."""
+        return [step for step, values in self.values.items() if values != ()]
 
 
-def _columns_of_numbers(sources: Sequence[Source]) -> set[str]:
-    """The columns that may hold numbers: those of the document are text, and so are labels."""
-    stages = [step.stage for source in sources for step in source.steps if step.stage]
-    made = {name for stage in stages for name in stage.writes}
-    made.update(name for source in sources if source.use for name in source.reader.writes)
-    labels = {name for stage in stages if isinstance(stage, Rule) for name in stage.labels}
-    return made - {*DOCUMENT.names} - labels
+def _made(sources: Sequence[Source]) -> _Made:
+    columns = {name for source in sources if source.use for name in source.reader.writes}
+    written = {*DOCUMENT.names}
+    values: dict[str, tuple[str, ...] | None] = {}
+    for name, stage in ((step.name, step.stage) for source in sources for step in source.steps if step.stage):
+        numbers = stage.numbers()
+        texts = stage.labels if isinstance(stage, Rule) else ()
+        columns |= {*stage.writes} & {*(stage.writes if numbers is None else numbers)} - {*texts}
+        written |= {*stage.writes}
+        before = values.get(name, ())
+        both = None if numbers is None or before is None else (*before, *numbers)
+        values[name] = both and tuple(value for value in dict.fromkeys(both) if value not in stage.writes)
+    columns -= {*DOCUMENT.names}
+    return _Made(columns, written - columns, values)
+
+
+def _unmade(what: str, score: str, made: _Made) -> str | None:
+    """Returns what is wrong with a score, None where nothing is; what: the parameter that names it."""
+    head, dot, value = score.partition(".")
+    values = made.values.get(head, ())
+    if score in made.columns or (dot and (values is None or value in values)):
+        return None
+    if dot and values:
+        known = ", ".join(values)
+        near = did_you_mean(score, (f"{head}.{each}" for each in values))
+        return f'expected a number that `{head}` measures for `{what}` ({known}), got "{score}"{near}'
+    known = (
+        ", ".join(sorted([*made.columns, *(f"{step}.VALUE" for step in made.measuring)])) or "there is none"
+    )
+    return (
+        "expected a column of whole numbers or floats that a step or a reader of your own makes for "
+        f'`{what}` ({known}), got "{score}"{_instead(score, made)}'
+    )
+
+
+def _instead(score: str, made: _Made) -> str:
+    """Returns what a score is, where that is known, and what it may have been meant for."""
+    if score in made.measuring:
+        return f", a step; name a value of it, {score}.VALUE"
+    kind = ", which holds no numbers" if score in made.others else ""
+    values = {f"{step}.{value}": value for step, each in made.values.items() for value in each or ()}
+    bare = next((f'; did you mean "{whole}"?' for whole, value in values.items() if value == score), "")
+    near = did_you_mean(score, made.columns) or bare or did_you_mean(score, values)
+    head = score.partition(".")[0]
+    return kind + (near or did_you_mean(head, made.columns) or did_you_mean(head, made.measuring))
 
 
 def refuse_itself(recipe: Recipe, out: Path) -> None:

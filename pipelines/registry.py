@@ -218,6 +218,10 @@ class Scored(Rule):
         refuse_crossed(self, "min", "max")
         return self
 
+    def numbers(self) -> tuple[str, ...]:
+        """The score."""
+        return ("score",)
+
     def measure(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
         """score: float64[n_docs]; not a number where the function gives none."""
         function, scores = type(self).score, np.full(len(batch), math.nan)

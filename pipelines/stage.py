@@ -115,6 +115,10 @@ class Stage(BaseModel):
         """Names of kernels it will call, compiled by the parent before workers start."""
         return ()
 
+    def numbers(self) -> tuple[str, ...] | None:
+        """What it gives of every document that is a number, columns it writes among it; None where nobody says."""
+        return None
+
 
 def short_names(paths: Sequence[str]) -> list[str]:
     """What a manifest calls files that may lie anywhere: a path inside the recipe's folder by itself, any other by
@@ -204,6 +208,10 @@ class Rewrite(Stage):
 
     drops_columns: ClassVar[tuple[str, ...]] = ()
 
+    def numbers(self) -> tuple[str, ...]:
+        """None: it gives texts alone."""
+        return ()
+
     def text(self, batch: Batch) -> tuple[pa.LargeStringArray, Verdicts]:
         """The new texts (null where there is none) and a verdict for each."""
         raise TypeError(f"{type(self).__name__} does not say how it rewrites")
@@ -238,6 +246,10 @@ class Edit(Stage):
     def kernels(self) -> tuple[str, ...]:
         """What cuts the spans; a stage adds its own."""
         return ("edits.cut_spans",)
+
+    def numbers(self) -> tuple[str, ...]:
+        """What `spans.apply_spans` counts."""
+        return ("removed_bytes", "removed_words")
 
     def spans(self, batch: Batch) -> Spans:
         """The spans of every row."""

@@ -866,7 +866,7 @@ def test_a_score_that_a_step_of_some_source_makes_is_taken(folder, score):
     own += '  - {name: more, read: wet, paths: ["crawl/b/*"], steps: []'
     load(folder, web(rest=own) + f"steps: [exact: {{keep: highest, score: {score}}}]\n")
     said = mistakes(folder, web(rest=own) + "steps: [exact: {keep: highest, score: gopher_qality.n_words}]\n")
-    assert 'got "gopher_qality.n_words"; did you mean "gopher_quality"?' in said[0]
+    assert 'got "gopher_qality.n_words"; did you mean "gopher_quality.n_words"?' in said[0]
 
 
 OWN_SCORES = "def title(text):\n    return 1.0\n\n\nqual = title\n"
@@ -890,8 +890,8 @@ def test_a_step_of_the_user_makes_values_even_under_the_name_of_a_column(folder,
             "gopher_quality",
             ", a step; name a value of it, gopher_quality.VALUE",
         ),
-        ("language: {keep: [en]}", "language", '; did you mean "language_score"?'),
-        ("language: {keep: [en]}", "text", ""),
+        ("language: {keep: [en]}", "language", ', which holds no numbers; did you mean "language_score"?'),
+        ("language: {keep: [en]}", "text", ", which holds no numbers"),
     ],
 )
 def test_a_step_or_a_text_is_no_score(folder, steps, score, what):

@@ -104,6 +104,10 @@ class C4BadWords(Rule):
         """One kernel, two passes; one over the ids."""
         return ("bad_words.count_listed_words", "hashing.xxh64_spans")
 
+    def numbers(self) -> tuple[str, ...]:
+        """What is counted, and what is drawn."""
+        return ("n_bad_words", "lot")
+
     def measure(self, batch: Batch) -> dict[str, npt.NDArray[np.int64]]:
         """n_bad_words, the places at which one ends, and lot, uniform in [0, 2^32): int64[n_docs] each."""
         path = (self.root or Path()) / self.file

@@ -60,7 +60,7 @@ from pydantic import model_validator
 
 from pipelines.batch import Batch, Values
 from pipelines.filters.limits import Number
-from pipelines.kernels.c4 import LINE_REASONS, Units, c4_counts, line_spans
+from pipelines.kernels.c4 import C4_COUNTS, LINE_REASONS, Units, c4_counts, line_spans
 from pipelines.kernels.word_spans import CUTTERS
 from pipelines.stage import Edit, Rule, Spans, Verdicts, first_failing
 
@@ -150,6 +150,10 @@ class C4Quality(Rule):
         counts = {"spaces": "c4.count_c4_sentences", "spacy": "sentences.count_spacy_sentences",
                   "light": "sentences.count_light_sentences"}  # fmt: skip
         return ("phrases.find_mentions", counts[self.words], *CUTTERS[self.words])
+
+    def numbers(self) -> tuple[str, ...]:
+        """What is counted, and the first lines with what is looked for."""
+        return C4_COUNTS
 
     def measure(self, batch: Batch) -> dict[str, npt.NDArray[np.int64]]:
         """The counts of `kernels.c4.C4_COUNTS`, each int64[n_docs]."""

@@ -67,6 +67,10 @@ class BookCatalogue(Rule):
             )
         return {self.file: digest_file(folder / self.file)}
 
+    def numbers(self) -> tuple[str, ...]:
+        """Whether it is there; all else is text."""
+        return ("in_catalogue",)
+
     def measure(self, batch: Batch) -> dict[str, Any]:
         """The five columns, string[n_docs], null where nothing is known; in_catalogue: uint8[n_docs]."""
         path = (self.root or Path()) / self.file

@@ -37,7 +37,7 @@ import numpy.typing as npt
 from pipelines.batch import Batch, Values
 from pipelines.filters.labels import SPACED
 from pipelines.filters.limits import Frac, Limit, Number, Rate, described, failing, reasons
-from pipelines.kernels.fineweb import fineweb_counts
+from pipelines.kernels.fineweb import FINEWEB_COUNTS, fineweb_counts
 from pipelines.kernels.word_spans import CUTTERS
 from pipelines.stage import Rule, Verdicts, first_failing
 
@@ -83,6 +83,10 @@ class FineWebQuality(Rule):
     def kernels(self) -> tuple[str, ...]:
         """One pass over the text; spaCy's words and light ones take another."""
         return ("fineweb.count_fineweb", *CUTTERS[self.words])
+
+    def numbers(self) -> tuple[str, ...]:
+        """What is counted."""
+        return FINEWEB_COUNTS
 
     def measure(self, batch: Batch) -> dict[str, npt.NDArray[np.int64]]:
         """The counts of `kernels.fineweb.FINEWEB_COUNTS`, each int64[n_docs]."""

@@ -30,9 +30,9 @@ from pydantic import Field, model_validator
 from pipelines.batch import Batch, Values
 from pipelines.filters.labels import SPACED
 from pipelines.filters.limits import Frac, Limit, Number, Rate, described, failing, reasons, refuse_crossed
-from pipelines.kernels.gopher import MAX_STOP_WORDS, STOP_WORDS, lower_ascii, quality_counts
-from pipelines.kernels.gopher_spacy import light_quality_counts, spacy_quality_counts
-from pipelines.kernels.repetition import repetition_counts
+from pipelines.kernels.gopher import MAX_STOP_WORDS, QUALITY_COUNTS, STOP_WORDS, lower_ascii, quality_counts
+from pipelines.kernels.gopher_spacy import SPACY_QUALITY_COUNTS, light_quality_counts, spacy_quality_counts
+from pipelines.kernels.repetition import REPETITION_COUNTS, repetition_counts
 from pipelines.kernels.word_spans import CUTTERS
 from pipelines.stage import Rule, Verdicts, first_failing
 
@@ -126,6 +126,10 @@ class GopherQuality(Rule):
             return ("gopher.count_quality",)
         return ("gopher_spacy.count_spacy_quality", *CUTTERS[self.words])
 
+    def numbers(self) -> tuple[str, ...]:
+        """What is counted."""
+        return SPACY_QUALITY_COUNTS if self.words == "spacy" else QUALITY_COUNTS
+
     def measure(self, batch: Batch) -> Counts:
         """`kernels.gopher.QUALITY_COUNTS`, or `SPACY_QUALITY_COUNTS` for spaCy's words, each int64[n_docs]."""
         counts = {"spaces": quality_counts, "spacy": spacy_quality_counts, "light": light_quality_counts}
@@ -187,6 +191,10 @@ class GopherRepetition(Rule):
     def kernels(self) -> tuple[str, ...]:
         """One kernel, a pass over the words for each n; spaCy's words and light ones take another."""
         return ("repetition.count_repetition", *CUTTERS[self.words])
+
+    def numbers(self) -> tuple[str, ...]:
+        """What is counted."""
+        return REPETITION_COUNTS
 
     def measure(self, batch: Batch) -> Counts:
         """The counts of `kernels.repetition.REPETITION_COUNTS`, each int64[n_docs]."""

@@ -93,6 +93,10 @@ class Language(Rule):
         """The model's."""
         return ("fasttext._best_labels",)
 
+    def numbers(self) -> tuple[str, ...]:
+        """The score; the language is text."""
+        return ("language_score",)
+
     def measure(self, batch: Batch) -> dict[str, Any]:
         """language: string[n_docs], null where there is only white space; language_score: float32[n_docs]."""
         path = None if self.model is None else (self.root or Path()) / self.model

@@ -50,6 +50,10 @@ class C4Paragraphs(Rule):
         """One pass."""
         return ("paragraphs.count_long_paragraphs",)
 
+    def numbers(self) -> tuple[str, ...]:
+        """What is counted."""
+        return ("n_long_paragraphs",)
+
     def measure(self, batch: Batch) -> dict[str, npt.NDArray[np.int64]]:
         """n_long_paragraphs: int64[n_docs]."""
         return {"n_long_paragraphs": count_long_paragraphs(*batch.text(), self.min_paragraph_chars)}

@@ -169,6 +169,10 @@ class Url(Rule):
         """Hashing of names and lists, and the words of addresses."""
         return ("hashing.xxh64_spans", "urls.hash_lines", "urls.count_url_words")
 
+    def numbers(self) -> tuple[str, ...]:
+        """What is listed, and what is counted."""
+        return (*_LISTED, *(limit.of for limit in _WORD_LIMITS))
+
     def measure(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
         """Whether domain, host and address are listed: uint8[n_docs] each; counts of words: int64[n_docs] each."""
         lists = load_lists(*(self._lists(name) for name in SHIPPED))
