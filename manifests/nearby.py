@@ -38,7 +38,10 @@ def did_you_mean_path(written: str, folder: Path = Path(), *, fits: Fits = Path.
     folder: from which it is taken; fits: whether a path that is there could be meant.
     """
     parts = written.rstrip("/").split("/")
-    found = "" if "://" in written else _nearest(parts, folder, fits)
+    try:
+        found = "" if "://" in written else _nearest(parts, folder, fits)
+    except OSError:  # a name too long, or a folder that may not be entered
+        found = ""
     return f'; did you mean "{found}"?' if found not in ("", "/".join(parts)) else ""
 
 

@@ -470,6 +470,28 @@ def test_an_allowance_names_a_verdict_and_a_source_of_the_mix(corpus, allow, sai
     assert [row.verdict for row in check(load_mix(write_mix(corpus, right)).manifest)] == ["fine"]
 
 
+@pytest.mark.parametrize(
+    ("where", "near"),
+    [
+        ("{langauge: en}", '; did you mean "language"?'),
+        ("{language: dee}", '; did you mean "de"?'),
+        ("{language: de}", ""),
+        ("{zebra: en}", ""),
+    ],
+)
+def test_a_partition_that_is_not_there_is_told_with_the_nearest_column_or_value(tmp_path, where, near):
+    columns = {"web": {"language": "en"}, "books": {"language": "de"}}
+    make_corpus(tmp_path / "c", {"web": 4000, "books": 2000}, columns=columns)
+    text = (
+        f"sources:\n  x: {{from: [c/web], where: {where}}}\nphases:\n  - {{tokens: 1k, weights: {{x: 1}}}}\n"
+    )
+    with pytest.raises(MixError) as caught:
+        load_mix(write_mix(tmp_path, text))
+    there = "c/books {'language': 'de'}, c/web {'language': 'en'}"
+    first = str(caught.value).splitlines()[0]
+    assert first.endswith(f'mix.yaml:6:6: expected "x" to find tokens, it finds none among: {there}{near}')
+
+
 @pytest.mark.parametrize("written", ["stores/dmo", "stores/dmo@ab12", "stors/demo"])
 def test_a_missing_corpus_is_named_at_its_line_with_the_nearest(tmp_path, written):
     make_corpus(tmp_path / "stores/demo", {"web": 1000})

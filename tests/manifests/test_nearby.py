@@ -67,6 +67,7 @@ def test_the_nearest_path_is_named_as_it_is_written(folder, written, near):
         "hidden.jsonl",
         "s3://crwl/1.warc",
         "https://host/boks.jsonl",
+        "crwl/" + "1.warc.gz" * 99,
     ],
 )
 def test_of_what_is_far_off_hidden_or_elsewhere_nothing_is_said(folder, written):
