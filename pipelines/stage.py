@@ -86,6 +86,8 @@ class Stage(BaseModel):
     libraries: ClassVar[tuple[str, ...]] = ()
     path_fields: ClassVar[tuple[str, ...]] = ()
     """Parameters that say where a side input lies: recorded by name, for the place is this machine's business."""
+    folder_fields: ClassVar[tuple[str, ...]] = ()
+    """Those of them that name folders; the others name files."""
     corpus_fields: ClassVar[tuple[str, ...]] = ()
     """Those of them that list finished corpora: `parents` of what is built, by the digests among `side_inputs`."""
 

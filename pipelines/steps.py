@@ -221,16 +221,16 @@ def _refuse_missing(reading: Reading, stage: Stage, loc: Loc) -> None:
         for i, path in enumerate(value if isinstance(value, tuple) else (value,)):
             if path is not None and not (reading.folder / path).exists():
                 place = reading.positions.where((*loc, name, i))
-                mistakes.append(
-                    f"{place}: {_missing_text(reading.folder, f'{stage.name}.{name}', str(path))}"
-                )
+                mistakes.append(f"{place}: {_missing_text(reading.folder, stage, name, str(path))}")
     if mistakes:
         raise YamlError(*mistakes)
 
 
-def _missing_text(folder: Path, what: str, path: str) -> str:
-    near = did_you_mean_path(path, folder) or did_you_mean_path(path, folder, fits=Path.is_dir)
-    return f'expected a file or folder for `{what}`, found nothing at "{path}"{near}'
+def _missing_text(folder: Path, stage: Stage, name: str, path: str) -> str:
+    is_folder = name in stage.folder_fields
+    near = did_you_mean_path(path, folder, fits=Path.is_dir if is_folder else Path.is_file)
+    kind = "folder" if is_folder else "file"
+    return f'expected a {kind} for `{stage.name}.{name}`, found nothing at "{path}"{near}'
 
 
 def at_home(stage: S, folder: Path) -> S:

@@ -175,7 +175,8 @@ def test_side_inputs_of_a_step_at_their_own_line(folder, step, said):
     what, path, near = said.split(" ")
     hint = f'; did you mean "{near}"?' if near else ""
     assert found.startswith("r.yaml:10:")
-    assert found.endswith(f': expected a file or folder for `{what}`, found nothing at "{path}"{hint}')
+    kind = "folder" if key == "ut1" else "file"
+    assert found.endswith(f': expected a {kind} for `{what}`, found nothing at "{path}"{hint}')
 
 
 def test_every_side_input_is_told_and_a_catalogue_where_it_is_read(folder):

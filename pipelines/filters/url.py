@@ -114,6 +114,7 @@ class Url(Rule):
         "soft_words",
         "banned_subwords",
     )
+    folder_fields: ClassVar[tuple[str, ...]] = ("ut1",)
     measuring: ClassVar[tuple[str, ...]] = ("shipped", *path_fields, "hosts", "urls_from", "ignore_case")
 
     shipped: tuple[ListName, ...] = SHIPPED
