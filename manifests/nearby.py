@@ -98,7 +98,7 @@ def _nearness(name: str, other: str) -> float:
     whole, begun = _ratio(name, other), _ratio(stem, its)
     is_begun = len(stem) >= 3 and its.startswith(stem) and whole >= _NEAR
     is_near = min(len(stem), len(its)) >= 2 and begun >= _NEAR
-    return whole + begun if is_near or is_begun or stem == its else 0
+    return whole + begun if is_near or is_begun or stem == its else 0.0
 
 
 def _near_pattern(parts: list[str], folder: Path, fits: Fits, *, was_looked_for: bool) -> str | None:
