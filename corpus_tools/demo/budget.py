@@ -2,8 +2,8 @@
 
     quern train train.yaml, N_STEPS steps -> tokens a second -> 1M to 4.5M tokens -> mix.yaml
 
-At least 1M, after which the model is better than counting, however slow the machine; at most 4.5M, in which the
-smallest source comes four times, for more of the same text teaches little.
+At least 1M, after which the model is better than counting, however slow the machine; at most 4.5M, in which the web
+pages come four times, for more of the same text teaches little.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 from corpus_tools.demo.budget import LEAST, MOST, SECONDS, budget, with_budget
 from corpus_tools.demo.crawl import crawl
 from corpus_tools.demo.junk import JUNK_NAMES
-from corpus_tools.demo.run import _quern, _write_files, run_demo
+from corpus_tools.demo.run import _budget_is_open, _quern, _write_files, run_demo
 from manifests.errors import QuernError
 from manifests.mixfile import MixFile
 from manifests.yamlfile import load_yaml, validate
@@ -61,6 +61,18 @@ def test_the_mix_asks_for_the_tokens_that_the_machine_can_read(tmp_path, n_token
     mix.write_text(with_budget(mix.read_text(), n_tokens))
     value, positions = load_yaml(mix)
     assert validate(MixFile, value, positions).phases[0].tokens == n_tokens
+
+
+def test_the_machine_is_timed_until_somebody_has_said_how_much_the_model_reads(tmp_path):
+    _write_files(tmp_path)
+    assert _budget_is_open(tmp_path)
+    for name, before, after in (("mix.yaml", "1.2M", "1.3M"), ("train.yaml", "batch: 4Ki", "batch: 64Ki")):
+        shipped = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(shipped.replace(before, after))
+        assert not _budget_is_open(tmp_path)
+        (tmp_path / name).write_text(shipped)
+    (tmp_path / "runs/demo").mkdir(parents=True)
+    assert not _budget_is_open(tmp_path)
 
 
 def test_a_command_is_printed_before_it_runs_and_its_failure_ends_the_demo(tmp_path, capfd):
