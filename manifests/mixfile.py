@@ -29,6 +29,7 @@ from manifests.errors import MixError
 from manifests.mistakes import Mistakes
 from manifests.mix import Allowed, MixCorpus, MixManifest, MixPhase, MixSource
 from manifests.mixcheck import CheckRow, Shared, check, check_shared, key_text, shares_of, weights_text
+from manifests.mixkeys import MixFile, PhaseChoice
 from manifests.mixremedy import (
     REMEDY,
     Wanted,
@@ -42,8 +43,6 @@ from manifests.mixremedy import (
 )
 from manifests.mixsources import (
     Corpus,
-    MixFile,
-    PhaseChoice,
     choices_of,
     json_text,
     one_tokenizer,

@@ -1,4 +1,4 @@
-"""What a mix.yaml may say, and what its sources find in the corpora that it names.
+"""What the sources of a mix.yaml find in the corpora that it names.
 
     corpora: [a/corpus.json, b/corpus.json]   ->  Corpus(label, root, manifest) each, opened and held side by side
     sources: {books: {from: ["*/books"]}}     ->  MixSource: the shards, licences and holdout of all that it chooses
@@ -14,22 +14,16 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from typing import Any
 
 from manifests.corpus import CorpusManifest, Partition, TokenizerEntry
 from manifests.errors import QuernError
 from manifests.mistakes import Mistakes, did_you_mean
-from manifests.mix import MAX_SEQ_LEN, MIN_SEQ_LEN, MixShard, MixSource
-from manifests.quantities import Count, Share
+from manifests.mix import MixShard, MixSource
+from manifests.mixkeys import MixFile, SourceChoice
 
 __all__ = [
-    "Allow",
     "Corpus",
-    "MixFile",
-    "PhaseChoice",
-    "SourceChoice",
     "choices_of",
     "json_text",
     "one_tokenizer",
@@ -39,77 +33,6 @@ __all__ = [
 ]
 
 MAX_EPOCHS = 16
-
-
-def _not_empty(name: str) -> str:
-    if not name:
-        raise ValueError('expected a name, got ""')
-    return name
-
-
-Name = Annotated[str, AfterValidator(_not_empty)]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True
-    )
-
-
-class SourceChoice(_Model):
-    """One source of a mix, drawn from one or several corpora."""
-
-    from_: list[str] = Field(alias="from")
-    """`corpus/source` patterns; `*` stands for any."""
-    where: dict[str, str] = {}
-    """Partition columns and the value each must have."""
-    max_epochs: int | None = Field(default=None, gt=0)
-    """How often it may be read; above 16 only by this key."""
-    licences: list[str] | None = None
-    """Licences its partitions may carry; none: any."""
-
-
-class PhaseChoice(_Model):
-    """A stretch of the run with fixed weights."""
-
-    tokens: Count
-    """Tokens of the phase, rounded down to whole rows."""
-    weights: dict[str, Share]
-    """Shares of tokens by source; they are divided by their sum."""
-
-
-class Allow(_Model):
-    """A verdict to override. Too many epochs are allowed by a source's `max_epochs`."""
-
-    verdict: Literal["unchecked", "marked"]
-    """`unchecked`: held against no benchmark; `marked`: benchmark text was found and kept."""
-    source: str
-    """One of the mix's sources, or `*` for all."""
-    because: str
-
-
-class MixFile(_Model):
-    """The keys of mix.yaml."""
-
-    name: Name
-    corpora: list[str] | dict[Name, str]
-    seq_len: int = Field(ge=MIN_SEQ_LEN, le=MAX_SEQ_LEN)
-    seed: int = Field(default=0, ge=0)
-    sources: dict[Name, SourceChoice] | None = None
-    phases: list[PhaseChoice] = Field(min_length=1)
-    allow: list[Allow] = []
-
-    @field_validator("corpora")
-    @classmethod
-    def _one_or_more(cls, corpora: list[str] | dict[str, str]) -> list[str] | dict[str, str]:
-        if not corpora:
-            raise ValueError(f"expected one corpus or more for `corpora`, got {json.dumps(corpora)}")
-        return corpora
-
-    @property
-    def drawn(self) -> set[str]:
-        """The sources that have a weight above 0 in some phase."""
-        return {name for phase in self.phases for name, weight in phase.weights.items() if weight}
 
 
 @dataclass(frozen=True)
