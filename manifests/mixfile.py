@@ -80,7 +80,9 @@ def load_mix(path: Path, overrides: Sequence[str] = ()) -> ResolvedMix:
     tokenizer = one_tokenizer(corpora, mistakes)
     mix = _resolved(config, corpora, tokenizer, mistakes)
     _feasible(mix, config, mistakes, is_written=True, whole=lambda: _whole_text(config, corpora, tokenizer))
-    return ResolvedMix(mix, {c.digest: c.root for c in corpora}, _without_rows(mix, path))
+    return ResolvedMix(
+        mix, {c.digest: c.root for c in corpora}, _unweighed(config, path) + _without_rows(mix, path)
+    )
 
 
 def mix_of_corpus(path: Path, *, seq_len: int, seed: int, tokens: int) -> ResolvedMix:
@@ -114,6 +116,14 @@ def mix_of_corpus(path: Path, *, seq_len: int, seed: int, tokens: int) -> Resolv
     _feasible(mix, config, mistakes, is_written=False, whole=str)
     left_out = tuple(f"{path}: left out {a.source}: {a.because}" for a in mix.allowed)
     return ResolvedMix(mix, {corpora[0].digest: corpora[0].root}, left_out + _without_rows(mix, path))
+
+
+def _unweighed(config: MixFile, path: Path) -> tuple[str, ...]:
+    return tuple(
+        f"{path}: {name} is defined under `sources`, has no weight in any phase and is not read"
+        for name in config.sources or {}
+        if name not in config.weighed
+    )
 
 
 def _without_rows(mix: MixManifest, path: Path) -> tuple[str, ...]:

@@ -87,6 +87,11 @@ class MixFile(_Model):
         return corpora
 
     @property
+    def weighed(self) -> set[str]:
+        """The sources that some phase names, also with a weight of 0."""
+        return {name for phase in self.phases for name in phase.weights}
+
+    @property
     def drawn(self) -> set[str]:
         """The sources that have a weight above 0 in some phase."""
         return {name for phase in self.phases for name, weight in phase.weights.items() if weight}

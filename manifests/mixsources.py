@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,18 +127,19 @@ def sources_of(
 ) -> tuple[list[str], list[MixSource]]:
     """The names of the sources that any phase uses, in the order of the choices, and what each finds.
 
-    Raises: MixError where one is unknown, finds no tokens that it was defined to find, finds a shard
-    twice, or holds another licence.
+    Raises: MixError where one is unknown or misspelt, finds no tokens that it was defined to find, finds a
+    shard twice, or holds another licence.
     """
     choices = choices_of(config, corpora)
-    used = {name for phase in config.phases for name in phase.weights}
+    used = config.weighed
     for i, phase in enumerate(config.phases):
         for name in sorted(set(phase.weights) - set(choices)):
             known = ", ".join(choices)
             loc = ("phases", i, "weights", name)
             mistakes.add(loc, f'expected a source ({known}), got "{name}"{did_you_mean(name, choices)}')
     _refuse_unknown_allowed(config, choices, mistakes)
-    misnamed = _refuse_unknown_from(config, used, corpora, mistakes)
+    _refuse_misspelt(config, choices, mistakes)
+    misnamed = _refuse_unknown_from(config, corpora, mistakes)
     named = [name for name in choices if name in used]
     sources = [_source(name, choices[name], corpora, mistakes) for name in named]
     chosen = {name: partitions_of(choices[name], corpora) for name in named}
@@ -163,17 +165,44 @@ def _refuse_unknown_allowed(config: MixFile, choices: Mapping[str, SourceChoice]
             )
 
 
-def _refuse_unknown_from(
-    config: MixFile, used: Collection[str], corpora: Sequence[Corpus], mistakes: Mistakes
-) -> set[str]:
-    """The sources in use under whose `from` something stands that is no source of any corpus."""
+def _refuse_misspelt(config: MixFile, choices: Mapping[str, SourceChoice], mistakes: Mistakes) -> None:
+    """Refuses what is defined, has no weight, and is spelt nearly as a source that has one and no definition.
+
+    Any other may stand there without a weight, for a phase that is yet to come.
+    """
+    defined = config.sources or {}
+    undefined = config.weighed & {*choices} - {*defined}
+    for name in (name for name in defined if name not in config.weighed):
+        if near := did_you_mean(name, (each for each in undefined if _is_slip(name, each))):
+            mistakes.add(
+                ("sources", name),
+                f'expected a source that a phase weighs ({", ".join(sorted(config.weighed))}), got "{name}"{near} What '
+                "it says would hold for no source. Correct the name, or give it a weight, 0 if it is not to be read",
+            )
+
+
+def _is_slip(name: str, other: str) -> bool:
+    """Whether a name may be another one misspelt: word for word near it, with the same numbers.
+
+    >>> [_is_slip("web", other) for other in ("wbe", "web_de", "web2", "wiki")]
+    [True, False, False, False]
+    """
+    words, others = (re.findall(r"\d+|[^\W\d_]+", each.lower()) for each in (name, other))
+    return len(words) == len(others) and all(
+        word == its or (not word.isdigit() and bool(did_you_mean(word, [its])))
+        for word, its in zip(words, others, strict=True)
+    )
+
+
+def _refuse_unknown_from(config: MixFile, corpora: Sequence[Corpus], mistakes: Mistakes) -> set[str]:
+    """The sources, weighed or not, under whose `from` something stands that is no source of any corpus."""
     there = [f"{c.label}/{source.name}" for c in corpora for source in c.manifest.sources]
     anywhere = [f"*/{source.name}" for c in corpora for source in c.manifest.sources]
     unknown = {
         (name, i): text
         for name, choice in (config.sources or {}).items()
         for i, text in enumerate(choice.from_)
-        if name in used and not any(fnmatch.fnmatchcase(each, text) for each in there)
+        if not any(fnmatch.fnmatchcase(each, text) for each in there)
     }
     for (name, i), text in unknown.items():
         near = did_you_mean(text, anywhere if text.startswith("*") else there)

@@ -665,6 +665,56 @@ def test_epochs_and_benchmark_text_are_told_at_once_and_what_allows_them_is_take
     assert [row.verdict for row in check(mix)] == ["repeats", "repeats"]
 
 
+@pytest.mark.parametrize(
+    ("defined", "place", "near"),
+    [
+        ("boks: {from: [c/books], licences: [X], max_epochs: 1}", ":6:9", "books"),
+        ("Books: {from: [c/books]}", ":6:10", "books"),
+        ("wbe: {from: [c/web], max_epochs: 1}", ":6:8", "web"),
+    ],
+)
+def test_a_definition_that_is_a_misspelt_source_is_refused_at_its_line(corpus, defined, place, near):
+    text = f"sources:\n  {defined}\nphases:\n  - {{tokens: 1k, weights: {{web: 0.5, books: 0.5}}}}\n"
+    name = defined.partition(":")[0]
+    assert refusal(write_mix(corpus, text)).startswith(
+        f"{corpus / 'mix.yaml'}{place}: expected a source that a phase weighs (books, web), got "
+        f'"{name}"; did you mean "{near}"? What it says'
+    )
+    weighed = text.replace("books: 0.5", f"books: 0.5, {name}: 0").replace(", licences: [X]", "")
+    assert load_mix(write_mix(corpus, weighed)).remarks == ()
+
+
+@pytest.mark.parametrize("name", ["web_de", "web2", "later", "web_books"])
+def test_a_definition_for_a_later_phase_is_no_misspelt_one_and_is_remarked(corpus, name):
+    text = f"sources:\n  {name}: {{from: [c/web]}}\nphases:\n  - {{tokens: 1k, weights: {{web: 1}}}}\n"
+    [remark] = load_mix(write_mix(corpus, text)).remarks
+    assert remark.endswith(
+        f"mix.yaml: {name} is defined under `sources`, has no weight in any phase and is not read"
+    )
+
+
+def test_a_definition_near_one_that_is_defined_too_is_no_misspelt_one(corpus):
+    text = (
+        "sources: {web: {from: [c/web]}, wbe: {from: [c/web]}}\nphases: [{tokens: 1k, weights: {web: 1}}]\n"
+    )
+    assert load_mix(write_mix(corpus, text)).manifest.sources[0].n_tokens == 4000
+
+
+def test_a_weight_that_is_a_misspelt_definition_is_told_alone(corpus):
+    text = "sources:\n  novels: {from: [c/books]}\nphases:\n  - {tokens: 1k, weights: {novls: 1}}\n"
+    first, _ = refusal(write_mix(corpus, text)).splitlines()
+    assert first.endswith('got "novls"; did you mean "novels"?')
+
+
+def test_what_an_unused_definition_is_drawn_from_must_be_there_too(corpus):
+    phases = "phases:\n  - {tokens: 1k, weights: {web: 1}}\n"
+    said = r'expected a source of a corpus \(c/web, c/books\), got "c/wbe"; did you mean "c/web"\?$'
+    with pytest.raises(MixError, match=rf"(?m)mix\.yaml:6:14: {said}"):
+        load_mix(write_mix(corpus, f"sources:\n  x: {{from: [c/wbe]}}\n{phases}"))
+    with pytest.raises(MixError, match=rf"(?m)^--set sources\.x\.from=\[c/wbe\]: {said}"):
+        load_mix(write_mix(corpus, phases), ["sources.x.from=[c/wbe]"])
+
+
 def test_a_source_whose_weight_gives_no_row_says_so(tmp_path):
     make_corpus(tmp_path / "c", {"books": 4000, "tiny": 20}, hits=0)
     text = "phases:\n  - {tokens: 6400, weights: {books: 1, tiny: WEIGHT}}\n"
