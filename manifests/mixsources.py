@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 MAX_EPOCHS = 16
+_WILDCARD = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True)
@@ -195,20 +196,36 @@ def _is_slip(name: str, other: str) -> bool:
 
 
 def _refuse_unknown_from(config: MixFile, corpora: Sequence[Corpus], mistakes: Mistakes) -> set[str]:
-    """The sources, weighed or not, under whose `from` something stands that is no source of any corpus."""
+    """The sources, weighed or not, under whose `from` something stands that is no source of any corpus.
+
+    A pattern with a wildcard may find nothing where another one beside it finds some.
+    """
     there = [f"{c.label}/{source.name}" for c in corpora for source in c.manifest.sources]
     anywhere = [f"*/{source.name}" for c in corpora for source in c.manifest.sources]
     unknown = {
         (name, i): text
         for name, choice in (config.sources or {}).items()
-        for i, text in enumerate(choice.from_)
-        if not any(fnmatch.fnmatchcase(each, text) for each in there)
+        for i, text in _unmatched(choice.from_, there)
     }
     for (name, i), text in unknown.items():
         near = did_you_mean(text, anywhere if text.startswith("*") else there)
         told = f'expected a source of a corpus ({", ".join(there)}), got "{text}"{near}'
         mistakes.add(("sources", name, "from", i), told)
     return {name for name, _ in unknown}
+
+
+def _unmatched(patterns: Sequence[str], there: Sequence[str]) -> list[tuple[int, str]]:
+    """The patterns that had to find something and do not, with their places.
+
+    >>> _unmatched(["*/web", "*/wiki", "c/boks"], ["c/web", "c/books"]), _unmatched(["*/wiki"], ["c/web"])
+    ([(2, 'c/boks')], [(0, '*/wiki')])
+    """
+    found = [any(fnmatch.fnmatchcase(each, text) for each in there) for text in patterns]
+    return [
+        (i, text)
+        for i, text in enumerate(patterns)
+        if not found[i] and not (any(found) and _WILDCARD.search(text))
+    ]
 
 
 def choices_of(config: MixFile, corpora: Sequence[Corpus]) -> dict[str, SourceChoice]:

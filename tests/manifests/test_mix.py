@@ -700,6 +700,15 @@ def test_a_definition_near_one_that_is_defined_too_is_no_misspelt_one(corpus):
     assert load_mix(write_mix(corpus, text)).manifest.sources[0].n_tokens == 4000
 
 
+def test_a_pattern_that_finds_nothing_is_let_through_beside_one_that_finds_some(corpus):
+    text = "sources:\n  x: {from: FROM}\nphases:\n  - {tokens: 1k, weights: {x: 1}}\n"
+    made = load_mix(write_mix(corpus, text.replace("FROM", "['*/web', '*/wiki', 'c/wik?']"))).manifest
+    assert made.sources[0].n_tokens == 4000
+    for written, at in (("['*/wbe', '*/wiki']", (14, 23)), ("['*/web', c/wiki]", (23,))):
+        said = refusal(write_mix(corpus, text.replace("FROM", written)))
+        assert re.findall(r"mix\.yaml:6:(\d+): expected a source of a corpus", said) == [str(n) for n in at]
+
+
 def test_a_weight_that_is_a_misspelt_definition_is_told_alone(corpus):
     text = "sources:\n  novels: {from: [c/books]}\nphases:\n  - {tokens: 1k, weights: {novls: 1}}\n"
     first, _ = refusal(write_mix(corpus, text)).splitlines()
