@@ -237,23 +237,23 @@ def choices_of(config: MixFile, corpora: Sequence[Corpus]) -> dict[str, SourceCh
 def _refuse_empty(empty: set[str], config: MixFile, corpora: Sequence[Corpus], mistakes: Mistakes) -> None:
     partitions = {(c.label, p.source, str(p.columns or "")) for c in corpora for p in c.manifest.partitions}
     there = ", ".join(sorted(f"{label}/{source} {columns}".strip() for label, source, columns in partitions))
-    columns = [p.columns for c in corpora for p in c.manifest.partitions]
     for name in sorted(empty & set(config.sources or {})):
-        near = _near_where((config.sources or {})[name].where, columns)
-        mistakes.add(
-            ("sources", name), f'expected "{name}" to find tokens, it finds none among: {there}{near}'
-        )
+        choice = (config.sources or {})[name]
+        drawn = partitions_of(choice.model_copy(update={"where": {}}), corpora)
+        column, near = _unknown_where(choice.where, [partition.columns for _, partition in drawn])
+        place = ("sources", name, "where", column) if column else ("sources", name)
+        mistakes.add(place, f'expected "{name}" to find tokens, it finds none among: {there}{near}')
 
 
-def _near_where(where: Mapping[str, str], columns: Sequence[Mapping[str, str]]) -> str:
-    """The nearest spelling of the first column or value under `where` that no partition has."""
-    for column, value in where.items():
+def _unknown_where(where: Mapping[str, str], columns: Sequence[Mapping[str, str]]) -> tuple[str, str]:
+    """The first column under `where` that no partition has at all or with its value, and the nearest spelling."""
+    for column, value in where.items() if columns else ():
         values = {each[column] for each in columns if column in each}
         if not values:
-            return did_you_mean(column, {name for each in columns for name in each})
+            return column, did_you_mean(column, {name for each in columns for name in each})
         if value not in values:
-            return did_you_mean(value, values)
-    return ""
+            return column, did_you_mean(value, values)
+    return "", ""
 
 
 def _source(name: str, choice: SourceChoice, corpora: list[Corpus], mistakes: Mistakes) -> MixSource:

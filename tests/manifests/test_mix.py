@@ -471,25 +471,29 @@ def test_an_allowance_names_a_verdict_and_a_source_of_the_mix(corpus, allow, sai
 
 
 @pytest.mark.parametrize(
-    ("where", "near"),
+    ("where", "column", "near"),
     [
-        ("{langauge: en}", '; did you mean "language"?'),
-        ("{language: dee}", '; did you mean "de"?'),
-        ("{language: de}", ""),
-        ("{zebra: en}", ""),
+        ("{langauge: en}", 40, '; did you mean "language"?'),
+        ("{language: eng}", 40, '; did you mean "en"?'),
+        ("{language: dee}", 40, ""),  # `de` is of a source that `from` does not name
+        ("{language: de}", 40, ""),
+        ("{language: en, topic: art}", 51, ""),
+        ("{zebra: en}", 37, ""),
     ],
 )
-def test_a_partition_that_is_not_there_is_told_with_the_nearest_column_or_value(tmp_path, where, near):
-    columns = {"web": {"language": "en"}, "books": {"language": "de"}}
+def test_a_partition_that_is_not_there_is_told_with_the_nearest_that_its_sources_have(
+    tmp_path, where, column, near
+):
+    columns = {"web": {"language": "en"}, "books": {"language": "de", "topic": "art"}}
     make_corpus(tmp_path / "c", {"web": 4000, "books": 2000}, columns=columns)
     text = (
         f"sources:\n  x: {{from: [c/web], where: {where}}}\nphases:\n  - {{tokens: 1k, weights: {{x: 1}}}}\n"
     )
-    with pytest.raises(MixError) as caught:
-        load_mix(write_mix(tmp_path, text))
-    there = "c/books {'language': 'de'}, c/web {'language': 'en'}"
-    first = str(caught.value).splitlines()[0]
-    assert first.endswith(f'mix.yaml:6:6: expected "x" to find tokens, it finds none among: {there}{near}')
+    there = "c/books {'language': 'de', 'topic': 'art'}, c/web {'language': 'en'}"
+    first = refusal(write_mix(tmp_path, text)).splitlines()[0]
+    assert first.endswith(
+        f'mix.yaml:6:{column}: expected "x" to find tokens, it finds none among: {there}{near}'
+    )
 
 
 @pytest.mark.parametrize("written", ["stores/dmo", "stores/dmo@ab12", "stors/demo"])
