@@ -323,11 +323,16 @@ def _check_licences(
 ) -> None:
     if choice.licences is None:
         return
-    others = sorted({x for _, p in chosen for x in p.licences} - set(choice.licences))
+    held = {x for _, p in chosen for x in p.licences}
+    others = sorted(held - set(choice.licences))
     if others:
+        misspelt = [
+            did_you_mean(x, (o for o in others if _is_slip(x, o))) for x in choice.licences if x not in held
+        ]
+        near = next(filter(None, misspelt), ".")
         mistakes.add(
             ("sources", name, "licences"),
-            f"expected only {', '.join(choice.licences)}, its partitions also hold {', '.join(others)}. "
+            f"expected only {', '.join(choice.licences)}, its partitions also hold {', '.join(others)}{near} "
             "A mix selects whole partitions: build with `tokens: {partition: [licence]}` and choose by `where`",
         )
 

@@ -713,6 +713,21 @@ def test_a_pattern_that_finds_nothing_is_let_through_beside_one_that_finds_some(
         assert re.findall(r"mix\.yaml:6:(\d+): expected a source of a corpus", said) == [str(n) for n in at]
 
 
+@pytest.mark.parametrize(
+    ("licences", "near"),
+    [
+        ("MTI", '; did you mean "MIT"? A'),
+        ("X, mit", '; did you mean "MIT"? A'),
+        ("MIT-0", ". A"),
+        ("X", ". A"),
+    ],
+)
+def test_a_misspelt_licence_is_told_with_the_one_that_is_held(corpus, licences, near):
+    text = f"sources:\n  x: {{from: [c/web], licences: [{licences}]}}\nphases: [{{tokens: 1k, weights: {{x: 1}}}}]\n"
+    said = f"expected only {licences}, its partitions also hold MIT{near} mix selects whole partitions"
+    assert said in refusal(write_mix(corpus, text))
+
+
 def test_a_weight_that_is_a_misspelt_definition_is_told_alone(corpus):
     text = "sources:\n  novels: {from: [c/books]}\nphases:\n  - {tokens: 1k, weights: {novls: 1}}\n"
     first, _ = refusal(write_mix(corpus, text)).splitlines()
