@@ -12,7 +12,7 @@ an unfinished one disturbs nobody. All paths are relative: the folder may be mov
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,6 +34,7 @@ __all__ = [
     "StepEntry",
     "TokenizerEntry",
     "VerdictEntry",
+    "did_you_mean_corpus",
     "find_manifest",
     "is_corpus",
 ]
@@ -292,8 +293,25 @@ def find_manifest(path: Path, folder: Path = Path()) -> Path:
             f"{path}: expected a corpus, found only a sample of one. Name {path / 'sample'} to look at the sample, or "
             "build the whole by `quern build` without --sample."
         )
-    near = did_you_mean_path(written.rpartition("@")[0] or written, folder, fits=is_corpus)
-    raise MissingFileError(
-        f"{path}: expected a corpus folder or manifest, found none{near or '.'} `quern build RECIPE --out {path}` "
-        "makes one."
-    )
+    near = did_you_mean_corpus(written, folder) or "."
+    makes = "" if "@" in path.name else f" `quern build RECIPE --out {path}` makes one."
+    raise MissingFileError(f"{path}: expected a corpus folder or manifest, found none{near}{makes}")
+
+
+def did_you_mean_corpus(
+    written: str, folder: Path = Path(), *, fits: Callable[[Path], bool] = is_corpus
+) -> str:
+    """Returns `; did you mean "DIR@prefix"?` with the corpus nearest to `written`, or nothing if none is near.
+
+    Behind another folder the prefix stays, and only a store is meant that has one manifest of it: without the prefix
+    another corpus would be named. folder, fits: as for `did_you_mean_path`.
+    """
+    store, _, prefix = written.rpartition("@")
+    if not (store and prefix.isalnum()):
+        return did_you_mean_path(written, folder, fits=fits)
+
+    def holds_it(path: Path) -> bool:
+        return fits(path) and len([*(path / "corpora").glob(f"{prefix}*.json")]) == 1
+
+    near = did_you_mean_path(store, folder, fits=holds_it)
+    return near.removesuffix('"?') + f'@{prefix}"?' if near else ""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manifests.corpus import did_you_mean_corpus
 from manifests.nearby import did_you_mean_path
 from manifests.yamlfile import Loc, YamlError
 from pipelines.decontaminate.benchmarks import SUFFIXES
@@ -60,7 +61,7 @@ def _corpus_text(reading: Reading, pattern: str) -> str:
     def is_another(path: Path) -> bool:
         return _is_corpus(path, pattern) and not _is_built(reading, path)
 
-    near = did_you_mean_path(pattern.rpartition("@")[0] or pattern, reading.folder, fits=is_another)
+    near = did_you_mean_corpus(pattern, reading.folder, fits=is_another)
     return f'expected a folder with a corpus.json to compare with, found nothing at "{pattern}"{near}'
 
 

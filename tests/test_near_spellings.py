@@ -24,6 +24,7 @@ THERE = (
     "benchmarks/boolq.csv",
     "benchmarks/empty/LICENSE",
     "corpora/2026-09/corpus.json",
+    "corpora/2026-09/corpora/abcd.json",
     "corpora/unfinished/files/a.json",
 )
 
@@ -134,8 +135,9 @@ def test_a_reader_of_the_user_s_own(folder, use, said):
         ("minhash: {against: [corpora/2026-9]}", 'at "corpora/2026-9"; did you mean "corpora/2026-09"?'),
         (
             "minhash: {against: [corpora/2026-9@ab]}",
-            'at "corpora/2026-9@ab"; did you mean "corpora/2026-09"?',
+            'at "corpora/2026-9@ab"; did you mean "corpora/2026-09@ab"?',
         ),
+        ("minhash: {against: [corpora/2026-9@cd]}", 'at "corpora/2026-9@cd"'),
         ("minhash: {against: [crpora/*]}", 'at "crpora/*"; did you mean "corpora/*"?'),
         ("minhash: {against: [corpora/unfinishd]}", 'at "corpora/unfinishd"'),
     ],

@@ -496,17 +496,32 @@ def test_a_partition_that_is_not_there_is_told_with_the_nearest_that_its_sources
     )
 
 
-@pytest.mark.parametrize("written", ["stores/dmo", "stores/dmo@ab12", "stors/demo"])
+@pytest.mark.parametrize("written", ["stores/dmo", "stors/demo"])
 def test_a_missing_corpus_is_named_at_its_line_with_the_nearest(tmp_path, written):
     make_corpus(tmp_path / "stores/demo", {"web": 1000})
     (tmp_path / "stores/dm").mkdir()
     path = write_mix(tmp_path, "phases:\n  - {tokens: 1k, weights: {web: 1}}\n")
     told = r"mix\.yaml:2:11: .*expected a corpus folder or manifest, found none"
-    with pytest.raises(MixError, match=rf"{told}\. "):
+    with pytest.raises(MixError, match=rf"{told}\. `quern build RECIPE --out "):
         load_mix(path)
     path.write_text(path.read_text().replace("[c]", f"[{written}]"))
-    with pytest.raises(MixError, match=rf'{told}; did you mean "stores/demo"\? '):
+    with pytest.raises(MixError, match=rf'{told}; did you mean "stores/demo"\? `quern build RECIPE --out '):
         load_mix(path)
+
+
+def test_a_missing_corpus_of_a_digest_is_told_with_the_store_that_has_it(tmp_path):
+    digest = CorpusManifest.read(make_corpus(tmp_path / "stores/old", {"web": 1000})).digest[:8]
+    make_corpus(tmp_path / "stores/odd", {"web": 2000})
+    path = write_mix(tmp_path, "phases:\n  - {tokens: 1k, weights: {web: 1}}\n")
+    path.write_text(path.read_text().replace("[c]", f"[stores/odl@{digest}]"))
+    first, _ = refusal(path).splitlines()
+    assert first.endswith(
+        f'odl@{digest}: expected a corpus folder or manifest, found none; did you mean "stores/old@{digest}"?'
+    )
+    path.write_text(path.read_text().replace("odl@", "old@"))
+    assert load_mix(path).manifest.sources[0].n_tokens == 1000
+    path.write_text(path.read_text().replace(f"old@{digest}", "odl@zz"))
+    assert refusal(path).splitlines()[0].endswith("odl@zz: expected a corpus folder or manifest, found none.")
 
 
 def test_a_corpus_alone_is_a_mix_of_its_sources_by_their_tokens(corpus):

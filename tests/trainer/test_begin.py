@@ -108,7 +108,7 @@ def test_a_fork_of_another_batch_writes_the_tokens_it_was_trained_on(trained):
             r'expected a mix\.yaml or a corpus folder .*mx\.yaml; did you mean "mix\.yaml"\? The run',
         ),
         ("crpus", r'expected a mix\.yaml or a corpus folder .*crpus; did you mean "corpus"\? The run'),
-        ("crpus@ab", r'expected a corpus folder or manifest, found none; did you mean "corpus"\? '),
+        ("crpus@zz", r"expected a corpus folder or manifest, found none\.$"),
         ("nte.txt", r"expected a mix\.yaml or a corpus folder .*nte\.txt\. The run"),
     ],
 )
