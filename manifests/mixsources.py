@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 MAX_EPOCHS = 16
+_MOST_LISTED = 16
 _WILDCARD = re.compile(r"[*?\[]")
 
 
@@ -135,9 +136,10 @@ def sources_of(
     used = config.weighed
     for i, phase in enumerate(config.phases):
         for name in sorted(set(phase.weights) - set(choices)):
-            known = ", ".join(choices)
             loc = ("phases", i, "weights", name)
-            mistakes.add(loc, f'expected a source ({known}), got "{name}"{did_you_mean(name, choices)}')
+            mistakes.add(
+                loc, f'expected a source ({_listed([*choices])}), got "{name}"{did_you_mean(name, choices)}'
+            )
     _refuse_unknown_allowed(config, choices, mistakes)
     _refuse_misspelt(config, choices, mistakes)
     misnamed = _refuse_unknown_from(config, corpora, mistakes)
@@ -161,7 +163,7 @@ def _refuse_unknown_allowed(config: MixFile, choices: Mapping[str, SourceChoice]
         if allow.source not in (*choices, "*"):
             mistakes.add(
                 ("allow", i, "source"),
-                f'expected a source of the mix ({", ".join(choices)}) or "*", got "{allow.source}"'
+                f'expected a source of the mix ({_listed([*choices])}) or "*", got "{allow.source}"'
                 f"{did_you_mean(allow.source, choices)}",
             )
 
@@ -177,7 +179,7 @@ def _refuse_misspelt(config: MixFile, choices: Mapping[str, SourceChoice], mista
         if near := did_you_mean(name, (each for each in undefined if _is_slip(name, each))):
             mistakes.add(
                 ("sources", name),
-                f'expected a source that a phase weighs ({", ".join(sorted(config.weighed))}), got "{name}"{near} What '
+                f'expected a source that a phase weighs ({_listed(sorted(config.weighed))}), got "{name}"{near} What '
                 "it says would hold for no source. Correct the name, or give it a weight, 0 if it is not to be read",
             )
 
@@ -208,10 +210,20 @@ def _refuse_unknown_from(config: MixFile, corpora: Sequence[Corpus], mistakes: M
         for i, text in _unmatched(choice.from_, there)
     }
     for (name, i), text in unknown.items():
-        near = did_you_mean(text, anywhere if text.startswith("*") else there)
-        told = f'expected a source of a corpus ({", ".join(there)}), got "{text}"{near}'
+        near = did_you_mean(text, anywhere if text.startswith("*") else there) or _near_bare(text, corpora)
+        told = f'expected a source of a corpus ({_listed(there)}), got "{text}"{near}'
         mistakes.add(("sources", name, "from", i), told)
     return {name for name, _ in unknown}
+
+
+def _near_bare(text: str, corpora: Sequence[Corpus]) -> str:
+    """The nearest source of any corpus to a name that stands there without one."""
+    near = did_you_mean(text, {source.name for c in corpora for source in c.manifest.sources})
+    return near.replace('"', '"*/', 1) if "/" not in text else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_LISTED]) + (", ..." if len(names) > _MOST_LISTED else "")
 
 
 def _unmatched(patterns: Sequence[str], there: Sequence[str]) -> list[tuple[int, str]]:
@@ -236,7 +248,7 @@ def choices_of(config: MixFile, corpora: Sequence[Corpus]) -> dict[str, SourceCh
 
 def _refuse_empty(empty: set[str], config: MixFile, corpora: Sequence[Corpus], mistakes: Mistakes) -> None:
     partitions = {(c.label, p.source, str(p.columns or "")) for c in corpora for p in c.manifest.partitions}
-    there = ", ".join(sorted(f"{label}/{source} {columns}".strip() for label, source, columns in partitions))
+    there = _listed(sorted(f"{label}/{source} {columns}".strip() for label, source, columns in partitions))
     for name in sorted(empty & set(config.sources or {})):
         choice = (config.sources or {})[name]
         drawn = partitions_of(choice.model_copy(update={"where": {}}), corpora)

@@ -743,6 +743,18 @@ def test_a_misspelt_licence_is_told_with_the_one_that_is_held(corpus, licences, 
     assert said in refusal(write_mix(corpus, text))
 
 
+def test_a_source_without_its_corpus_is_told_with_the_nearest_and_the_first_sixteen_are_listed(tmp_path):
+    make_corpus(tmp_path / "c", {"web": 4000, **{f"s{n}": 20 for n in range(16)}}, name="crawls-of-2026")
+    text = "sources:\n  x: {from: [wbe]}\nphases:\n  - {tokens: 1k, weights: {x: 1}}\n"
+    first, _ = refusal(write_mix(tmp_path, text)).splitlines()
+    assert first.endswith('crawls-of-2026/s14, ...), got "wbe"; did you mean "*/web"?')
+    assert load_mix(write_mix(tmp_path, text.replace("wbe", "'*/web'"))).manifest.sources[0].n_tokens == 4000
+    unknown, _ = refusal(
+        write_mix(tmp_path, text.replace("[wbe]", "['*/web']").replace("x: 1", "y: 1"))
+    ).splitlines()
+    assert unknown.endswith('s8, s9, ...), got "y"')
+
+
 def test_a_weight_that_is_a_misspelt_definition_is_told_alone(corpus):
     text = "sources:\n  novels: {from: [c/books]}\nphases:\n  - {tokens: 1k, weights: {novls: 1}}\n"
     first, _ = refusal(write_mix(corpus, text)).splitlines()
