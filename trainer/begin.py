@@ -25,6 +25,7 @@ from manifests.order import Order
 from manifests.yamlfile import Positions
 from trainer.checkpoint import Checkpoint, save_checkpoint
 from trainer.config import NAME, TrainConfig, differing_keys, refuse_difference
+from trainer.machine import refuse_absent
 from trainer.rundir import Origin, Run, begin_run, open_run, write_locations
 
 __all__ = ["begin_or_match"]
@@ -88,6 +89,7 @@ def _begin(
     parent: Path | None,
     say: Say,
 ) -> None:
+    refuse_absent(config.machine, positions)
     manifest = mix.manifest
     rows = _rows_per_step(config, manifest, positions)
     origin, checkpoint = Origin(), None

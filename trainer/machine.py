@@ -20,10 +20,12 @@ from typing import Any
 
 import torch
 
+from manifests.errors import ConfigError
+from manifests.yamlfile import Positions
 from trainer.config import MachineConfig
 from trainer.shape import Shape
 
-__all__ = ["Machine", "keep_freed_memory", "resolve", "usable_threads"]
+__all__ = ["Machine", "keep_freed_memory", "refuse_absent", "resolve", "usable_threads"]
 
 LONG_RUN_FLOPS = 1e16
 """From here on (a day of a small CPU) the half minute that compiling takes is paid back."""
@@ -57,7 +59,7 @@ def resolve(
 
     rows: of one step on one rank; n_tokens: that this run trains on, without those before a fork.
     """
-    device = asked.device if asked.device != "auto" else _best_device()
+    device = asked.device if asked.device != "auto" else _devices_here()[0]
     known = before if before and before.get("device") == device else {}
     dtype = known.get("dtype") or _best_dtype(device, shape) if asked.dtype == "auto" else asked.dtype
     flops = float(shape.flops_per_token) * n_tokens
@@ -72,6 +74,28 @@ def resolve(
         micro_batch=min(asked.micro_batch or fits, rows),
         threads=asked.workers or usable_threads(),
     )
+
+
+def refuse_absent(asked: MachineConfig, positions: Positions) -> None:
+    """Returns if the device that is asked for is here, and takes the number type.
+
+    positions: where the keys of the training file stand.
+
+    Raises: ConfigError with the place of `machine.device` or `machine.dtype`.
+    """
+    here = _devices_here()
+    device = here[0] if asked.device == "auto" else asked.device
+    if device not in here:
+        raise ConfigError(
+            f"{positions.where(('machine', 'device'))}: expected a device that PyTorch {torch.__version__} finds here "
+            f'({", ".join(here)}) for `machine.device`, got "{device}". The run could not take a step. Write `device: '
+            "auto`, or install the PyTorch of that device."
+        )
+    if asked.dtype == "bf16" and device == "cuda" and not torch.cuda.is_bf16_supported():
+        raise ConfigError(
+            f"{positions.where(('machine', 'dtype'))}: expected a number type that this device takes (fp32) for "
+            '`machine.dtype`, got "bf16". The run could not take a step. Write `dtype: auto`.'
+        )
 
 
 def usable_threads() -> int:
@@ -102,10 +126,10 @@ def keep_freed_memory() -> bool:
     return bool(libc.mallopt(mmap_threshold, 1 << 30)) and bool(libc.mallopt(trim_threshold, (1 << 31) - 1))
 
 
-def _best_device() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+def _devices_here() -> list[str]:
+    """The kinds of device that can be used, the best first."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return [device for device, is_there in there.items() if is_there]
 
 
 def _best_dtype(device: str, shape: Shape) -> str:

@@ -36,7 +36,7 @@ from trainer.distributed import Team, join
 from trainer.evaluate import Windows, held_out_windows
 from trainer.guard import SpikeGuard
 from trainer.loop import Job, Position, train_steps
-from trainer.machine import Machine, keep_freed_memory, resolve
+from trainer.machine import Machine, keep_freed_memory, refuse_absent, resolve
 from trainer.metrics import Diary, rewind
 from trainer.model import Model
 from trainer.optim import new_optimiser
@@ -82,6 +82,8 @@ def train(
     if _wants_ranks(device):
         _launch_ranks(path, overrides=_as_set(overrides), folder=folder, fork=fork)
         return folder.with_name(fork) if fork else folder
+    if "WORLD_SIZE" in os.environ:  # to join a team takes the device already
+        refuse_absent(config.machine, positions)
     with join(device) as team:
         speak = (say or _to_stderr) if team.leads else _to_nobody
         mix = resolve_mix(config, path.parent, positions)
@@ -93,7 +95,7 @@ def train(
         if fork is not None:
             folder, config = folder.with_name(fork), config.model_copy(update={"name": fork})
         with _locked(folder, team):
-            _go_on(open_run(folder), config, team=team, say=speak)
+            _go_on(open_run(folder), config, positions=positions, team=team, say=speak)
     return folder
 
 
@@ -161,7 +163,7 @@ def _refuse_other(folder: Path, written: str, positions: Positions) -> None:
 # --- going on -------------------------------------------------------------------------------------------
 
 
-def _go_on(run: Run, config: TrainConfig, *, team: Team, say: Say) -> None:
+def _go_on(run: Run, config: TrainConfig, *, positions: Positions, team: Team, say: Say) -> None:
     """Train what is left of the run; the newest sound checkpoint decides from where."""
     checkpoint = run.newest(say=say)
     at = (
@@ -172,6 +174,7 @@ def _go_on(run: Run, config: TrainConfig, *, team: Team, say: Say) -> None:
         if team.leads and not (run.path / "report.html").exists():
             write_report(run)
         return
+    refuse_absent(config.machine, positions)
     machine = _machine(run, config, team)
     table = token_bytes(run.path / "tokenizer.json", vocab=run.shape.vocab)
     windows = _held_out(run, config)

@@ -4,6 +4,7 @@ import re
 import shutil
 
 import pytest
+import torch
 from toyrun import sentences, write_corpus, write_train
 
 from manifests.errors import ConfigError
@@ -153,6 +154,44 @@ def test_a_batch_or_tokens_that_the_mix_cannot_feed_say_where_and_what_can(toy, 
     key = pasted.partition(":")[0]
     config.write_text(re.sub(rf"(?m)^{key}: .*$", pasted, config.read_text()))
     assert begin(config, tmp_path).n_steps in (1, 3)
+
+
+ABSENT = "cuda" if not torch.cuda.is_available() else "mps"
+ON_ABSENT = {"device": ABSENT, "workers": 1}
+
+
+def test_a_device_that_is_not_here_is_told_at_its_line_before_the_run_s_folder_is_made(toy, tmp_path):
+    (tmp_path / "corpus").symlink_to(toy / "corpus")
+    path = write_train(tmp_path, machine=ON_ABSENT)
+    line = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if "  device: " in text)
+    said = rf'finds here \(.*cpu\) for `machine\.device`, got "{ABSENT}"\. .*Write `device: auto`'
+    with pytest.raises(ConfigError, match=rf"train\.yaml:{line}:11: expected a device that .* {said}"):
+        train(path, out=tmp_path / "run", say=lambda _: None)
+    assert not (tmp_path / "run").exists()
+    begin(write_train(tmp_path), tmp_path)
+    with pytest.raises(
+        ConfigError, match=rf"^--set machine\.device={ABSENT}: expected a device that .* {said}"
+    ):
+        train(path, out=tmp_path / "run", overrides=[f"machine.device={ABSENT}"], say=lambda _: None)
+    assert not (tmp_path / "run/machine.json").exists()
+
+
+def test_a_finished_run_needs_no_device(trained):
+    heard: list[str] = []
+    train(write_train(trained, machine=ON_ABSENT), out=trained / "run", say=heard.append)
+    assert heard[-1].endswith("all 24 steps are done")
+
+
+def test_a_number_type_that_the_gpu_does_not_take_is_told_at_its_line(toy, tmp_path, monkeypatch):
+    (tmp_path / "corpus").symlink_to(toy / "corpus")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda: False)
+    said = r"train\.yaml:\d+:10: expected a number type .* \(fp32\) for `machine\.dtype`, got \"bf16\""
+    for device in ("auto", "cuda"):
+        assert re.search(
+            said, refusal(write_train(tmp_path, machine={"device": device, "dtype": "bf16"}), tmp_path)
+        )
+    assert begin(write_train(tmp_path, machine={"device": "cpu", "dtype": "bf16"}), tmp_path).n_steps == 24
 
 
 def test_a_mix_that_is_not_there_is_told_at_its_line(tmp_path):
