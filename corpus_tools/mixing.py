@@ -15,21 +15,23 @@ __all__ = ["checked", "mix_text"]
 
 
 def checked(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """The mix's digest, rows and tokens, and a row for every source.
+    """The mix's digest, rows and tokens, a row for every source, and remarks on what the mix leaves out.
 
     Raises: UsageError for whatever the trainer would refuse.
     """
-    mix = load_mix(path, overrides).manifest
+    resolved = load_mix(path, overrides)
+    mix = resolved.manifest
     rows = [asdict(row) for row in check(mix)]
     tokens = mix.n_rows * mix.seq_len
-    return {"name": mix.name, "digest": mix.digest, "rows": mix.n_rows, "tokens": tokens, "sources": rows}
+    facts = {"name": mix.name, "digest": mix.digest, "rows": mix.n_rows, "tokens": tokens, "sources": rows}
+    return {**facts, "remarks": list(resolved.remarks)}
 
 
 def mix_text(answer: Mapping[str, Any]) -> str:
     """The check as a table."""
     rows = [{**row, "licences": _shortened(row["licences"])} for row in answer["sources"]]
     head = f"{answer['name']}: {answer['tokens']:,} tokens in {answer['rows']:,} rows, mix {answer['digest']}"
-    return table(rows, title=head)
+    return "\n".join([table(rows, title=head), *answer["remarks"]])
 
 
 def _shortened(licences: Mapping[str, int], at_most: int = 3) -> str:

@@ -175,6 +175,10 @@ def test_a_mix_that_can_be_fed_is_checked_and_one_that_cannot_is_refused_at_its_
     answer = quern("mix", "check", run / "mix.yaml", "--json")
     assert answer.exit_code == 0
     assert {row["source"] for row in json.loads(answer.stdout)["sources"]} == {"web", "books"}
+    assert json.loads(answer.stdout)["remarks"] == []
+    unused = quern("mix", "check", run / "mix.yaml", "--set", "sources.spare.from=['*/web']")
+    assert unused.exit_code == 0
+    assert "spare is defined under `sources`" in unused.stdout
     refused = quern("mix", "check", run / "mix.yaml", "--set", "phases.0.tokens=9M")
     assert refused.exit_code == 2
     assert "mix.yaml:6:" in refused.stderr
