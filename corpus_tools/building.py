@@ -41,7 +41,7 @@ def planned(
 
     return make_plan(
         recipe,
-        out or _default_out(recipe),
+        out or _default_out(recipe, overrides, allow_code=allow_code),
         overrides=overrides,
         sample=_share(sample),
         measure_all=measure_all,
@@ -66,10 +66,13 @@ def _share(sample: str | None) -> Fraction | None:
     return share
 
 
-def _default_out(recipe: Path) -> Path:
+def _default_out(recipe: Path, overrides: Sequence[str], *, allow_code: bool) -> Path:
+    from pipelines.recipe import load_recipe
+
     value, positions = load_yaml(recipe)
     name = value.get("name") if isinstance(value, dict) else None
     if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
+        load_recipe(recipe, overrides, allow_code=allow_code)  # tells whatever else is wrong beside it
         got = "an empty file" if value is None else "none" if name is None else shown(name)
         raise UsageError(
             f"{positions.file}:1:1: expected a `name:` for the corpus, got {got}. It names the folder "

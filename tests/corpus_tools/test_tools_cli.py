@@ -11,6 +11,7 @@ from corpus_tools.cli import main
 from corpus_tools.screen import clean, size, table
 from manifests.errors import MissingFileError
 from manifests.yamlfile import REMEDY
+from pipelines.registry import READERS
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +203,38 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path, command):
     assert refused.exit_code == 2
     assert "empty.yaml:1:1: expected a " in refused.stderr
     assert ", got an empty file" in refused.stderr
+
+
+SOURCES = "sources: [{name: web, read: wett, paths: [a.wet]}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            f"nmae: a\n{SOURCES}",
+            [
+                "1:1: expected the key `name`, got nothing",
+                '1:1: expected a known key (name, sources, steps, tokens), got "nmae"; did you mean "name"?',
+                f'2:29: expected a reader ({", ".join(sorted(READERS))}), got "wett"; did you mean "wet"?',
+            ],
+        ),
+        (f"name: 5\n{SOURCES.replace('wett', 'wet')}", ["1:7: expected text for `name`, got 5"]),
+        ("- name: a\n", ["1:1: expected a mapping (key: value), got a list of 1"]),
+    ],
+)
+def test_a_name_that_cannot_be_used_hides_no_other_mistake(tmp_path, text, told):
+    (tmp_path / "r.yaml").write_text(text)
+    refused = quern("plan", tmp_path / "r.yaml")
+    assert refused.exit_code == 2
+    assert refused.stderr.replace(f"{tmp_path}/r.yaml:", "").splitlines() == [*told, REMEDY]
+
+
+def test_a_name_given_beside_the_file_names_no_folder(tmp_path):
+    (tmp_path / "a.wet").touch()
+    (tmp_path / "r.yaml").write_text(SOURCES.replace("wett", "wet"))
+    refused = quern("plan", tmp_path / "r.yaml", "--set", "name=a")
+    assert "r.yaml:1:1: expected a `name:` for the corpus, got none. " in refused.stderr
 
 
 HOSTILE = "a\x1b]0;owned\x07b\x9bc\u202ed\u2066e\x7ff\rg\u200bh"
