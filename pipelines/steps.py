@@ -345,21 +345,29 @@ def _model_of(spec: Mapping[str, Any], folder: Path) -> type[Stage]:
 def spell_out(value: Any, override: str) -> list[str]:
     """Returns `--set STEP.key=value` as one override for every place where a step of that name stands.
 
-    Overrides that begin with a key of recipes are returned as they are. A source without steps gets its
-    reader's own written into `value` when one of them is meant.
+    Overrides that begin with a key of recipes, or have another form, are returned as they are. A source without steps
+    gets its reader's own written into `value` when one of them is meant.
+
+    Raises: YamlError where no step has that name.
     """
-    path, _, written = override.partition("=")
+    path, equals, written = override.partition("=")
     head, _, rest = path.partition(".")
-    if head in RECIPE_KEYS or not isinstance(value, dict) or not rest:
+    if not equals or head in RECIPE_KEYS or not isinstance(value, dict) or not rest:
         return [override]
-    found = [f"{prefix}.{rest}={written}" for name, prefix in _places(value) if name == head]
-    return found or [override]
+    places = [*_places(value)]
+    if found := [f"{prefix}.{rest}={written}" for name, prefix in places if name == head]:
+        return found
+    known = [*dict.fromkeys(name for name, _ in places), *RECIPE_KEYS]
+    raise YamlError(
+        f"--set {override}: expected a step of this recipe or a key of it ({', '.join(known)}), "
+        f'got "{head}"{did_you_mean(head, known)}'
+    )
 
 
 def _places(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yields the name of every step and the path that `--set` enters it by."""
-    used = set(TAKEN)
-    for i, source in enumerate(value.get("sources") or []):
+    used, sources = set(TAKEN), value.get("sources")
+    for i, source in enumerate(sources if isinstance(sources, list) else []):
         taken = set(TAKEN)
         yield from _named(_steps_of(source), f"sources.{i}.steps", taken)
         used |= taken
@@ -377,6 +385,6 @@ def _steps_of(source: Any) -> Any:
     if isinstance(source, dict) and source.get("steps") is None:
         read = source.get("read")
         kind = next(iter(read), "") if isinstance(read, dict) else read
-        if kind in READERS:
+        if isinstance(kind, str) and kind in READERS:
             source["steps"] = default_steps(reader_class(kind))
     return source.get("steps") if isinstance(source, dict) else None

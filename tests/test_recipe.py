@@ -1059,6 +1059,32 @@ def test_a_wrong_value_set_is_reported_as_set(folder):
     assert found[0].endswith('did you mean "ngram"?')
 
 
+@pytest.mark.parametrize("override", ["gopher_quality.min_words", "steps.exact.by", "gopher_quality", "=1"])
+def test_what_is_set_without_a_value_is_refused_and_turns_no_rule_off(folder, override):
+    found = mistakes(folder, web(rest=", steps: [gopher_quality]") + "steps: [exact]\n", override)
+    assert found[0] == f"--set {override}: expected a.b=value, got no such form"
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("gopher_qality.min_words=60", 'got "gopher_qality"; did you mean "gopher_quality"?'),
+        ("exct.by=text", 'got "exct"; did you mean "exact"?'),
+        ("toknes.holdout=1%", 'got "toknes"; did you mean "tokens"?'),
+        ("zebra.min_words=60", 'got "zebra"'),
+    ],
+)
+def test_a_step_that_what_is_set_misspells_is_told_with_the_nearest(folder, override, said):
+    found = mistakes(folder, web() + "steps: [exact]\n", override)
+    known = "language, gopher_repetition, gopher_quality, exact, name, sources, steps, tokens"
+    assert found[0] == f"--set {override}: expected a step of this recipe or a key of it ({known}), {said}"
+
+
+@pytest.mark.parametrize("wrong", ["sources: 5", "sources: [{name: a, read: [wet], paths: [a]}]"])
+def test_what_is_set_in_a_recipe_that_is_wrong_elsewhere_is_refused_in_words(folder, wrong):
+    assert "did you mean" in mistakes(folder, f"name: a\n{wrong}\nsteps: [exact]\n", "exct.by=text")[0]
+
+
 # --- code of the user's own ------------------------------------------------------------------------
 
 RULES = """\
