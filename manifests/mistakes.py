@@ -55,9 +55,16 @@ class Mistakes:
 
 
 def describe_mistakes(
-    model: type[BaseModel], error: ValidationError, positions: Positions, base: Loc
+    model: type[BaseModel],
+    error: ValidationError,
+    positions: Positions,
+    base: Loc,
+    beside: Sequence[str] = (),
 ) -> list[str]:
-    """Returns one line a place, in the order of the file; the branches of a union share a line."""
+    """Returns one line a place, in the order of the file; the branches of a union share a line.
+
+    beside: keys that may stand beside the model's own, read elsewhere.
+    """
     at_place: dict[tuple[Loc, str], list[tuple[str, str]]] = {}
     for item in _telling(error):
         loc = (*base, *item["loc"])
@@ -66,7 +73,7 @@ def describe_mistakes(
         if item["type"] == "value_error":
             place += "".join(text for text in _set_within(positions, loc) if not text.endswith(place))
         path = (*positions.known(loc[:-1]), loc[-1]) if is_key else positions.known(loc)
-        at_place.setdefault((path, place), []).append(_expected(model, item, _names_of(path)))
+        at_place.setdefault((path, place), []).append(_expected(model, item, _names_of(path), beside))
     ordered = sorted(at_place.items(), key=lambda entry: positions.at(entry[0][0]))
     return [f"{place}: expected {_joined(what)}" for (_, place), what in ordered]
 
@@ -128,14 +135,17 @@ _EXPECTED = {
 _FRACTION = re.compile(r"Fraction\(([0-9]+), ([0-9]+)\)")
 
 
-def _expected(model: type[BaseModel], item: Any, path: str) -> tuple[str, str]:
+def _expected(model: type[BaseModel], item: Any, path: str, beside: Sequence[str]) -> tuple[str, str]:
     """Returns what was expected, and the rest of the sentence: for which key, what stood there instead."""
     kind, context, got = item["type"], item.get("ctx", {}), item["input"]
     subject = f" for `{path}`" if path else ""
     if got is None and not path:
         return "a mapping (key: value)", ", got an empty file"
     if kind == "extra_forbidden":
-        return _unknown_key(str(item["loc"][-1]), _field_names(model, item["loc"][:-1]), path)
+        *around, key = item["loc"]
+        return _unknown_key(
+            str(key), [*_field_names(model, tuple(around)), *(() if around else beside)], path
+        )
     if kind == "missing":
         return f"the key `{path}`", ", got nothing"
     if kind == "value_error":

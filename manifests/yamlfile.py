@@ -281,17 +281,20 @@ def _plain_scalar(reader: _Reader, event: Any) -> str | int | float | bool | Non
 # --- validating ------------------------------------------------------------------------------------
 
 
-def validate(model: type[M], value: Any, positions: Positions, *, base: Loc = ()) -> M:
+def validate(
+    model: type[M], value: Any, positions: Positions, *, base: Loc = (), beside: Sequence[str] = ()
+) -> M:
     """Returns `value`, which stands at `base` in the file, as a `model`; strictly, so "60" is not 60.
 
     Lists become tuples and words become paths or enums where the model says so; nothing else is converted.
+    beside: keys that the caller takes out of `value`, named among the known ones.
 
     Raises: YamlError with one line for every mistake.
     """
     try:
         return model.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
-        lines = describe_mistakes(model, error, positions, base)
+        lines = describe_mistakes(model, error, positions, base, beside)
         raise YamlError(*lines) from error
 
 

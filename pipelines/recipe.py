@@ -52,6 +52,10 @@ from pipelines.tokens import Tokens
 
 __all__ = ["Recipe", "Source", "Step", "Take", "load_recipe", "resolved"]
 
+# A reader's name, the reader, and of a user's own `FILE.py:Name` and the file's digest.
+_Reader = tuple[str, Read, tuple[str, str] | tuple[()]]
+_CATALOGUE = "catalogue"
+
 
 # --- as written ------------------------------------------------------------------------------------
 
@@ -181,7 +185,7 @@ def _check_source(reading: Reading, source: dict[str, Any], loc: Loc) -> None:
     read = source.get("read")
     if isinstance(read, str | dict):
         with reading.collect((*loc, "read")):
-            _reader(reading, read, (*loc, "read"))
+            _read_as(reading, read, (*loc, "read"), set(TAKEN))
     _check_steps(reading, source, loc)
 
 
@@ -231,9 +235,7 @@ def _source(reading: Reading, written: _WrittenSource, loc: Loc) -> list[Source]
     items, found, taken = written.steps, [], set(TAKEN)
     before: tuple[Step, ...] = ()
     with reading.collect((*loc, "read")):
-        read, catalogue = _without_catalogue(written.read)
-        kind, reader, own = _reader(reading, read, (*loc, "read"))
-        before = read_steps(reading, catalogue, (*loc, "read", "gutenberg", "catalogue"), taken)
+        before, (kind, reader, own) = _read_as(reading, written.read, (*loc, "read"), taken)
         items = default_steps(reader) if items is None else items
         found.append((kind, reader, own))
     steps = (*before, *read_steps(reading, items or [], (*loc, "steps"), taken))
@@ -243,19 +245,20 @@ def _source(reading: Reading, written: _WrittenSource, loc: Loc) -> list[Source]
     ]
 
 
-def _without_catalogue(written: str | dict[str, Any]) -> tuple[str | dict[str, Any], list[Any]]:
-    """How a source is read, and the step that `read: {gutenberg: {catalogue: FILE}}` stands for."""
+def _read_as(
+    reading: Reading, written: str | dict[str, Any], loc: Loc, taken: set[str]
+) -> tuple[tuple[Step, ...], _Reader]:
+    """How a source is read, behind the step that `read: {gutenberg: {catalogue: FILE}}` stands for."""
     params = written.get("gutenberg") if isinstance(written, dict) else None
-    if not isinstance(params, dict) or "catalogue" not in params:
-        return written, []
-    read = {"gutenberg": {key: value for key, value in params.items() if key != "catalogue"}}
-    return read, [{"book_catalogue": {"file": params["catalogue"]}}]
+    if not isinstance(params, dict) or _CATALOGUE not in params:
+        return (), _reader(reading, written, loc)
+    item = {"book_catalogue": {"file": params[_CATALOGUE]}}
+    before = read_steps(reading, [item], (*loc, "gutenberg", _CATALOGUE), taken)
+    read = {"gutenberg": {key: value for key, value in params.items() if key != _CATALOGUE}}
+    return before, _reader(reading, read, loc)
 
 
-def _reader(
-    reading: Reading, written: str | dict[str, Any], loc: Loc
-) -> tuple[str, Read, tuple[str, str] | tuple[()]]:
-    """Returns a reader's name, the reader, and of a user's own `FILE.py:Name` and the file's digest."""
+def _reader(reading: Reading, written: str | dict[str, Any], loc: Loc) -> _Reader:
     if isinstance(written, str):
         return written, reader_class(written)(), ()
     if "use" in written:
@@ -267,8 +270,9 @@ def _reader(
     if len(written) != 1:
         raise RecipeError(f"expected one reader, such as {{warc: {{}}}}, got {len(written)}")
     kind, params = next(iter(written.items()))
+    model, beside = reader_class(kind), (_CATALOGUE,) if kind == "gutenberg" else ()
     reader = validate(
-        reader_class(kind), {} if params is None else params, reading.positions, base=(*loc, kind)
+        model, {} if params is None else params, reading.positions, base=(*loc, kind), beside=beside
     )
     return kind, at_home(reader, reading.folder), ()
 

@@ -190,3 +190,24 @@ def test_every_side_input_is_told_and_a_catalogue_where_it_is_read(folder):
     places = [line.partition(" expected")[0] for line in found]
     assert places == ["r.yaml:4:35:", "r.yaml:7:29:", "r.yaml:7:40:", "r.yaml:7:45:"]
     assert found[0].endswith('"pg_catalog.cvs"; did you mean "pg_catalog.csv"?')
+
+
+def test_a_catalogue_s_key_is_known_where_books_are_read(folder):
+    (found,) = mistakes(folder, read="{gutenberg: {catalog: pg_catalog.csv}}")
+    assert found.startswith("r.yaml:4:24: expected a known key in `sources[0].read.gutenberg` (")
+    assert found.endswith(', catalogue), got "catalog"; did you mean "catalogue"?')
+
+
+def test_a_catalogue_is_no_mistake_beside_one(folder):
+    (found,) = mistakes(folder, read="{gutenberg: {catalogue: pg_catalog.csv}}", root="licnce: MIT")
+    assert found.startswith("r.yaml:6:5: expected a known key in `sources[0]` (")
+    told = mistakes(
+        folder,
+        read="{gutenberg: {catalogue: pg.csv, max_ratio: nine}}",
+        root="licnce: MIT",
+    )
+    assert [line.partition(" expected")[0] for line in told] == [
+        "r.yaml:4:35:",
+        "r.yaml:4:54:",
+        "r.yaml:6:5:",
+    ]
