@@ -26,7 +26,6 @@ from manifests.yamlfile import Loc, Positions, YamlError, parse_yaml, validate
 from pipelines.expand import expanded
 from pipelines.registry import (
     READERS,
-    RULE_SETS,
     SAVE,
     reader_class,
     stage_class,
@@ -34,6 +33,7 @@ from pipelines.registry import (
     user_file,
     user_reader,
 )
+from pipelines.rulesets import rule_set, steps_of_set
 from pipelines.stage import Read, Stage, short_names
 
 __all__ = [
@@ -107,52 +107,11 @@ def read_steps(reading: Reading, items: Sequence[Any], loc: Loc, taken: set[str]
     """Returns the steps that `items`, which stand at `loc`, mean; names avoid those `taken`, which grows."""
     steps = []
     for i, item in enumerate(items):
-        with reading.collect((*loc, i)):
-            steps += [_step(reading, each, (*loc, i), taken) for each in _of_rule_set(item)]
+        at, of_set = (*loc, i), rule_set(item)
+        for each in [item] if of_set is None else steps_of_set(reading, item, at):
+            with reading.collect(at):
+                steps.append(_step(reading, each, at, taken, of_set))
     return tuple(steps)
-
-
-def _of_rule_set(item: Any) -> list[Any]:
-    """The steps that one item of a recipe means: those of a set of rules, else itself.
-
-    Raises: RecipeError for a parameter that none of them has, and for `action: mark` where one cuts the text.
-    """
-    name = (
-        item
-        if isinstance(item, str)
-        else next(iter(item))
-        if isinstance(item, dict) and len(item) == 1
-        else ""
-    )
-    if name not in RULE_SETS:
-        return [item]
-    params = item[name] if isinstance(item, dict) else None
-    params = {} if params is None else params
-    if not isinstance(params, dict):
-        raise RecipeError(f"expected parameters of `{name}` as key: value, got {shown(params)}")
-    keys = {
-        step: [f.alias or key for key, f in stage_class(step).model_fields.items()]
-        for step in RULE_SETS[name]
-    }
-    known = list(dict.fromkeys(key for own in keys.values() for key in own))
-    for key in params:
-        if key not in known:
-            raise RecipeError(
-                f'expected a known key in `{name}` ({", ".join(known)}), got "{key}"{did_you_mean(str(key), known)}'
-            )
-    _refuse_half_marked(name, params, [step for step, own in keys.items() if "action" not in own])
-    return [{step: {key: value for key, value in params.items() if key in own}} for step, own in keys.items()]
-
-
-def _refuse_half_marked(name: str, params: Mapping[str, Any], cutting: Sequence[str]) -> None:
-    """cutting: the set's steps that have no `action`, for they do not judge documents but cut their texts."""
-    if params.get("action") == "mark" and cutting:
-        judging = ", ".join(f"{step}: {{action: mark}}" for step in RULE_SETS[name] if step not in cutting)
-        raise RecipeError(
-            f"expected `{name}` without action: mark, got it: {', '.join(cutting)}, which is part of it, would cut the "
-            f"texts all the same. Write  {judging}  to mark documents by their texts as they are, or "
-            f"{', '.join(cutting)} before it to mark them by what would be left"
-        )
 
 
 def default_steps(reader: Read | type[Read]) -> list[Any]:
@@ -160,8 +119,10 @@ def default_steps(reader: Read | type[Read]) -> list[Any]:
     return [parse_yaml(line, file=f"default steps of {reader.name}")[0] for line in reader.default_steps]
 
 
-def _step(reading: Reading, item: Any, loc: Loc, taken: set[str]) -> Step:
+def _step(reading: Reading, item: Any, loc: Loc, taken: set[str], of_set: str | None) -> Step:
+    """of_set: the name that the step's parameters stand under, where it is one of a set of rules."""
     name, params, params_loc = _parts(item, loc)
+    params_loc = params_loc if of_set is None else (*loc, of_set)
     where = reading.positions.where(loc)
     if name == SAVE:
         _refuse_params(params)

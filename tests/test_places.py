@@ -1,0 +1,66 @@
+"""A mistake is told on the line where it stands, in a recipe that is written a key a line."""
+
+import pytest
+
+from manifests.errors import RecipeError
+from pipelines.recipe import load_recipe
+
+HEAD = "name: a\nsources:\n  - name: web\n    read: jsonl\n    paths: [a.jsonl]\n    steps:\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "x"}\n')
+    return tmp_path
+
+
+def mistakes(folder, text, *overrides):
+    (folder / "r.yaml").write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(folder / "r.yaml", overrides)
+    return str(caught.value).replace(f"{folder}/", "").splitlines()[:-1]
+
+
+def of_steps(folder, lines, *overrides):
+    """What is wrong with the steps of a source, the first line of which is the seventh of the file."""
+    return mistakes(folder, HEAD + "".join(f"      {line}\n" for line in lines), *overrides)
+
+
+def begins(found, expected):
+    """Whether there are as many mistakes as expected, each of which begins so."""
+    return len(found) == len(expected) and all(map(str.startswith, found, expected))
+
+
+# --- a set of rules --------------------------------------------------------------------------------
+
+
+def test_a_value_in_a_set_of_rules_is_told_where_it_stands_and_by_its_key(folder):
+    lines = ["- c4:", "    min_sentences: three", "    max_word_chars: x", "    for: 5"]
+    name = "sources[0].steps[0].c4"
+    assert of_steps(folder, lines) == [
+        f'r.yaml:8:26: expected a whole number for `{name}.min_sentences`, got "three"',
+        f'r.yaml:9:27: expected a whole number for `{name}.max_word_chars`, got "x"',
+        f"r.yaml:10:16: expected a list for `{name}.for`, got 5",
+    ]
+
+
+def test_every_unknown_key_of_a_set_of_rules_is_told_where_it_stands(folder):
+    lines = ["- c4:", "    min_sentence: 3", "    for: [en]", "    max_wrd_chars: 9", "    units: 7"]
+    found = of_steps(folder, lines)
+    assert begins(found, ["r.yaml:8:11: ", "r.yaml:10:11: ", "r.yaml:11:18: expected 'lines' or"])
+    assert found[0].endswith(', got "min_sentence"; did you mean "min_sentences"?')
+    assert found[1].endswith(', got "max_wrd_chars"; did you mean "max_word_chars"?')
+
+
+def test_parameters_of_a_set_of_rules_that_are_none_and_a_mark_are_told_where_they_stand(folder):
+    assert of_steps(folder, ["- c4: five"]) == [
+        'r.yaml:7:13: expected parameters of `c4` as key: value, got "five"'
+    ]
+    (found,) = of_steps(folder, ["- c4:", "    for: [en]", "    action: mark"])
+    assert found.startswith("r.yaml:9:19: expected `c4` without action: mark")
+
+
+def test_a_key_of_a_set_of_rules_that_was_set_is_told_as_set(folder):
+    (found,) = of_steps(folder, ["- c4"], "c4.min_sentence=3")
+    assert found.startswith("--set sources.0.steps.0.c4.min_sentence=3: expected a known key in `c4`")
+    assert found.endswith('did you mean "min_sentences"?')
