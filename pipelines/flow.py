@@ -50,20 +50,22 @@ def check_flow(reader: Read, steps: Sequence[Step]) -> list[str]:
     for step in steps:
         if step.stage is None:
             continue
-        aimless = _reaches_none(step.name, step.stage, labels)
+        stranger = _unknown_label(step.stage, labels)
+        aimless = _reaches_none(step.name, step.stage, labels, stranger)
         strangers = aimless or _wrong_language(step.name, step.stage, sent, labels, columns)
-        found = [
-            _missing_column(step.name, step.stage, columns),
-            strangers,
-            None if aimless else _joined_words(step.name, step.stage, sent),
+        found: list[tuple[tuple[str | int, ...], str | None]] = [
+            ((), _missing_column(step.name, step.stage, columns)),
+            (("for",) if stranger is None else ("for", stranger), strangers),
+            (("by_themselves",), None if aimless else _joined_words(step.name, step.stage, sent)),
             # In which units it has to count hangs on whose documents it is left with.
-            None if strangers else _other_units(step.name, step.stage, cut, sent),
-            None if aimless else _long_words(step.stage, sent),
+            (("units",), None if strangers else _other_units(step.name, step.stage, cut, sent)),
+            ((), None if aimless else _long_words(step.stage, sent)),
         ]
-        mistakes += [f"{step.where}: {mistake}" for mistake in found if mistake]
+        wrong = [f"{step.where_of(*keys)}: {mistake}" for keys, mistake in found if mistake]
+        mistakes += wrong
         columns = _columns_after(step.name, step.stage, columns)
         if step.stage.name == "c4_lines":
-            cut = None if any(found) else step  # what a refused one will cut, and for whom, is not known yet
+            cut = None if wrong else step  # what a refused one will cut, and for whom, is not known yet
         if "language" in step.stage.writes:
             sent = _languages_kept(step.stage)
             labels = _Labels() if step.use else _labels_of(step.stage, labels)
@@ -91,15 +93,20 @@ def _labels_of(stage: Stage, before: _Labels) -> _Labels:
     return _Labels(known, None if ALL in kept else kept)
 
 
-def _reaches_none(name: str, stage: Stage, labels: _Labels) -> str | None:
+def _unknown_label(stage: Stage, labels: _Labels) -> int | None:
+    """Returns the index in the step's route of the first language that no document is labelled with."""
+    route: tuple[str, ...] = getattr(stage, "route", None) or ()
+    return next((i for i, label in enumerate(route) if label not in (labels.known or route)), None)
+
+
+def _reaches_none(name: str, stage: Stage, labels: _Labels, stranger: int | None) -> str | None:
     """Returns what is wrong with a route by which the step would pass over every document, or all of a language."""
     route: tuple[str, ...] = getattr(stage, "route", None) or ()
-    for label in route:
-        if labels.known is not None and label not in labels.known:
-            return (
-                f'expected languages as lid.176 labels them for `{name}.for`, got "{label}", and {name} would pass '
-                f"over the documents it is meant for{nearest_label(label)}"
-            )
+    if stranger is not None:
+        return (
+            f'expected languages as lid.176 labels them for `{name}.for`, got "{route[stranger]}", and {name} would '
+            f"pass over the documents it is meant for{nearest_label(route[stranger])}"
+        )
     if not route or labels.left is None or {*route} & {*labels.left}:
         return None
     return (

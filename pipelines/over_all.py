@@ -44,10 +44,10 @@ def misplaced(of_sources: Sequence[Step], over_all: Sequence[Step]) -> list[str]
 def unknown_sources(over_all: Sequence[Step], names: Sequence[str]) -> list[str]:
     """Returns a mistake for every name under a gather's `sources` that no source of the recipe has."""
     return [
-        f"{step.where}: expected sources of this recipe ({', '.join(names)}) for `{step.name}.sources`, "
-        f'got "{name}"{did_you_mean(name, names)}'
+        f"{step.where_of('sources', i)}: expected sources of this recipe ({', '.join(names)}) for "
+        f'`{step.name}.sources`, got "{name}"{did_you_mean(name, names)}'
         for step in over_all
-        for name in (getattr(step.stage, "sources", None) or ())
+        for i, name in enumerate(getattr(step.stage, "sources", None) or ())
         if isinstance(step.stage, Gather) and name not in names
     ]
 
@@ -56,7 +56,7 @@ def unmade_scores(over_all: Sequence[Step], sources: Sequence[Source]) -> list[s
     """Returns a mistake for every `score` that no source has as a number, as far as stages say what theirs are."""
     made = _made(sources)
     told = [
-        (step.where, _unmade(f"{step.name}.score", str(getattr(step.stage, "score", None)), made))
+        (step.where_of("score"), _unmade(f"{step.name}.score", str(getattr(step.stage, "score", None)), made))
         for step in over_all
         if getattr(step.stage, "keep", None) == "highest"
     ]
@@ -130,9 +130,9 @@ def refuse_itself(recipe: Recipe, out: Path) -> None:
     """Raises: RecipeError for a step that compares with the newest corpus of the store this build writes to."""
     newest = os.path.realpath(out / "corpus.json")
     mistakes = [
-        f"{step.where}: expected finished corpora for `{step.name}.{field}`, got {path}, the folder this build writes "
-        "to: every document would meet itself there and fall. Leave it out, or name an earlier corpus of that folder "
-        f"by its digest, {path.removesuffix('/corpus.json')}@DIGEST"
+        f"{step.where_of(field)}: expected finished corpora for `{step.name}.{field}`, got {path}, the folder this "
+        "build writes to: every document would meet itself there and fall. Leave it out, or name an earlier corpus of "
+        f"that folder by its digest, {path.removesuffix('/corpus.json')}@DIGEST"
         for step in recipe.steps
         if step.stage
         for field in step.stage.corpus_fields

@@ -60,7 +60,8 @@ S = TypeVar("S", bound=Stage)
 class Step:
     """One use of a stage; `stage` is None for `save`. where: its place in the recipe, for errors.
 
-    use, digest: of a user's own stage, `FILE.py:Name` and the digest of the file.
+    use, digest: of a user's own stage, `FILE.py:Name` and the digest of the file. positions, params: of the recipe and
+    of the step's parameters in it, None of a step that is read from a manifest.
     """
 
     name: str
@@ -68,6 +69,15 @@ class Step:
     where: str
     use: str | None = None
     digest: str | None = None
+    positions: Positions | None = field(default=None, repr=False, compare=False)
+    params: Loc = field(default=(), repr=False, compare=False)
+
+    def where_of(self, *keys: str | int) -> str:
+        """Returns the place of a parameter, or of what is in it; the step's own where nobody wrote it."""
+        if self.positions is None:
+            return self.where
+        found = self.positions.known((*self.params, *keys))
+        return self.positions.where(found) if len(found) > len(self.params) else self.where
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +147,8 @@ def _step(reading: Reading, item: Any, loc: Loc, taken: set[str], of_set: str | 
         of_corpora = "against" in model.corpus_fields
         loc = (*params_loc, "against")
         params = {**params, "against": expanded(reading, params["against"], loc, of_corpora=of_corpora)}
-    return Step(_unique(name, taken), _stage(reading, model, params, params_loc), where)
+    stage = _stage(reading, model, params, params_loc)
+    return Step(_unique(name, taken), stage, where, positions=reading.positions, params=params_loc)
 
 
 def _parts(item: Any, loc: Loc) -> tuple[str, Any, Loc]:
@@ -217,7 +228,8 @@ def _user_step(reading: Reading, use: Any, params: Mapping[str, Any], loc: Loc, 
     use, digest = own_code(reading, str(use))
     model = user_class(use, reading.folder)
     stage = _stage(reading, model, dict(params), loc)
-    return Step(_unique(model.name, taken), stage, reading.positions.where(loc), use, digest)
+    where = reading.positions.where(loc)
+    return Step(_unique(model.name, taken), stage, where, use, digest, reading.positions, loc)
 
 
 def own_code(reading: Reading, use: str) -> tuple[str, str]:

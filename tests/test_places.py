@@ -64,3 +64,68 @@ def test_a_key_of_a_set_of_rules_that_was_set_is_told_as_set(folder):
     (found,) = of_steps(folder, ["- c4"], "c4.min_sentence=3")
     assert found.startswith("--set sources.0.steps.0.c4.min_sentence=3: expected a known key in `c4`")
     assert found.endswith('did you mean "min_sentences"?')
+
+
+# --- what steps need of the recipe around them -----------------------------------------------------
+
+
+def test_a_source_and_a_score_that_are_not_there_are_told_on_their_lines(folder):
+    text = HEAD.replace("steps:", "steps: [gopher_quality]") + (
+        "steps:\n"
+        "  - editions:\n      sources:\n        - web\n        - wbe\n"
+        "  - minhash:\n      keep: highest\n      seed: 7\n      score: gopher_quality.n_wrds\n"
+    )
+    with_editions = mistakes(folder, text)
+    assert begins(
+        with_editions, ["r.yaml:11:11: expected sources of this recipe (web) for `editions.sources`"]
+    )
+    found = mistakes(folder, text.replace("wbe", "web"))
+    assert begins(
+        found, ["r.yaml:15:14: expected a number that `gopher_quality` measures for `minhash.score`"]
+    )
+
+
+def test_a_score_that_nobody_wrote_is_told_at_its_step_and_one_that_was_set_as_set(folder):
+    text = HEAD.replace("steps:", "steps: []") + "steps:\n  - minhash:\n      keep: highest\n      score: x\n"
+    assert begins(
+        mistakes(folder, text, "minhash.score=y"), ["--set steps.0.minhash.score=y: expected a column"]
+    )
+    (found,) = mistakes(folder, text.replace("      score: x\n", ""))
+    assert found.startswith("r.yaml:9:")
+
+
+@pytest.mark.parametrize(
+    ("lines", "place", "said"),
+    [
+        (["- language", "- pii:", "    for:", "      - en", "      - english"], "11:15", 'got "english"'),
+        (
+            ["- language: {keep: [en]}", "- pii:", "    emails: false", "    for: [de]"],
+            "10:16",
+            "would pass over",
+        ),
+        (["- gopher_quality:", "    min_words: 9", "    for: [en]"], "9:16", "expected a `language` step"),
+        (["- language: {keep: [en, de]}", "- gopher_quality:", "    min_words: 9"], "8:9", "got de: they"),
+        (
+            ["- language: {keep: [de]}", "- gopher_quality:", "    min_words: 9", "    for: [de]"],
+            "10:16",
+            "got de:",
+        ),
+        (
+            ["- c4_lines", "- c4_quality:", "    words: spacy", "    units: sentences"],
+            "10:18",
+            "units: lines",
+        ),
+        (["- c4:", "    units: lines", "    for: [xx]"], "9:16", "a `language` step before c4_lines"),
+    ],
+)
+def test_steps_that_do_not_fit_together_are_told_at_the_parameter_that_says_so(folder, lines, place, said):
+    found = of_steps(folder, lines)
+    assert found[0].startswith(f"r.yaml:{place}: ")
+    assert said in found[0]
+
+
+def test_steps_that_a_reader_brings_are_told_at_their_source(folder):
+    (folder / "r.yaml").write_text(HEAD.replace("    steps:\n", "").replace("jsonl", "wet", 1))
+    (found,) = mistakes(folder, (folder / "r.yaml").read_text(), "gopher_quality.for=[english]")
+    assert found.startswith("--set sources.0.steps.")
+    assert ".gopher_quality.for=[english]: " in found

@@ -178,8 +178,8 @@ def is_taken(folder: Path, score: str) -> bool:
         (OWN, "zebra", r'\(grade, long.VALUE, own.VALUE\), got "zebra"$'),
     ],
 )
-def test_what_no_step_gives_as_a_number_is_refused_at_the_step_that_names_it(folder, steps, score, said):
-    with pytest.raises(RecipeError, match=rf"(?m)r\.yaml:5:5: expected .*{said}") as caught:
+def test_what_no_step_gives_as_a_number_is_refused_where_it_is_named(folder, steps, score, said):
+    with pytest.raises(RecipeError, match=rf"(?m)r\.yaml:5:37: expected .*{said}") as caught:
         load(folder, score, steps)
     assert len(str(caught.value).splitlines()) == 2
 

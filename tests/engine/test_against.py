@@ -176,7 +176,7 @@ def test_the_folder_that_is_built_is_no_corpus_to_compare_with(tmp_path, old, pa
     with pytest.raises(RecipeError) as refused:
         built(tmp_path, "new", NEW, f'minhash: {{against: [corpora/old, "{path}"]}}')
     assert str(refused.value).startswith(
-        f"{tmp_path}/new.yaml:8:9: expected finished corpora for `minhash.against`"
+        f"{tmp_path}/new.yaml:8:28: expected finished corpora for `minhash.against`"
     )
 
 
