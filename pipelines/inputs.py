@@ -33,7 +33,7 @@ from manifests.nearby import did_you_mean_path
 from pipelines.datasets import dataset_files
 from pipelines.places import Found, Root, check_address, full_path, is_remote, is_web, place_of, redacted
 
-__all__ = ["InputFile", "choose", "find_dataset", "find_files", "repeated_files"]
+__all__ = ["InputFile", "choose", "find_dataset", "find_files", "readable_address", "repeated_files"]
 
 _WILDCARD = re.compile(r"[*?\[]")
 _GZIP = b"\x1f\x8b"
@@ -77,7 +77,20 @@ def find_files(pattern: str, *, root: str | None, folder: Path) -> list[InputFil
 
 
 def _placed(text: str, folder: Path) -> Root:
-    return check_address(text) if is_remote(text) else folder / text
+    return readable_address(text) if is_remote(text) else folder / text
+
+
+def readable_address(address: str) -> str:
+    """The address, found to name a place and no secret, in a protocol that something reads; nothing is asked there.
+
+    Raises: RecipeError.
+    """
+    check_address(address)
+    if not is_web(address):
+        from pipelines.remote.stores import check_protocol  # fsspec takes 0.4 s to import
+
+        check_protocol(address)
+    return address
 
 
 def _list(text: str, folder: Path) -> Root:
@@ -150,7 +163,7 @@ def _below(root: Path, file: Path) -> InputFile:
 
 
 def _remote(pattern: str, root: Root | None) -> list[InputFile]:
-    base, inside = _split_address(check_address(_address(pattern, root)), root)
+    base, inside = _split_address(readable_address(_address(pattern, root)), root)
     if "*" not in inside and (is_web(base) or not _WILDCARD.search(inside)):
         return [InputFile(base, inside)]
     if is_web(base):
@@ -158,7 +171,7 @@ def _remote(pattern: str, root: Root | None) -> list[InputFile]:
             f"expected an address without wildcards, got {place_of(base, inside)}: a web server lists nothing. Name "
             'every file, or a list of their paths ("@https://...")'
         )
-    from pipelines.remote.stores import list_below  # fsspec takes 0.4 s to import
+    from pipelines.remote.stores import list_below
 
     try:
         files = [InputFile(base, path, found) for path, found in list_below(base, inside)]

@@ -32,7 +32,7 @@ from manifests.quantities import Count
 from manifests.yamlfile import REMEDY, Loc, YamlError, apply_overrides, load_yaml, validate
 from pipelines.batch import DOCUMENT
 from pipelines.flow import check_flow
-from pipelines.inputs import InputFile, choose, find_dataset, find_files, repeated_files
+from pipelines.inputs import InputFile, choose, find_dataset, find_files, readable_address, repeated_files
 from pipelines.over_all import misplaced, unknown_sources, unmade_scores
 from pipelines.places import escaped, is_remote, is_utf8
 from pipelines.registry import reader_class, user_reader
@@ -280,15 +280,18 @@ def _reader(reading: Reading, written: str | dict[str, Any], loc: Loc) -> _Reade
 def _files(reading: Reading, written: _WrittenSource, loc: Loc) -> tuple[InputFile, ...]:
     files: list[InputFile] = []
     with reading.collect((*loc, "root")):
-        _refuse_missing_root(written.root, reading.folder)
+        _refuse_unreadable_root(written.root, reading.folder)
         files = _found_files(reading, written, loc)
     with reading.collect((*loc, "take", "files")):
         files = _taken(files, written.take)
     return tuple(sorted(files, key=lambda file: file.path))
 
 
-def _refuse_missing_root(root: str | None, folder: Path) -> None:
-    if root is None or is_remote(root) or (folder / root).is_dir():
+def _refuse_unreadable_root(root: str | None, folder: Path) -> None:
+    if root is not None and is_remote(root):
+        readable_address(root)
+        return
+    if root is None or (folder / root).is_dir():
         return
     near = did_you_mean_path(root, folder, fits=Path.is_dir)
     found = "a file" if (folder / root).exists() else "nothing"

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from manifests.digest import digest_file
-from manifests.errors import QuernError, RecipeError
+from manifests.errors import QuernError, RecipeError, system_error_text
 from manifests.mistakes import did_you_mean, shown
 from manifests.nearby import did_you_mean_path
 from manifests.yamlfile import Loc, Positions, YamlError, parse_yaml, validate
@@ -102,6 +102,9 @@ class Reading:
             self.mistakes.extend(error.mistakes)
         except QuernError as error:
             self.mistakes.append(f"{self.positions.where(loc)}: {error}")
+        except OSError as error:  # a name too long, a folder that may not be entered
+            text = f"expected a path that this machine can look up, got {system_error_text(error)}"
+            self.mistakes.append(f"{self.positions.where(loc)}: {text}")
 
     def ordered(self) -> list[str]:
         """Returns the mistakes, each once, in the order of the file; those of `--set` first."""

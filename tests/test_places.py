@@ -129,3 +129,58 @@ def test_steps_that_a_reader_brings_are_told_at_their_source(folder):
     (found,) = mistakes(folder, (folder / "r.yaml").read_text(), "gopher_quality.for=[english]")
     assert found.startswith("--set sources.0.steps.")
     assert ".gopher_quality.for=[english]: " in found
+
+
+# --- paths that no machine could look up -----------------------------------------------------------
+
+LONG = "x" * 300 + ".jsonl"
+
+
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        (["read: jsonl", f"paths: [a.jsonl, {LONG}]"], "5:22"),
+        (["read: jsonl", f"paths: ['@{LONG}']"], "5:13"),
+        (["read: jsonl", f"paths: [{{dataset: {LONG}}}]"], "5:13"),
+        (["read: jsonl", "paths: [a.jsonl]", f"root: {LONG}"], "6:11"),
+        (["read: jsonl", "paths: [a.jsonl]", "steps:", f"  - url: {{domains: [{LONG}]}}"], "7:"),
+        (["read: jsonl", "paths: [a.jsonl]", "steps:", f"  - use: {LONG}.py:Own"], "7:9"),
+        ([f"read: {{gutenberg: {{catalogue: {LONG}}}}}", "paths: [a.jsonl]"], "4:"),
+    ],
+)
+def test_a_name_that_is_too_long_is_told_at_its_place(folder, lines, place):
+    text = "name: a\nsources:\n  - name: web\n" + "".join(f"    {line}\n" for line in lines)
+    (found,) = mistakes(folder, text if "steps" in text else f"{text}    steps: []\n")
+    assert found.startswith(f"r.yaml:{place}")
+    assert "File name too long" in found
+
+
+@pytest.mark.parametrize("rest", ["tokens: {use: %s}", "steps: [minhash: {against: [%s]}]"])
+def test_a_name_that_is_too_long_is_told_where_it_is_of_the_whole_recipe(folder, rest):
+    (found,) = mistakes(folder, HEAD.replace("steps:", "steps: []") + rest % LONG + "\n")
+    assert found.startswith("r.yaml:7:")
+    assert "File name too long" in found
+
+
+@pytest.mark.parametrize(
+    ("paths", "root", "place", "said"),
+    [
+        (
+            "htp://foo/x.jsonl",
+            "",
+            "5:13",
+            'got htp://foo/x.jsonl: Protocol not known: htp; did you mean "http"?',
+        ),
+        ("zebra://foo/x.jsonl", "", "5:13", "got zebra://foo/x.jsonl: Protocol not known: zebra"),
+        ("'@s4://foo/list'", "", "5:13", "got s4://foo/list: Protocol not known: s4"),
+        (
+            "x.jsonl",
+            "root: htttps://foo",
+            "6:11",
+            'got htttps://foo: Protocol not known: htttps; did you mean "https"?',
+        ),
+    ],
+)
+def test_an_address_of_no_known_protocol_is_told_at_its_place(folder, paths, root, place, said):
+    (found,) = mistakes(folder, HEAD.replace("a.jsonl", paths).replace("steps:", root or "steps: []"))
+    assert found == f"r.yaml:{place}: expected an address of a known protocol, {said}"

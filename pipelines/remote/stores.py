@@ -13,7 +13,8 @@ is compared when a file is opened; a file that changes while it is read is not n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import partial
@@ -23,11 +24,12 @@ import fsspec
 from fsspec.registry import known_implementations
 
 from manifests.errors import InputError, RecipeError
+from manifests.mistakes import did_you_mean
 from pipelines.places import Found, redacted
 from pipelines.remote.retry import may_pass, said, tried
 from pipelines.remote.web import changed
 
-__all__ = ["StoredFile", "list_below", "look_up", "matches"]
+__all__ = ["StoredFile", "check_protocol", "list_below", "look_up", "matches"]
 
 # What stores call a digest of the content, an ETag, a time of change; the strongest first.
 _IDENTITIES = (
@@ -133,15 +135,32 @@ def _files_of(address: str) -> tuple[Any, str]:
 
 
 def _made(address: str) -> tuple[Any, str]:
-    try:
+    with _of_known_protocol(address):
         files, path = fsspec.core.url_to_fs(address)
-    except ImportError as error:
-        raise RecipeError(_missing(address.partition("://")[0], error)) from None
-    except ValueError as error:
-        raise RecipeError(
-            f"expected an address of a known protocol, got {address}: {redacted(str(error))}"
-        ) from None
     return files, path
+
+
+def check_protocol(address: str) -> None:
+    """Asks for the client of an address, which connects to nothing.
+
+    Raises: RecipeError where nothing can read such addresses.
+    """
+    with _of_known_protocol(address):
+        fsspec.get_filesystem_class(address.partition("://")[0])
+
+
+@contextmanager
+def _of_known_protocol(address: str) -> Iterator[None]:
+    protocol = address.partition("://")[0]
+    try:
+        yield
+    except ImportError as error:
+        raise RecipeError(_missing(protocol, error)) from None
+    except ValueError as error:
+        near = "" if protocol in known_implementations else did_you_mean(protocol, known_implementations)
+        raise RecipeError(
+            f"expected an address of a known protocol, got {address}: {redacted(str(error))}{near}"
+        ) from None
 
 
 def _of_client(address: str, call: Callable[[], T]) -> T:

@@ -228,12 +228,12 @@ def test_lines_of_a_list_may_be_addresses_below_the_root(tmp_path):
         (["https://host/crawl/*.gz"], None, "expected an address without wildcards"),
         (["https://host/a.gz"], "https://host/crawl", "expected a path below root, got https://host/a.gz"),
         (["https://hostile/a.gz"], "https://host", "expected a path below root"),
-        (["https://host/a.gz"], "crawl", "expected a path below root"),
+        (["https://host/a.gz"], ".", "expected a path below root"),
         (["/a.gz"], "https://host", "expected a path below root, got /a.gz"),
         (["../a.gz"], "https://host/crawl", "expected an address without . and .."),
         (["https://host/"], None, "expected the address of a file"),
         (["https://me:secret@host/a.gz"], None, "5:13: expected an address without a user or password"),
-        (["a.gz"], "https://host/?key=secret", "expected an address without a query"),
+        (["a.gz"], "https://host/?key=secret", "7:11: expected an address without a query"),
         (
             ["memory://bucket/none/*.gz"],
             None,
@@ -253,5 +253,5 @@ def test_what_cannot_be_meant_is_refused_where_it_is_written(tmp_path, paths, ro
     (tmp_path / "list").write_text("https://host/x/a.gz?key=secret\n")
     message = refusal(tmp_path, *paths, root=root)
     assert what in message
-    assert "recipe.yaml:5:" in message
+    assert f"recipe.yaml:{7 if what.startswith('7:') else 5}:" in message
     assert "secret" not in message
