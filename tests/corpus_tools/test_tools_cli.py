@@ -119,7 +119,6 @@ def test_a_missing_corpus_ends_with_the_commands_that_make_one(tmp_path):
         ("mix check", "mx.yaml", "mix.yaml"),
         ("train", "trin.yaml", "train.yaml"),
         ("verify", "corpora/dmo", "corpora/demo"),
-        ("verify", "corpra/demo@ab", "corpora/demo"),
         ("audit", "corpora/dmo", "corpora/demo"),
         ("status", "corpora/dmo", "corpora/demo"),
         ("status", "corpora/began", "corpora/begun"),
