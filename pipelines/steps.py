@@ -150,7 +150,7 @@ def _step(reading: Reading, item: Any, loc: Loc, taken: set[str], of_set: str | 
         of_corpora = "against" in model.corpus_fields
         loc = (*params_loc, "against")
         params = {**params, "against": expanded(reading, params["against"], loc, of_corpora=of_corpora)}
-    stage = _stage(reading, model, params, params_loc)
+    stage = _stage(reading, model, params, params_loc, needs_paths=True)
     return Step(_unique(name, taken), stage, where, positions=reading.positions, params=params_loc)
 
 
@@ -181,9 +181,11 @@ def _unique(name: str, taken: set[str]) -> str:
     return unique
 
 
-def _stage(reading: Reading, model: type[S], params: Any, loc: Loc) -> S:
+def _stage(reading: Reading, model: type[S], params: Any, loc: Loc, *, needs_paths: bool) -> S:
+    """needs_paths: whether its `path_fields` are places here; a user's may be addresses, or names it knows."""
     stage = at_home(validate(model, params, reading.positions, base=loc), reading.folder)
-    _refuse_missing(reading, stage, loc)  # now, and not hours later
+    if needs_paths:
+        _refuse_missing(reading, stage, loc)  # now, and not hours later
     stage.side_inputs(reading.folder)  # which may be there, and of no use
     return stage
 
@@ -230,7 +232,7 @@ def _from(folder: Path, path: str | None) -> str | None:
 def _user_step(reading: Reading, use: Any, params: Mapping[str, Any], loc: Loc, taken: set[str]) -> Step:
     use, digest = own_code(reading, str(use))
     model = user_class(use, reading.folder)
-    stage = _stage(reading, model, dict(params), loc)
+    stage = _stage(reading, model, dict(params), loc, needs_paths=False)
     where = reading.positions.where(loc)
     return Step(_unique(model.name, taken), stage, where, use, digest, reading.positions, loc)
 

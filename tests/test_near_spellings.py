@@ -39,14 +39,19 @@ def folder(tmp_path):
     return tmp_path
 
 
-def mistakes(folder, *, read="wet", paths='["crawl/*.warc.gz"]', root="", steps="[]", rest="", **options):
-    """What is wrong with a recipe that is written a key a line: paths on line 5, root on 6, its steps from 7 on."""
+def load(folder, *, read="wet", paths='["crawl/*.warc.gz"]', root="", steps="[]", rest="", **options):
+    """A recipe that is written a key a line: paths on line 5, root on 6, its steps from 7 on."""
     text = (
         f"name: a\nsources:\n  - name: web\n    read: {read}\n    paths: {paths}\n    {root or '# no root'}\n"
     )
     (folder / "r.yaml").write_text(f"{text}    steps: {steps}\n{rest}")
+    return load_recipe(folder / "r.yaml", **options)
+
+
+def mistakes(folder, **written):
+    """What is wrong with the recipe that `load` writes."""
     with pytest.raises(RecipeError) as caught:
-        load_recipe(folder / "r.yaml", **options)
+        load(folder, **written)
     return str(caught.value).replace(f"{folder}/", "").splitlines()[:-1]
 
 
@@ -211,3 +216,10 @@ def test_a_catalogue_is_no_mistake_beside_one(folder):
         "r.yaml:4:54:",
         "r.yaml:6:5:",
     ]
+
+
+@pytest.mark.parametrize("params", ["", ", model: 'hf://x/y'", ", model: gone.bin"])
+def test_what_a_stage_of_the_user_s_own_calls_a_path_is_its_own_to_check(folder, params):
+    own = "class Own(Rule):\n    name = 'own'\n    version = 1\n    path_fields = ('model',)\n    model: str = 'builtin'\n"
+    (folder / "own.py").write_text(f"from pipelines.stage import Rule\n\n\n{own}")
+    assert load(folder, steps=f"[{{use: './own.py:Own'{params}}}]", allow_code=True).sources
