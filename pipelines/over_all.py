@@ -16,7 +16,7 @@ from manifests.errors import RecipeError
 from manifests.mistakes import did_you_mean
 from manifests.yamlfile import REMEDY
 from pipelines.batch import DOCUMENT
-from pipelines.stage import Gather, Phased, Rule
+from pipelines.stage import Gather, Phased, Rule, Stage
 
 if TYPE_CHECKING:
     from pipelines.recipe import Recipe, Source
@@ -84,7 +84,7 @@ def _made(sources: Sequence[Source]) -> _Made:
     written = {*DOCUMENT.names}
     values: dict[str, tuple[str, ...] | None] = {}
     for name, stage in ((step.name, step.stage) for source in sources for step in source.steps if step.stage):
-        numbers = stage.numbers()
+        numbers = _numbers(stage)
         texts = stage.labels if isinstance(stage, Rule) else ()
         columns |= {*stage.writes} & {*(stage.writes if numbers is None else numbers)} - {*texts}
         written |= {*stage.writes}
@@ -93,6 +93,13 @@ def _made(sources: Sequence[Source]) -> _Made:
         values[name] = both and tuple(value for value in dict.fromkeys(both) if value not in stage.writes)
     columns -= {*DOCUMENT.names}
     return _Made(columns, written - columns, values)
+
+
+def _numbers(stage: Stage) -> tuple[str, ...] | None:
+    """Returns what a stage says its numbers are; None where a class below the one that says so measures anew."""
+    order = type(stage).__mro__
+    saying = next(i for i, each in enumerate(order) if "numbers" in vars(each))
+    return None if any("measure" in vars(each) for each in order[:saying]) else stage.numbers()
 
 
 def _unmade(what: str, score: str, made: _Made) -> str | None:

@@ -43,9 +43,12 @@ def folder(tmp_path):
     (tmp_path / "pg_catalog.csv").write_text(CATALOGUE)
     (tmp_path / "words.txt").write_text("damn\n")
     (tmp_path / "rules.py").write_text(
-        "import pipelines.stage\n\n\ndef long(text):\n    return len(text)\n\n\n"
+        "import pipelines.stage\nfrom pipelines.filters.gopher import GopherQuality\n\n\ndef long(text):\n    return len(text)\n\n\n"
         "class Own(pipelines.stage.Rule):\n    name = 'own'\n    version = 1\n    writes = ('grade', 'kind')\n"
         "    labels = ('kind',)\n"
+        "\n\nclass Mine(GopherQuality):\n    name = 'mine'\n\n    def measure(self, batch):\n"
+        "        return {**super().measure(batch), 'n_more': batch.ordinals}\n"
+        "\n\nclass Same(GopherQuality):\n    name = 'same'\n"
     )
     return tmp_path
 
@@ -110,6 +113,7 @@ OURS = (
     "book_catalogue: {file: pg_catalog.csv}"
 )
 OWN = "{use: './rules.py:long'}, {use: './rules.py:Own'}"
+BELOW = "{use: './rules.py:Mine'}, {use: './rules.py:Same'}"
 
 
 @pytest.mark.parametrize(
@@ -125,6 +129,9 @@ OWN = "{use: './rules.py:long'}, {use: './rules.py:Own'}"
         (OWN, "long.score"),
         (OWN, "own.whatever"),
         (OWN, "grade"),
+        (BELOW, "mine.n_more"),
+        (BELOW, "mine.n_words"),
+        (BELOW, "same.n_words"),
     ],
 )
 def test_a_number_that_a_step_gives_is_a_score(folder, steps, score):
@@ -175,6 +182,7 @@ def is_taken(folder: Path, score: str) -> bool:
         (OURS, "langage_score", 'got "langage_score"; did you mean "language_score"'),
         (OWN, "kind", ', got "kind", which holds no numbers$'),
         (OWN, "long.scor", r'`long` measures for `minhash.score` \(score\), .*; did you mean "long.score"'),
+        (BELOW, "same.n_more", r"a number that `same` measures .*, got "),
         (OWN, "zebra", r'\(grade, long.VALUE, own.VALUE\), got "zebra"$'),
     ],
 )
