@@ -18,6 +18,7 @@ import types
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any, ClassVar
 
 import numpy as np
@@ -181,9 +182,20 @@ def _names_of(module: types.ModuleType, is_kind: Callable[[Any], bool]) -> list[
 
 
 def _loaded(use: str, folder: Path) -> tuple[types.ModuleType, str, str]:
-    """Returns a user's file as a module, the name that is meant in it, and the file's."""
+    """Returns a user's file as a module, the name that is meant in it, and the file's.
+
+    Raises: RecipeError for a file that fails when it is run, whatever it raises or if it wants to exit.
+    """
     path = user_file(use, folder)
-    return _module(path, digest_file(path)), use.rpartition(":")[2], path.name
+    try:
+        module = _module(path, digest_file(path))
+    except (Exception, SystemExit) as error:
+        lines = [each.lineno for each in extract_tb(error.__traceback__) if each.filename == str(path)]
+        line = f" (line {lines[-1]})" if lines else ""
+        raise RecipeError(
+            f"expected a file that can be imported, got {type(error).__name__} from {path.name}: {error}{line}"
+        ) from error
+    return module, use.rpartition(":")[2], path.name
 
 
 @cache

@@ -35,12 +35,14 @@ ONLY_IN = {
 # Whatever unpickles runs code that a file brought along.
 UNSAFE_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 UNSAFE_CALLS = {"torch.load", "torch.save", "pandas.read_pickle"}
-# A watched child answers its parent whatever happened; its answer is the report. A user's own function may raise
-# anything, and so may the client of a store, which is anybody's package: both go on as one error that names the input.
+# A watched child answers its parent whatever happened; its answer is the report. A user's own file and function may
+# raise anything, and so may the client of a store, which is anybody's package: all go on as one error that names the
+# input.
 MAY_CATCH_ALL = {
     ("pipelines/run.py", "run_task"),
     ("pipelines/child.py", "_answer"),
     ("pipelines/read/own.py", "calling"),
+    ("pipelines/registry.py", "_loaded"),
     ("pipelines/remote/stores.py", "_of_client"),
 }
 

@@ -1,5 +1,7 @@
 """A path that a recipe misspells is refused at its own place, with the nearest that is there."""
 
+import re
+
 import pytest
 
 from manifests.errors import RecipeError
@@ -115,6 +117,23 @@ def test_a_step_of_the_user_s_own(folder, use, said):
     assert found.endswith(said)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def f(:", r"got SyntaxError from own.py: .* \(own.py, line 1\)"),
+        ("import os\nraise RuntimeError('no')", r"got RuntimeError from own.py: no \(line 2\)"),
+        ("import gone_away", r"got ModuleNotFoundError from own.py: No module .* \(line 1\)"),
+        ("import sys\nsys.exit(3)", r"got SystemExit from own.py: 3 \(line 2\)"),
+    ],
+)
+def test_a_file_of_the_user_s_own_that_cannot_be_imported(folder, text, said):
+    (folder / "own.py").write_text(text)
+    own = "{use: './own.py:f'}"
+    step, reader = mistakes(folder, steps=f"[{own}]", read=own, allow_code=True)[::-1]
+    assert re.fullmatch(f"r.yaml:7:13: expected a file that can be imported, {said}", step)
+    assert reader == step.replace("7:13", "4:11")
+
+
 @pytest.mark.parametrize(("use", "said"), [*OWN, ("./rules.py:lnes", 'found none; did you mean "lines"?')])
 def test_a_reader_of_the_user_s_own(folder, use, said):
     (found,) = mistakes(folder, read=f"{{use: '{use}'}}", allow_code=True)
@@ -220,6 +239,8 @@ def test_a_catalogue_is_no_mistake_beside_one(folder):
 
 @pytest.mark.parametrize("params", ["", ", model: 'hf://x/y'", ", model: gone.bin"])
 def test_what_a_stage_of_the_user_s_own_calls_a_path_is_its_own_to_check(folder, params):
-    own = "class Own(Rule):\n    name = 'own'\n    version = 1\n    path_fields = ('model',)\n    model: str = 'builtin'\n"
-    (folder / "own.py").write_text(f"from pipelines.stage import Rule\n\n\n{own}")
+    (folder / "own.py").write_text(
+        "from pipelines.stage import Rule\n\n\nclass Own(Rule):\n    name = 'own'\n    version = 1\n"
+        "    path_fields = ('model',)\n    model: str = 'builtin'\n"
+    )
     assert load(folder, steps=f"[{{use: './own.py:Own'{params}}}]", allow_code=True).sources

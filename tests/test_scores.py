@@ -43,7 +43,8 @@ def folder(tmp_path):
     (tmp_path / "pg_catalog.csv").write_text(CATALOGUE)
     (tmp_path / "words.txt").write_text("damn\n")
     (tmp_path / "rules.py").write_text(
-        "import pipelines.stage\nfrom pipelines.filters.gopher import GopherQuality\n\n\ndef long(text):\n    return len(text)\n\n\n"
+        "import pipelines.stage\nfrom pipelines.filters.gopher import GopherQuality\n\n\n"
+        "def long(text):\n    return len(text)\n\n\n"
         "class Own(pipelines.stage.Rule):\n    name = 'own'\n    version = 1\n    writes = ('grade', 'kind')\n"
         "    labels = ('kind',)\n"
         "\n\nclass Mine(GopherQuality):\n    name = 'mine'\n\n    def measure(self, batch):\n"
