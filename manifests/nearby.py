@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from difflib import SequenceMatcher
 from pathlib import Path
 
-__all__ = ["did_you_mean_path", "names_in"]
+__all__ = ["did_you_mean_path", "found_at", "names_in"]
 
 Fits = Callable[[Path], bool]
 
@@ -43,6 +43,13 @@ def did_you_mean_path(written: str, folder: Path = Path(), *, fits: Fits = Path.
     except OSError:  # a name too long, or a folder that may not be entered
         found = ""
     return f'; did you mean "{found}"?' if found not in ("", "/".join(parts)) else ""
+
+
+def found_at(written: str, folder: Path = Path()) -> str:
+    """Returns `found a folder at "x"`, or a file or nothing: what is there where something else was expected."""
+    path = folder / written
+    found = "a folder" if written and path.is_dir() else "a file" if written and path.exists() else "nothing"
+    return f'found {found} at "{written}"'
 
 
 def names_in(folder: Path) -> list[str]:

@@ -29,7 +29,7 @@ from pathlib import Path, PurePosixPath
 
 from manifests.digest import hash64
 from manifests.errors import InputError, RecipeError
-from manifests.nearby import did_you_mean_path
+from manifests.nearby import did_you_mean_path, found_at, names_in
 from pipelines.datasets import dataset_files
 from pipelines.places import Found, Root, check_address, full_path, is_remote, is_web, place_of, redacted
 
@@ -136,7 +136,7 @@ def _matching(pattern: str, root: Path | None, folder: Path) -> list[InputFile]:
     names = glob.glob(inside, root_dir=base, recursive=True) if inside else []
     files = [_below(base, base / name) for name in names if (base / name).is_file()]
     if not files:
-        raise RecipeError(_nothing_found(pattern, base) + did_you_mean_path(pattern, root or folder))
+        raise RecipeError(_nothing_found(pattern, base, root or folder))
     return sorted(set(files), key=lambda file: file.path)
 
 
@@ -147,12 +147,23 @@ def _cut_at_wildcard(pattern: str) -> tuple[str, str]:
     return str(PurePosixPath(*parts[:wild])), str(PurePosixPath(*parts[wild:])) if wild < len(parts) else ""
 
 
-def _nothing_found(pattern: str, base: Path) -> str:
+def _nothing_found(pattern: str, base: Path, folder: Path) -> str:
+    """base: below which files were looked for; folder: from which the pattern is taken."""
     if not _WILDCARD.search(pattern):
-        return f'expected a file, found nothing at "{pattern}"'
+        return f"expected a file, {found_at(pattern, folder)}{_instead(pattern, folder)}"
+    near = did_you_mean_path(pattern, folder)
     if not base.is_dir():
-        return f'expected files like "{pattern}", but there is no folder {base}'
-    return f'expected files like "{pattern}", found none below {base}'
+        return f'expected files like "{pattern}", but there is no folder {base}{near}'
+    return f'expected files like "{pattern}", found none below {base}{near}'
+
+
+def _instead(path: str, folder: Path) -> str:
+    """What to write in place of a path that is no file: of a folder, the pattern of what is in it."""
+    if not path or not (folder / path).is_dir():
+        return did_you_mean_path(path, folder)
+    inside = [folder / path / name for name in names_in(folder / path) if not name.startswith(".")]
+    wild = "*" if any(each.is_file() for each in inside) else "**/*"
+    return f'; write "{path.rstrip("/")}/{wild}" for the files in it' if inside else ""
 
 
 def _below(root: Path, file: Path) -> InputFile:

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from manifests.errors import RecipeError
 from manifests.mistakes import did_you_mean
-from manifests.nearby import did_you_mean_path
+from manifests.nearby import did_you_mean_path, found_at
 from manifests.quantities import Count
 from manifests.yamlfile import REMEDY, Loc, YamlError, apply_overrides, load_yaml, validate
 from pipelines.batch import DOCUMENT
@@ -294,8 +294,7 @@ def _refuse_unreadable_root(root: str | None, folder: Path) -> None:
     if root is None or (folder / root).is_dir():
         return
     near = did_you_mean_path(root, folder, fits=Path.is_dir)
-    found = "a file" if (folder / root).exists() else "nothing"
-    raise RecipeError(f'expected a folder for `root`, found {found} at "{root}"{near}')
+    raise RecipeError(f"expected a folder for `root`, {found_at(root, folder)}{near}")
 
 
 def _found_files(reading: Reading, written: _WrittenSource, loc: Loc) -> list[InputFile]:
@@ -352,7 +351,7 @@ def _check_tokens(reading: Reading, tokens: Tokens, steps: Sequence[Step]) -> No
     with reading.collect(("tokens", "use")):
         if tokens.use is not None and not (reading.folder / tokens.use).is_file():
             near = did_you_mean_path(tokens.use, reading.folder)
-            raise RecipeError(f'expected a tokenizer.json, found nothing at "{tokens.use}"{near}')
+            raise RecipeError(f"expected a tokenizer.json, {found_at(tokens.use, reading.folder)}{near}")
     made = {*DOCUMENT.names, *(name for step in steps if step.stage for name in step.stage.writes)} - {"text"}
     for i, column in enumerate(tokens.partition):
         with reading.collect(("tokens", "partition", i)):

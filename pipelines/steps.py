@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from manifests.digest import digest_file
 from manifests.errors import QuernError, RecipeError, system_error_text
 from manifests.mistakes import did_you_mean, shown
-from manifests.nearby import did_you_mean_path
+from manifests.nearby import did_you_mean_path, found_at
 from manifests.yamlfile import Loc, Positions, YamlError, parse_yaml, validate
 from pipelines.expand import expanded
 from pipelines.registry import (
@@ -191,12 +191,13 @@ def _stage(reading: Reading, model: type[S], params: Any, loc: Loc, *, needs_pat
 
 
 def _refuse_missing(reading: Reading, stage: Stage, loc: Loc) -> None:
-    """Raises: YamlError with every side input of a stage that is not there, at its place; but for corpora."""
+    """Raises: YamlError with every file or folder of a stage that is none, at its place; but for corpora."""
     mistakes = []
     for name in (name for name in stage.path_fields if name not in stage.corpus_fields):
         value = getattr(stage, name)
+        fits = Path.is_dir if name in stage.folder_fields else Path.is_file
         for i, path in enumerate(value if isinstance(value, tuple) else (value,)):
-            if path is not None and not (reading.folder / path).exists():
+            if path is not None and not (path and fits(reading.folder / path)):
                 place = reading.positions.where((*loc, name, i))
                 mistakes.append(f"{place}: {_missing_text(reading.folder, stage, name, str(path))}")
     if mistakes:
@@ -207,7 +208,7 @@ def _missing_text(folder: Path, stage: Stage, name: str, path: str) -> str:
     is_folder = name in stage.folder_fields
     near = did_you_mean_path(path, folder, fits=Path.is_dir if is_folder else Path.is_file)
     kind = "folder" if is_folder else "file"
-    return f'expected a {kind} for `{stage.name}.{name}`, found nothing at "{path}"{near}'
+    return f"expected a {kind} for `{stage.name}.{name}`, {found_at(path, folder)}{near}"
 
 
 def at_home(stage: S, folder: Path) -> S:

@@ -79,6 +79,12 @@ def mistakes(folder, **written):
         ),
         ("[{dataset: wki}]", 'expected a dataset\'s folder, found none at "wki"; did you mean "wiki"?'),
         ('["zebra.jsonl"]', 'expected a file, found nothing at "zebra.jsonl"'),
+        ("[crawl]", 'expected a file, found a folder at "crawl"; write "crawl/*" for the files in it'),
+        (
+            "[corpora/]",
+            'expected a file, found a folder at "corpora/"; write "corpora/**/*" for the files in it',
+        ),
+        ("['']", 'expected a file, found nothing at ""'),
         ('["crawl/*.parquet"]', 'expected files like "crawl/*.parquet", found none below crawl'),
     ],
 )
@@ -203,6 +209,37 @@ def test_side_inputs_of_a_step_at_their_own_line(folder, step, said):
     assert found.startswith("r.yaml:10:")
     kind = "folder" if key == "ut1" else "file"
     assert found.endswith(f': expected a {kind} for `{what}`, found nothing at "{path}"{hint}')
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("url: {domains: [crawl]}", 'expected a file for `url.domains`, found a folder at "crawl"'),
+        ("url: {domains: ['']}", 'expected a file for `url.domains`, found nothing at ""'),
+        (
+            "url: {ut1: [list.txt]}",
+            'expected a folder for `url.ut1`, found a file at "list.txt"; did you mean "lists"?',
+        ),
+        ("c4_bad_words: {file: crawl}", 'expected a file for `c4_bad_words.file`, found a folder at "crawl"'),
+        (
+            "book_catalogue: {file: crawl}",
+            'expected a file for `book_catalogue.file`, found a folder at "crawl"',
+        ),
+        (
+            "language: {model: crawl, model_sha256: abc}",
+            'expected a file for `language.model`, found a folder at "crawl"',
+        ),
+    ],
+)
+def test_a_folder_for_a_file_and_a_file_for_a_folder(folder, step, said):
+    (found,) = mistakes(folder, steps=f"[{step}]")
+    assert found.startswith("r.yaml:7:")
+    assert found.endswith(f": {said}")
+
+
+def test_a_folder_for_a_tokenizer(folder):
+    (found,) = mistakes(folder, rest="tokens: {use: crawl}\n")
+    assert found == 'r.yaml:8:15: expected a tokenizer.json, found a folder at "crawl"'
 
 
 def test_every_side_input_is_told_and_a_catalogue_where_it_is_read(folder):
