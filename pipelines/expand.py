@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manifests.corpus import did_you_mean_corpus
-from manifests.nearby import did_you_mean_path
+from manifests.nearby import did_you_mean_path, found_at, names_in
 from manifests.yamlfile import Loc, YamlError
 from pipelines.decontaminate.benchmarks import SUFFIXES
 from pipelines.decontaminate.named import HOME, is_name, named_files, near_name
@@ -30,29 +30,60 @@ def expanded(reading: Reading, patterns: Sequence[Any], loc: Loc, *, of_corpora:
     """Returns the files and folders that `against` names, globs and names replaced by what they stand for, in order.
 
     of_corpora: whether a glob stands for finished corpora alone, and no name for benchmarks.
+
+    Raises: YamlError with every entry that stands for nothing, or for what is no benchmark's file, at its place.
     """
     found: list[Any] = []
     mistakes = []
     for i, pattern in enumerate(patterns):
-        # A corpus may be named by its digest too: DIR@a1b2c3.
-        exists = isinstance(pattern, str) and any(
-            (reading.folder / path).exists() for path in {pattern, pattern.rpartition("@")[0] or pattern}
-        )
-        matches = isinstance(pattern, str) and not exists
-        names = sorted(glob.glob(pattern, root_dir=reading.folder, recursive=True)) if matches else [pattern]
-        of_name = isinstance(pattern, str) and not of_corpora and is_name(pattern)
-        if of_name and not (reading.folder / pattern).is_file():
-            names = named_files(reading.folder, pattern)
-        if matches and of_corpora:
-            names = _corpora(reading, pattern, names)
-        if not names:
-            place = reading.positions.where((*loc, i))
-            said = _corpus_text if of_corpora else _benchmark_text if of_name else _file_text
-            mistakes.append(f"{place}: {said(reading, pattern)}")
+        names, mistake = _meant(reading, pattern, of_corpora=of_corpora)
         found += names
+        if mistake:
+            mistakes.append(f"{reading.positions.where((*loc, i))}: {mistake}")
     if mistakes:
         raise YamlError(*mistakes)
     return found
+
+
+def _meant(reading: Reading, pattern: Any, *, of_corpora: bool) -> tuple[list[Any], str]:
+    """Returns what an entry stands for, and what is wrong with it."""
+    if not isinstance(pattern, str):  # which its type will refuse
+        return [pattern], ""
+    of_name = not of_corpora and is_name(pattern) and not (reading.folder / pattern).is_file()
+    names = named_files(reading.folder, pattern) if of_name else _matching(reading, pattern)
+    if of_corpora and names != [pattern]:
+        names = _corpora(reading, pattern, names)
+    if not names:
+        said = _corpus_text if of_corpora else _benchmark_text if of_name else _file_text
+        return [], said(reading, pattern)
+    return names, "" if of_corpora else _unread_text(reading, names)
+
+
+def _matching(reading: Reading, pattern: str) -> list[str]:
+    # A corpus may be named by its digest too: DIR@a1b2c3.
+    paths = {pattern, pattern.rpartition("@")[0] or pattern}
+    if any((reading.folder / path).exists() for path in paths):
+        return [pattern]
+    return sorted(glob.glob(pattern, root_dir=reading.folder, recursive=True))
+
+
+def _unread_text(reading: Reading, names: Sequence[str]) -> str:
+    """What is expected in place of the first name that is no benchmark's file; nothing where all are."""
+    for name in names:
+        if name and (reading.folder / name).is_dir():
+            return _folder_text(reading, name)
+        if not name.endswith(SUFFIXES):
+            kinds = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+            return f'expected a file to compare with, in {kinds}, got "{name}"; convert it first, or leave it out'
+    return ""
+
+
+def _folder_text(reading: Reading, name: str) -> str:
+    inside = names_in(reading.folder / name)
+    found = [suffix for suffix in SUFFIXES if any(each.endswith(suffix) for each in inside)]
+    patterns = " and ".join(f'"{name.rstrip("/")}/*{suffix}"' for suffix in found)
+    instead = f"; write {patterns} for the files in it" if found else ""
+    return f"expected a file to compare with, {found_at(name, reading.folder)}{instead}"
 
 
 def _corpus_text(reading: Reading, pattern: str) -> str:
@@ -66,6 +97,8 @@ def _corpus_text(reading: Reading, pattern: str) -> str:
 
 
 def _benchmark_text(reading: Reading, name: str) -> str:
+    if (reading.folder / name).is_dir():
+        return _folder_text(reading, name)
     instead = near_name(reading.folder, name) or "; put the benchmark there, none comes with Quern"
     return f'expected a file to compare with, found nothing at "{HOME}/{name}"{instead}'
 

@@ -179,6 +179,30 @@ def test_what_documents_are_compared_with(folder, step, said):
     assert found.endswith(said)
 
 
+KINDS = "in .jsonl, .jsonl.gz, .csv, .csv.gz or .parquet"
+
+
+@pytest.mark.parametrize(
+    ("against", "column", "said"),
+    [
+        ("[boolq, rules.py]", 38, f'{KINDS}, got "rules.py"; convert it first, or leave it out'),
+        ('["bench/*"]', 31, f'{KINDS}, got "bench/one.pdf"; convert it first, or leave it out'),
+        ("[bench]", 31, 'found a folder at "bench"; write "bench/*.jsonl" for the files in it'),
+        ("[boolq, bench/]", 38, 'found a folder at "bench/"; write "bench/*.jsonl" for the files in it'),
+        ("['']", 31, f'{KINDS}, got ""; convert it first, or leave it out'),
+        ("[crawl]", 31, 'found a folder at "crawl"'),
+        (
+            "[zebra]",
+            31,
+            'found nothing at "benchmarks/zebra"; put the benchmark there, none comes with Quern',
+        ),
+    ],
+)
+def test_what_is_no_benchmark_s_file_is_told_at_its_own_place(folder, against, column, said):
+    (found,) = mistakes(folder, rest=f"steps:\n  - decontaminate: {{against: {against}}}\n")
+    assert found == f"r.yaml:9:{column}: expected a file to compare with, {said}"
+
+
 def test_the_corpus_that_is_built_is_not_proposed(folder):
     found = mistakes(
         folder, rest="steps: [minhash: {against: [corpora/2026-9]}]\n", out=folder / "corpora/2026-09"

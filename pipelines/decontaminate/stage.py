@@ -110,7 +110,7 @@ class Decontaminate(Gather):
         for path in against:
             if not path.endswith(SUFFIXES):
                 raise ValueError(
-                    f"{path}: expected a name in {' or '.join(SUFFIXES)}; convert the file first"
+                    f'expected names in {" or ".join(SUFFIXES)}, got "{path}"; convert the file first'
                 )
         return against
 
