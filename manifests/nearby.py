@@ -3,7 +3,7 @@
     boks.jsonl        books.jsonl       each part of a path is held against the names in its folder
     crwl/*.warc.gz    crawl/*.warc.gz   what stands before a wildcard as well
     crawl/*.warc      crawl/*.warc.gz   and what stands around one, if a file is found so
-    crwl/**/*.gz      crawl             of a tree, which is never walked, the folder alone
+    crwl/**/*.gz      crawl/**/*.gz     of a tree, which is never walked, the rest as it is written
 
 An ending makes no name near: without it, `mix.json` and `tok.json` have nothing in common.
 
@@ -75,9 +75,10 @@ def _nearest(parts: list[str], folder: Path, fits: Fits) -> str:
         return f"{spelt}{last}" if last else ""
     is_other = spelt != "".join(f"{part}/" for part in parts[:wild])
     pattern = _near_pattern(parts[wild:], folder / spelt, fits, was_looked_for=not is_other)
-    if pattern is None:
-        return spelt.rstrip("/") if is_other else ""
-    return f"{spelt}{pattern}"
+    is_tree = len(parts) - wild > 1
+    if pattern is None and is_other and is_tree:
+        return spelt + "/".join(parts[wild:])
+    return f"{spelt}{pattern}" if pattern else ""
 
 
 def _near_name(name: str, folder: Path, fits: Fits) -> str | None:

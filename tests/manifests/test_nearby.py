@@ -42,8 +42,8 @@ def folder(tmp_path):
         ("crwl/[0-9].warc", "crawl/[0-9].warc.gz"),
         ("CC-MIAN-*.gz", "CC-MAIN-*.gz"),
         ("crwl/**/*.warc.gz", "crawl/**/*.warc.gz"),
-        ("crwl/**/*.wet.gz", "crawl"),
-        ("crwl/*/*.wet.gz", "crawl"),
+        ("crwl/**/*.wet.gz", "crawl/**/*.wet.gz"),
+        ("crwl/*/*.wet.gz", "crawl/*/*.wet.gz"),
         (".hiden.jsonl", ".hidden.jsonl"),
     ],
 )
@@ -60,6 +60,7 @@ def test_the_nearest_path_is_named_as_it_is_written(folder, written, near):
         "mix.json",
         "crawl/9.warc.gz",
         "crwl/9.zip",
+        "crwl/*.zip",
         "nothing/1.warc.gz",
         "crawl/*.parquet",
         "crawl/**/*.wet",
@@ -92,5 +93,5 @@ def test_of_a_large_folder_some_names_are_looked_at_and_of_a_tree_none_below(tmp
     assert did_you_mean_path("**/*.wrc.gz", tmp_path) == '; did you mean "**/*.warc.gz"?'
     listed.clear()
     (tmp_path / "deep" / "deeper" / "deepest").mkdir(parents=True)
-    assert did_you_mean_path("depper/**/*.gz", tmp_path / "deep") == '; did you mean "deeper"?'
+    assert did_you_mean_path("depper/**/*.gz", tmp_path / "deep") == '; did you mean "deeper/**/*.gz"?'
     assert listed == [tmp_path / "deep", tmp_path / "deep" / "deeper"]
