@@ -25,7 +25,7 @@ from manifests.quantities import share_text
 if TYPE_CHECKING:
     from manifests.yamlfile import Loc, Positions
 
-__all__ = ["Mistakes", "describe_mistakes", "did_you_mean", "shown"]
+__all__ = ["Mistakes", "describe_mistakes", "did_you_mean", "nearest", "shown"]
 
 
 class Mistakes:
@@ -180,9 +180,15 @@ def _unknown_key(key: str, names: Sequence[str], path: str) -> tuple[str, str]:
 
 def did_you_mean(got: object, choices: Iterable[str]) -> str:
     """Returns `; did you mean "x"?` with the choice spelt nearest to `got`, or nothing if none is near."""
+    near = nearest(got, choices)
+    return "" if near is None else f'; did you mean "{near}"?'
+
+
+def nearest(got: object, choices: Iterable[str]) -> str | None:
+    """Returns the choice spelt nearest to `got`, None if none is near."""
     folded = {choice.lower(): choice for choice in sorted(choices, reverse=True)}
     near = difflib.get_close_matches(str(got).lower(), folded, n=1, cutoff=0.6)
-    return f'; did you mean "{folded[near[0]]}"?' if near else ""
+    return folded[near[0]] if near else None
 
 
 def shown(value: object) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from manifests.corpus import find_manifest
 from manifests.errors import RecipeError
-from manifests.mistakes import did_you_mean
+from manifests.mistakes import did_you_mean, nearest
 from manifests.yamlfile import REMEDY
 from pipelines.batch import DOCUMENT
 from pipelines.stage import Gather, Phased, Rule, Stage
@@ -130,7 +130,15 @@ def _instead(score: str, made: _Made) -> str:
     bare = next((f'; did you mean "{whole}"?' for whole, value in values.items() if value == score), "")
     near = did_you_mean(score, made.columns) or bare or did_you_mean(score, values)
     head = score.partition(".")[0]
-    return kind + (near or did_you_mean(head, made.columns) or did_you_mean(head, made.measuring))
+    return kind + (near or did_you_mean(head, made.columns) or _value_of_near(head, made))
+
+
+def _value_of_near(head: str, made: _Made) -> str:
+    """Returns a value of the step whose name is nearest to `head`, for a step by itself is no score."""
+    step = nearest(head, made.measuring)
+    if step is None:
+        return ""
+    return f'; did you mean a value of "{step}", such as {step}.{(made.values[step] or ("VALUE",))[0]}?'
 
 
 def refuse_itself(recipe: Recipe, out: Path) -> None:

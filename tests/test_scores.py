@@ -184,6 +184,8 @@ def is_taken(folder: Path, score: str) -> bool:
         (OWN, "kind", ', got "kind", which holds no numbers$'),
         (OWN, "long.scor", r'`long` measures for `minhash.score` \(score\), .*; did you mean "long.score"'),
         (BELOW, "same.n_more", r"a number that `same` measures .*, got "),
+        (OURS, "quality", r'; did you mean a value of "gopher_quality", such as gopher_quality.n_words\?$'),
+        (OWN, "owns", r'; did you mean a value of "own", such as own.VALUE\?$'),
         (OWN, "zebra", r'\(grade, long.VALUE, own.VALUE\), got "zebra"$'),
     ],
 )
