@@ -352,6 +352,7 @@ def _check_tokens(reading: Reading, tokens: Tokens, steps: Sequence[Step]) -> No
         if tokens.use is not None and not (reading.folder / tokens.use).is_file():
             near = did_you_mean_path(tokens.use, reading.folder)
             raise RecipeError(f"expected a tokenizer.json, {found_at(tokens.use, reading.folder)}{near}")
+        tokens.check(reading.folder)
     made = {*DOCUMENT.names, *(name for step in steps if step.stage for name in step.stage.writes)} - {"text"}
     for i, column in enumerate(tokens.partition):
         with reading.collect(("tokens", "partition", i)):

@@ -37,13 +37,14 @@ UNSAFE_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib
 UNSAFE_CALLS = {"torch.load", "torch.save", "pandas.read_pickle"}
 # A watched child answers its parent whatever happened; its answer is the report. A user's own file and function may
 # raise anything, and so may the client of a store, which is anybody's package: all go on as one error that names the
-# input.
+# input. The tokenizers library raises plain Exception for a file that it cannot read.
 MAY_CATCH_ALL = {
     ("pipelines/run.py", "run_task"),
     ("pipelines/child.py", "_answer"),
     ("pipelines/read/own.py", "calling"),
     ("pipelines/registry.py", "_loaded"),
     ("pipelines/remote/stores.py", "_of_client"),
+    ("pipelines/tokens/tokenizer.py", "_read"),
 }
 
 

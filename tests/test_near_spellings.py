@@ -1,5 +1,6 @@
 """A path that a recipe misspells is refused at its own place, with the nearest that is there."""
 
+import json
 import re
 
 import pytest
@@ -8,6 +9,16 @@ from manifests.errors import RecipeError
 from pipelines.recipe import load_recipe
 
 RULES = "def long(text):\n    return 1.0\n\n\ndef lines(path):\n    yield {'text': 'a'}\n"
+TOKENIZER = json.dumps(
+    {
+        "model": {"type": "BPE", "vocab": {"a": 0, "</s>": 1, "<eos>": 2}, "merges": []},
+        "added_tokens": [
+            {"id": i, "content": name, "special": True}
+            | dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+            for i, name in ((1, "</s>"), (2, "<eos>"))
+        ],
+    }
+)
 THERE = (
     "books.jsonl",
     "crawl/1.warc.gz",
@@ -305,3 +316,57 @@ def test_what_a_stage_of_the_user_s_own_calls_a_path_is_its_own_to_check(folder,
         "    path_fields = ('model',)\n    model: str = 'builtin'\n"
     )
     assert load(folder, steps=f"[{{use: './own.py:Own'{params}}}]", allow_code=True).sources
+
+
+@pytest.mark.parametrize(
+    ("content", "eot", "said"),
+    [
+        (None, "", "list.txt: expected a tokenizer.json with a `model`, found something else"),
+        (
+            '{"model": {}}',
+            "",
+            "list.txt: expected a tokenizer.json with a `model`, found what it cannot read",
+        ),
+        (TOKENIZER, "", "list.txt: expected one end-of-text token, found </s>, <eos>"),
+        (TOKENIZER, ", eot: '<end>'", "list.txt: expected one end-of-text token <end>, found none"),
+    ],
+)
+def test_a_tokenizer_that_nothing_could_be_encoded_with(folder, content, eot, said):
+    if content:
+        (folder / "list.txt").write_text(content)
+    (found,) = mistakes(folder, rest=f"tokens: {{use: list.txt{eot}}}\n")
+    assert found.startswith(f"r.yaml:8:15: {said}")
+
+
+def test_a_tokenizer_that_can_be_used(folder):
+    (folder / "tokenizer.json").write_text(TOKENIZER)
+    assert load(folder, rest="tokens: {use: tokenizer.json, eot: </s>}\n").tokens
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("model: list.txt", "list.txt: expected a fastText model of version 12, found another file"),
+        ("model: lid.bin", "lid.bin: expected a fastText model of version 12, found another file"),
+        (
+            f"model: true.bin, model_sha256: {'a' * 64}",
+            f"true.bin: expected a model of the SHA-256 {'a' * 64}, found ",
+        ),
+        ("model: true.bin", "true.bin: expected a model of the SHA-256 8f3472cfe8738a"),
+        (
+            "model_sha256: abc",
+            "lid.176.ftz: expected a model of the SHA-256 abc, found one of 8f3472cfe8738a",
+        ),
+    ],
+)
+def test_a_model_that_is_another_file(folder, model, said):
+    (folder / "true.bin").write_bytes(bytes.fromhex("ba164f2f0c000000"))
+    (found,) = mistakes(folder, steps=f"[language: {{{model}, keep: [en]}}]")
+    assert found.startswith("r.yaml:7:13: ")
+    assert said in found
+
+
+@pytest.mark.parametrize("file", ["list.txt", "pg_catalog.csv", "crawl/1.warc.gz"])
+def test_a_catalogue_that_is_another_file(folder, file):
+    (found,) = mistakes(folder, read="gutenberg", steps=f"[book_catalogue: {{file: {file}}}]")
+    assert found.startswith(f"r.yaml:7:13: {file}: expected Project Gutenberg's catalogue")

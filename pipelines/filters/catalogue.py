@@ -25,7 +25,7 @@ from pydantic import Field
 from manifests.digest import digest_file
 from manifests.errors import RecipeError
 from pipelines.batch import Batch, Values
-from pipelines.read.pgcatalogue import Entry, read_catalogue
+from pipelines.read.pgcatalogue import Entry, check_catalogue, read_catalogue
 from pipelines.stage import Rule, Verdicts, first_failing
 
 __all__ = ["BookCatalogue"]
@@ -59,12 +59,13 @@ class BookCatalogue(Rule):
     def side_inputs(self, folder: Path) -> dict[str, str]:
         """The catalogue's digest.
 
-        Raises: RecipeError if there is no such file.
+        Raises: RecipeError if there is no such file, or it does not begin like a catalogue.
         """
         if not (folder / self.file).is_file():
             raise RecipeError(
                 f'expected pg_catalog.csv or rdf-files.tar.zip, found nothing at "{self.file}"; correct the path'
             )
+        check_catalogue(folder / self.file)
         return {self.file: digest_file(folder / self.file)}
 
     def numbers(self) -> tuple[str, ...]:

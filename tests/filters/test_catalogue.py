@@ -172,5 +172,6 @@ def test_a_build_keeps_the_columns_and_digests_the_catalogue(tmp_path: Path) -> 
     ]
     stage = plan.recipe.sources[0].steps[0].stage
     before = stage.side_inputs(tmp_path)
-    (tmp_path / "rdf.tar.zip").write_bytes(b"another")
+    with (tmp_path / "rdf.tar.zip").open("ab") as file:
+        file.write(b"another")
     assert stage.side_inputs(tmp_path) != before
