@@ -103,6 +103,8 @@ def _nearness(name: str, other: str) -> float:
     """
     name, other = name.lower(), other.lower()
     stem, its = (_ENDING.sub("", each) for each in (name, other))
+    if not its.startswith(stem) and _is_far(stem, its):  # most names of a large folder
+        return 0.0
     whole, begun = _ratio(name, other), _ratio(stem, its)
     is_begun = len(stem) >= 3 and its.startswith(stem) and whole >= _NEAR
     is_near = min(len(stem), len(its)) >= 2 and begun >= _NEAR
@@ -155,6 +157,12 @@ def _beginnings(names: Iterable[str], n_chars: int) -> Iterable[str]:
 def _endings(names: Iterable[str]) -> Iterable[str]:
     parts = (name.split(".")[1:] for name in names)
     return ("".join(f".{each}" for each in part[-n:]) for part in parts for n in (1, 2))
+
+
+def _is_far(one: str, other: str) -> bool:
+    """Returns whether two names share too few characters to be near, in whatever order those stand."""
+    matcher = SequenceMatcher(None, one, other, autojunk=False)
+    return matcher.real_quick_ratio() < _NEAR or matcher.quick_ratio() < _NEAR
 
 
 def _ratio(one: str, other: str) -> float:
