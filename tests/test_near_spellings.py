@@ -295,7 +295,9 @@ def test_a_catalogue_s_key_is_known_where_books_are_read(folder):
 
 
 def test_a_catalogue_is_no_mistake_beside_one(folder):
-    (folder / "pg_catalog.csv").write_text("Text#,Type,Issued,Title,Language,Authors\n1,Text,,Emma,en,Jane Austen\n")
+    (folder / "pg_catalog.csv").write_text(
+        "Text#,Type,Issued,Title,Language,Authors\n1,Text,,Emma,en,Jane Austen\n"
+    )
     (found,) = mistakes(folder, read="{gutenberg: {catalogue: pg_catalog.csv}}", root="licnce: MIT")
     assert found.startswith("r.yaml:6:5: expected a known key in `sources[0]` (")
     told = mistakes(
