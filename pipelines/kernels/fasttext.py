@@ -6,7 +6,8 @@ r"""fastText's supervised model over UTF-8 bytes: the best label of every text, 
 The rows of a word are summed first, then the words; fastText adds row after row. So scores are its own to about
 1e-6, and labels are where no two are nearer than that. What makes it fast: the sum of a word of up to 16 bytes is
 remembered, and most words of a text were met before; n-gram hashes are extended a character at a time and never stored;
-a bit table of 250 kB turns most of them away; rows of a quantized model are multiplied out once.
+a bit table of 250 kB says which have a row, and nothing branches on what it says; rows of a quantized model are
+multiplied out once.
 
 Price: 35 ns a byte, 100 in texts of one sentence; fastText takes 250 and 700. Not covered: word n-grams and losses
 other than hierarchical softmax and softmax; such a model is left to the library.
@@ -21,7 +22,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel
+from pipelines.kernels.jit import BYTES, OFFSETS, inline, kernel, pointer
+from pipelines.kernels.lanes import ALL, N_LANES, between, first_bit, n_bits_set, readable
+from pipelines.kernels.wide import load64, store64
 
 __all__ = ["Tables", "best_labels", "fnv1a", "hash_table", "label_tree"]
 
@@ -32,6 +35,7 @@ I32s = npt.NDArray[np.int32]
 F32s = npt.NDArray[np.float32]
 
 N_REMEMBERED = 1 << 13
+N_FOUND = 1 << 8  # rows of a word's n-grams that are added at a time
 _SEED = 2166136261
 _PRIME = 16777619
 _EOS = np.frombuffer(b"</s>", np.uint8)
@@ -108,13 +112,39 @@ def label_tree(counts: list[int]) -> tuple[I32s, I32s]:
 
 @inline
 def _extend(value: np.uint32, byte: np.uint8) -> np.uint32:
-    signed = np.uint32(byte) if byte < 128 else np.uint32(byte) | np.uint32(0xFFFFFF00)
-    return np.uint32((value ^ signed) * np.uint32(_PRIME))
+    return np.uint32((value ^ np.uint32(np.int8(byte))) * np.uint32(_PRIME))
 
 
 @inline
 def _is_space(byte: int) -> bool:
     return byte == 32 or 9 <= byte <= 13 or byte == 0
+
+
+@inline
+def _word_end(data: Bytes, at: int, end: int, n_readable: int) -> int:
+    """Where the word that begins at `at` ends: at the next space, or at `end`."""
+    while at < end:
+        place = min(at, n_readable - N_LANES)
+        spaces = between(data, place, 32, 32) | between(data, place, 9, 13) | between(data, place, 0, 0)
+        spaces >>= np.uint64(at - place)
+        if spaces:
+            return min(at + first_bit(spaces), end)
+        at = place + N_LANES
+    return end
+
+
+@inline
+def _as_numbers(data: Bytes, start: int, size: int, n_readable: int) -> tuple[np.uint64, np.uint64]:
+    """A word of up to 16 bytes as two numbers, its first byte lowest; no word has a byte 0, so they tell it whole."""
+    if start + 16 <= n_readable:
+        low, high = load64(data, start), load64(data, start + 8)
+        low &= ALL >> np.uint64(8 * max(0, 8 - size))
+        return low, high & ALL >> np.uint64(8 * (16 - size)) if size > 8 else np.uint64(0)
+    low = high = np.uint64(0)
+    for k in range(size - 1, -1, -1):
+        high = high << np.uint64(8) | low >> np.uint64(56)
+        low = low << np.uint64(8) | np.uint64(data[start + k])
+    return low, high
 
 
 @inline
@@ -128,12 +158,11 @@ def _same(a: Bytes, start: int, stop: int, b: Bytes, first: int, last: int) -> b
 
 
 @inline
-def _find(word: Bytes, start: int, stop: int, words: Bytes, ends: Offsets, slots: I32s) -> int:
-    """The number of a word, -1 for an unknown one."""
+def _find(word: Bytes, start: int, stop: int, words: Bytes, ends: Offsets, slots: I32s, mask: int) -> int:
+    """The number of a word, -1 for an unknown one; `mask` is one less than there are slots."""
     value = np.uint32(_SEED)
     for k in range(start, stop):
         value = _extend(value, word[k])
-    mask = len(slots) - 1
     at = np.int64(value) & mask
     while slots[at] >= 0:
         number = slots[at]
@@ -144,64 +173,62 @@ def _find(word: Bytes, start: int, stop: int, words: Bytes, ends: Offsets, slots
 
 
 @inline
-def _add(hidden: F32s, rows: F32s, row: int) -> None:
-    for d in range(len(hidden)):
-        hidden[d] += rows[row, d]
+def _add(total: F32s, rows: F32s, row: int, dim: int) -> None:
+    """Adds a row to `total`; both are pointers."""
+    for d in range(dim):
+        total[d] += rows[row * dim + d]
 
 
 @inline
-def _n_bits(bits: np.uint64) -> int:
-    bits -= bits >> np.uint64(1) & np.uint64(0x5555555555555555)
-    bits = (bits & np.uint64(0x3333333333333333)) + (bits >> np.uint64(2) & np.uint64(0x3333333333333333))
-    bits = bits + (bits >> np.uint64(4)) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64(bits * np.uint64(0x0101010101010101) >> np.uint64(56))  # type: ignore[return-value]
+def _add_found(total: F32s, rows: F32s, found: I32s, n_found: int, dim: int) -> int:
+    """Adds the rows that were found to `total`, in their order; returns how many there were."""
+    for k in range(n_found):
+        _add(total, rows, found[k], dim)
+    return n_found
 
 
 @inline
 def _add_ngrams(
-    hidden: F32s,
+    total: F32s,
+    rows: F32s,
+    dim: int,
     word: Bytes,
     stop: int,
-    rows: F32s,
     kept: U64s,
     ranks: I32s,
     n_buckets: int,
     min_n: int,
     max_n: int,
+    found: I32s,
 ) -> int:
-    """Adds the rows of every kept n-gram of `word[:stop]`, which carries its `<` and `>`; how many there were."""
-    n_added = 0
-    if n_buckets == 0:  # a model of whole words
-        return n_added
-    share = 1.0 / n_buckets
-    for start in range(stop):
+    """Adds the rows of every kept n-gram of `word[:stop]`, which carries its `<` and `>`; how many there were.
+
+    All arrays are pointers; `found` has room for N_FOUND rows. Whether an n-gram was kept nobody can guess, so nothing
+    branches on it: its row is written in any case, and the next one over it.
+    """
+    share, n_added, n_found = 1.0 / max(1, n_buckets), 0, 0
+    for start in range(stop if n_buckets else 0):  # none of a model of whole words
         if word[start] & 0xC0 == 0x80:
             continue
-        value = np.uint32(_SEED)
-        at, n = start, 1
-        while at < stop and n <= max_n:
+        value, at = np.uint32(_SEED), start
+        for n in range(1, max_n + 1):
+            if at == stop:
+                break
             value = _extend(value, word[at])
             at += 1
             while at < stop and word[at] & 0xC0 == 0x80:
                 value = _extend(value, word[at])
                 at += 1
-            if n >= min_n and not (n == 1 and (start == 0 or at == stop)):
-                # value % n_buckets, without a division.
-                bucket = np.int64(value) - np.int64(np.float64(value) * share) * n_buckets
-                if bucket < 0:
-                    bucket += n_buckets
-                elif bucket >= n_buckets:
-                    bucket -= n_buckets
-                bits, at_bit = kept[bucket >> 6], np.uint64(bucket & 63)
-                if bits >> at_bit & np.uint64(1):
-                    _add(
-                        hidden,
-                        rows,
-                        ranks[bucket >> 6] + _n_bits(bits & (np.uint64(1) << at_bit) - np.uint64(1)),
-                    )
-                    n_added += 1
-            n += 1
-    return n_added
+            if n < min_n or (n == 1 and (start == 0 or at == stop)):
+                continue
+            if n_found == N_FOUND:
+                n_added, n_found = n_added + _add_found(total, rows, found, n_found, dim), 0
+            # value % n_buckets without a division: half of one is further from a whole number than what rounds.
+            bucket = np.int64(value) - np.int64((np.float64(value) + 0.5) * share) * n_buckets
+            bits, at_bit = kept[bucket >> 6], np.uint64(bucket & 63)
+            found[n_found] = ranks[bucket >> 6] + n_bits_set(bits & ((np.uint64(1) << at_bit) - np.uint64(1)))
+            n_found += int(bits >> at_bit & np.uint64(1))
+    return n_added + _add_found(total, rows, found, n_found, dim)
 
 
 @inline
@@ -267,11 +294,11 @@ def _best_labels(  # noqa: C901 -- one pass over the bytes, a model's tables by 
     n_docs = len(first) - 1
     labels = np.full(n_docs, -1, np.int32)
     scores = np.zeros(n_docs, np.float32)
-    hidden = np.zeros(rows.shape[1], np.float32)
+    dim = rows.shape[1]
+    hidden, part = np.zeros(dim, np.float32), np.zeros(dim, np.float32)
     nodes, path = np.zeros(len(left) + 2, np.int32), np.zeros(len(left) + 2, np.float32)
-    word = np.zeros(64, np.uint8)
-    part = np.zeros(rows.shape[1], np.float32)
-    sums, n_sums = np.zeros((N_REMEMBERED, rows.shape[1]), np.float32), np.zeros(N_REMEMBERED, np.int64)
+    word, found = np.zeros(64, np.uint8), np.zeros(N_FOUND, np.int32)
+    sums, n_sums = np.zeros((N_REMEMBERED, dim), np.float32), np.zeros(N_REMEMBERED, np.int64)
     lows, highs = np.zeros(N_REMEMBERED, np.uint64), np.zeros(N_REMEMBERED, np.uint64)
     for doc in range(n_docs):
         hidden[:] = 0
@@ -286,59 +313,58 @@ def _best_labels(  # noqa: C901 -- one pass over the bytes, a model's tables by 
                 at, end = starts[piece], stops[piece]
             while at < end and _is_space(data[at]):
                 at += 1
-            start = at
-            # No word has a byte 0, so two numbers tell one of up to 16 bytes whole.
-            low = high = np.uint64(0)
-            while at < end:
-                byte = data[at]
-                if byte <= 32 and _is_space(byte):
-                    break
-                if at < start + 8:
-                    low = low << np.uint64(8) | np.uint64(byte)
-                else:
-                    high = high << np.uint64(8) | np.uint64(byte)
-                at += 1
+            start, at = at, _word_end(pointer(data), at, end, len(data))
             if at == start:
                 continue
             n_words += 1
-            size = at - start
-            slot = 0
+            size, slot = at - start, 0
+            low = high = np.uint64(0)
             if size <= 16:
+                low, high = _as_numbers(pointer(data), start, size, len(data))
                 mixed = (low ^ high * np.uint64(0xC2B2AE3D27D4EB4F)) * np.uint64(0x9E3779B97F4A7C15)
                 slot = np.int64(mixed >> np.uint64(64 - 13))  # type: ignore[assignment]
                 if lows[slot] == low and highs[slot] == high:
-                    _add(hidden, sums, slot)
+                    _add(pointer(hidden), pointer(sums), slot, dim)
                     n_rows += n_sums[slot]
                     continue
-            if size + 2 > len(word):
-                word = np.zeros(2 * size + 2, np.uint8)
+                store64(pointer(word), 1, low)
+                store64(pointer(word), 9, high)
+            else:
+                if size + 2 > len(word):
+                    word = np.zeros(2 * size + 2, np.uint8)
+                for k in range(size):
+                    word[1 + k] = data[start + k]
             word[0], word[size + 1] = 60, 62
-            for k in range(size):
-                word[1 + k] = data[start + k]
-            ended = _same(word, 1, size + 1, eos, 0, len(eos))
-            number = _find(word, 1, size + 1, words, ends, slots)
+            ended = _same(pointer(word), 1, size + 1, pointer(eos), 0, len(eos))
+            number = _find(
+                pointer(word), 1, size + 1, pointer(words), pointer(ends), pointer(slots), len(slots) - 1
+            )
             is_label = size >= len(label_mark) and _same(
-                word, 1, 1 + len(label_mark), label_mark, 0, len(label_mark)
+                pointer(word), 1, 1 + len(label_mark), pointer(label_mark), 0, len(label_mark)
             )
             n_part = 0
-            for d in range(len(part)):
-                part[d] = 0
+            part[:] = 0
             if number >= 0:
-                _add(part, rows, number)
-                n_part += 1
+                _add(pointer(part), pointer(rows), number, dim)
+                n_part = 1
             if not ended and (number >= 0 or not is_label):
-                n_part += _add_ngrams(part, word, size + 2, rows, kept, ranks, n_buckets, min_n, max_n)
-            for d in range(len(hidden)):
+                n_part += _add_ngrams(
+                    pointer(part), pointer(rows), dim, pointer(word), size + 2,
+                    pointer(kept), pointer(ranks), n_buckets, min_n, max_n, pointer(found),
+                )  # fmt: skip
+            for d in range(dim):
                 hidden[d] += part[d]
             n_rows += n_part
             if size <= 16 and not ended:
                 lows[slot], highs[slot], n_sums[slot] = low, high, n_part
-                for d in range(len(hidden)):
+                for d in range(dim):
                     sums[slot, d] = part[d]
         if n_words and not ended:
-            number = _find(eos, 0, len(eos), words, ends, slots)
+            number = _find(
+                pointer(eos), 0, len(eos), pointer(words), pointer(ends), pointer(slots), len(slots) - 1
+            )
             if number >= 0:
-                _add(hidden, rows, number)
+                _add(pointer(hidden), pointer(rows), number, dim)
                 n_rows += 1
         if not n_words or not n_rows:
             continue
@@ -361,4 +387,4 @@ def best_labels(
     Text d is the pieces data[starts[i]:stops[i]] for i in first[d]..first[d + 1], read with a space between two of
     them. A newline reads as a space; a text ends with the model's end-of-sentence token.
     """
-    return _best_labels(data, first, starts, stops, *tables, _EOS, _LABEL)
+    return _best_labels(readable(data), first, starts, stops, *tables, _EOS, _LABEL)

@@ -78,6 +78,13 @@ def test_a_text_in_pieces_is_the_text_with_spaces_between_them(lid):
     assert (model.labels[found[0][0]], found[1][0]) == tuple(x[0] for x in labelled(model, [whole]))
 
 
+@pytest.mark.parametrize("size", range(1, 20))
+def test_a_word_at_the_end_of_the_buffer_is_read_as_one_in_its_middle(lid, size):
+    text = "eine Zeile vor dem langen Wort am Ende, das keiner kennt: ß" + "Überseedampfschiff"[:size]
+    (label, *_), (score, *_) = labelled(lid[0], [text])
+    assert (label, score) == tuple(found[0] for found in labelled(lid[0], [text, TEXTS[2] * 2]))
+
+
 def test_a_text_without_words_has_no_label(lid):
     labels, scores = labelled(lid[0], ["", " \n\t", "\x00"])
     assert labels == [None] * 3
