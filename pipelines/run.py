@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -106,6 +106,7 @@ def _run_segment(spec: dict[str, Any], index: int, quarantine: Quarantine) -> Re
             for role, rows in fuse.run(batch):
                 sinks[role].write(rows)
                 n_rows[role] += len(rows)
+            del batch  # the reader may then use its memory again
             heartbeat.idle()
     outputs = {role: sink.ref for role, sink in sinks.items()}
     facts: dict[str, Any] = {"n_bytes": fuse.tally.bytes_kept, "n_docs": n_rows["part"]}
@@ -154,10 +155,10 @@ def _batches(
             licence=spec["licence"],
         )
         _check_unchanged(file, split["changed_ns"])
-        for batch in reader.batches(
-            Split(file, split["start"], split["end"]), skip=frozenset(fuse.quarantine)
-        ):
-            yield _with_licence(batch, spec["licence"])
+        piece = Split(file, split["start"], split["end"])
+        batches = reader.batches(piece, skip=frozenset(fuse.quarantine))
+        # A loop's variable would hold on to each batch while the next one is read.
+        yield from map(partial(_with_licence, licence=spec["licence"]), batches)
         _check_unchanged(file, split["changed_ns"])
     fuse.quarantine = {}
 
