@@ -136,10 +136,10 @@ class Fuse:
 
     def _apply(self, index: int, step: Step, batch: Batch, fate: _Fate) -> Batch:
         if isinstance(step.stage, Rewrite):
-            for column, array in step.stage.columns(batch).items():
+            text, verdicts, columns = step.stage.rewrite(batch)
+            for column, array in (*columns.items(), ("text", text)):
                 batch = batch.with_column(DOCUMENT.field(column), array)
-            texts, verdicts = step.stage.text(batch)
-            batch = batch.with_column(DOCUMENT.field("text"), texts).without(step.stage.drops_columns)
+            batch = batch.without(step.stage.drops_columns)
         elif isinstance(step.stage, Edit):
             batch, verdicts = apply_spans(step.name, step.stage, batch, self._routed(step, batch, fate))
         else:

@@ -5,7 +5,7 @@ the JSON Schema and the receipt. Nothing else lives on the object; models and ta
 the fields and loaded once per process by a cached function.
 
     Read      splits(file) -> list[Split];  batches(split) -> Iterator[Batch]     one split of a file -> batches
-    Rewrite   text(batch) -> (large_string[n_docs], uint8[n_docs])                the whole text anew
+    Rewrite   rewrite(batch) -> (large_string[n_docs], uint8[n_docs], columns)    the whole text anew
     Edit      spans(batch) -> Spans                                               spans removed or replaced
     Rule      measure(batch) -> {name: array[n_docs]};  decide(values) -> uint8[n_docs]
     Gather    phases() -> list[Phase]                                             across tasks; ends in verdicts
@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,7 @@ __all__ = [
     "Phased",
     "Read",
     "Rewrite",
+    "Rewritten",
     "Rule",
     "SourceFile",
     "Spans",
@@ -205,23 +206,26 @@ class Read(Stage):
         raise TypeError(f"{type(self).__name__} does not say how it reads")
 
 
+class Rewritten(NamedTuple):
+    """The new texts (null where there is none), a verdict for each, and other document columns: `title`."""
+
+    text: pa.LargeStringArray
+    verdicts: Verdicts
+    columns: Mapping[str, pa.Array]
+
+
 class Rewrite(Stage):
     """Makes the whole text anew, one row for one row: extraction, decoding, repair."""
 
     drops_columns: ClassVar[tuple[str, ...]] = ()
 
     def numbers(self) -> tuple[str, ...]:
-        """None: it gives texts alone."""
+        """No number: it gives texts alone."""
         return ()
 
-    def text(self, batch: Batch) -> tuple[pa.LargeStringArray, Verdicts]:
-        """The new texts (null where there is none) and a verdict for each."""
+    def rewrite(self, batch: Batch) -> Rewritten:
+        """The new texts, verdicts, and whatever else it `writes`."""
         raise TypeError(f"{type(self).__name__} does not say how it rewrites")
-
-    def columns(self, batch: Batch) -> dict[str, pa.Array]:
-        """Document columns it fills besides the text (`title`), asked for before `text`; cheap to find."""
-        del batch
-        return {}
 
 
 @dataclass(frozen=True, slots=True)

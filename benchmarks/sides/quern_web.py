@@ -114,7 +114,7 @@ def parts(plan: Plan, texts: Path) -> dict[str, dict[str, float]]:
     segment = plan.segments[0]
     pages = [b for unit in segment.units for split in unit.splits for b in Warc().batches(split)]
     stage = Extract(engine="quern")
-    extract, _ = seconds(lambda: [stage.text(batch) for batch in pages])
+    extract, _ = seconds(lambda: [stage.rewrite(batch) for batch in pages])
     kept = pa.concat_tables([pq.read_table(part, columns=["text"]) for part in finals(plan)])
     texts.write_text(json.dumps(kept["text"].to_pylist()))
     scheme = Scheme(5, 14, 8, 1, name="quern")

@@ -84,7 +84,7 @@ def page_texts(data: Path) -> Iterator[tuple[str, str, str]]:
     batches += builder.flush()
     for engine in ENGINES:
         for batch in batches:
-            texts, _ = Extract(engine=engine).text(batch)
+            texts = Extract(engine=engine).rewrite(batch).text
             for text, url in zip(texts.to_pylist(), batch.column("url").to_pylist(), strict=True):
                 yield f"pages_{engine}", text or "", url
 

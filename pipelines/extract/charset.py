@@ -24,7 +24,7 @@ from resiliparse.parse.encoding import detect_encoding
 from pipelines.extract.labels import codec_of, decode_mostly
 from pipelines.kernels.pages import scan_page
 
-__all__ = ["decode_page", "utf8_page"]
+__all__ = ["as_it_is", "decode_page", "utf8_page"]
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -58,13 +58,19 @@ def utf8_page(data: Bytes, content_type: str | None, n_valid: int | None = None)
 
     n_valid: what `scan_page` says of them, where somebody has asked.
     """
-    n_valid = scan_page(data)[1] if n_valid is None else n_valid
-    if n_valid >= 0 and data[:3].tobytes() != codecs.BOM_UTF8:
-        declared = _declared(data[:_META_BYTES].tobytes(), content_type)
-        if not any(name.startswith(_SEVEN_BIT) for name in declared):
-            return data[:n_valid]
+    page = as_it_is(data, content_type, scan_page(data)[1] if n_valid is None else n_valid)
+    if page is not None:
+        return page
     text = decode_page(data.tobytes(), content_type)
     return None if text is None else np.frombuffer(text.encode("utf-8", "ignore"), np.uint8)
+
+
+def as_it_is(data: Bytes, content_type: str | None, n_valid: int) -> Bytes | None:
+    """The bytes of a page, or of its head, that are its text in UTF-8; None where it has to be decoded."""
+    if n_valid < 0 or data[:3].tobytes() == codecs.BOM_UTF8:
+        return None
+    declared = _declared(data[:_META_BYTES].tobytes(), content_type)
+    return None if any(name.startswith(_SEVEN_BIT) for name in declared) else data[:n_valid]
 
 
 def _declared(data: bytes, content_type: str | None) -> list[str]:

@@ -25,11 +25,11 @@ from pipelines import heartbeat
 from pipelines.batch import Batch, text_view
 from pipelines.extract import third_party
 from pipelines.extract.blocks import KERNELS, article_text
-from pipelines.extract.charset import utf8_page
+from pipelines.extract.charset import as_it_is, utf8_page
 from pipelines.extract.page import MAX_HEAD, Tags, main_text, scan_tags, title_of, tree_flaw
 from pipelines.kernels.jit import compile_kernels
 from pipelines.kernels.pages import scan_page
-from pipelines.stage import LARGEST, Rewrite, Verdicts
+from pipelines.stage import LARGEST, Rewrite, Rewritten
 
 __all__ = ["Extract"]
 
@@ -46,6 +46,8 @@ class _Markup:
     tags: Tags
 
 
+Look = Bytes | _Markup | str
+"""A page as its engine takes it, or why there is no text in it."""
 _TAG = re.compile(rb"<[!/a-zA-Z][^<>]{0,2000}>")
 
 
@@ -106,56 +108,52 @@ class Extract(Rewrite):
         of_engine = KERNELS if self.engine == "quern" else ("tags.scan_markup",)
         return ("pages.scan_page", "pages.find_title", *of_engine)
 
-    def columns(self, batch: Batch) -> dict[str, pa.Array]:
-        """The titles, from the first 64 KiB of each page."""
-        media = batch.column("content_type").to_pylist()
+    def rewrite(self, batch: Batch) -> Rewritten:
+        """The main text of every page, null for rows without payload, which keep verdict 0; titles of all pages."""
+        verdicts = np.zeros(len(batch), dtype=np.uint8)
+        texts: list[bytes | None] = [None] * len(batch)
         titles: list[str | None] = [None] * len(batch)
         # The first batch loads kernels, 0.3 s or, on a busy machine, 2: no record must seem to hang for it.
         heartbeat.idle()
         compile_kernels(self.kernels())
-        for i, data in _payloads(batch):
-            head = utf8_page(data[:MAX_HEAD], media[i])
-            titles[i] = None if head is None else title_of(head)
-        return {"title": pa.array(titles, pa.string())}
-
-    def text(self, batch: Batch) -> tuple[pa.LargeStringArray, Verdicts]:
-        """The main text of every page; null for rows without payload, which keep verdict 0."""
-        verdicts = np.zeros(len(batch), dtype=np.uint8)
-        texts: list[bytes | None] = [None] * len(batch)
         pages = self._looked_at(batch)
         # A tree takes the cache, and behind it a look at the next page costs twice as much: so that all come first.
-        for i, page in pages if self.engine == "quern" else list(pages):
+        for i, title, page in pages if self.engine == "quern" else list(pages):
             heartbeat.at(int(batch.ordinals[i]))
+            titles[i] = title
             texts[i], reason = self._text_of(page)
             verdicts[i] = 1 + self.reasons.index(reason) if reason else 0
         heartbeat.idle()
-        return pa.array(texts, pa.large_binary()).cast(pa.large_string()), verdicts
+        text = pa.array(texts, pa.large_binary()).cast(pa.large_string())
+        return Rewritten(text, verdicts, {"title": pa.array(titles, pa.string())})
 
     def extract(self, data: Bytes, media: str | None) -> Page:
         """The text of one page, uint8[n_bytes], or the reason for there being none; media: its Content-Type."""
-        return self._text_of(self._look(data, media))
+        _, page = self._look(data, media)
+        return self._text_of(page)
 
-    def _looked_at(self, batch: Batch) -> Iterator[tuple[int, Bytes | _Markup | str]]:
+    def _looked_at(self, batch: Batch) -> Iterator[tuple[int, str | None, Look]]:
         media = batch.column("content_type").to_pylist()
         for i, data in _payloads(batch):
             heartbeat.at(int(batch.ordinals[i]))
-            yield i, self._look(data, media[i])
+            yield i, *self._look(data, media[i])
 
-    def _look(self, data: Bytes, media: str | None) -> Bytes | _Markup | str:
-        """The page as its engine takes it, or why there is no text in it."""
+    def _look(self, data: Bytes, media: str | None) -> tuple[str | None, Look]:
+        """The title, from the first 64 KiB; the page as its engine takes it, or why there is no text in it."""
         n_tags, n_valid = scan_page(data)
+        page = as_it_is(data, media, n_valid)
+        head = page if page is not None else utf8_page(data[:MAX_HEAD], media)
+        title = title_of(head) if head is not None else None
         if len(data) > self.max_bytes or n_tags > self.max_tags:
-            return "too_large"
-        page = utf8_page(data, media, n_valid)
+            return title, "too_large"
+        page = page if page is not None else utf8_page(data, media, n_valid)
         if page is None:
-            return "undecodable"
+            return title, "undecodable"
         if not _has_tag(page):
-            return "not_html"
-        if self.engine == "quern":
-            return page
-        return _Markup(page, scan_tags(page))
+            return title, "not_html"
+        return title, page if self.engine == "quern" else _Markup(page, scan_tags(page))
 
-    def _text_of(self, page: Bytes | _Markup | str) -> Page:
+    def _text_of(self, page: Look) -> Page:
         if isinstance(page, str):
             return None, page
         found = self._by_tree(page) if isinstance(page, _Markup) else self._by_blocks(page)

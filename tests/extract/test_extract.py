@@ -20,7 +20,7 @@ from manifests.errors import UsageError
 from pipelines.batch import Batch, BatchBuilder, Record
 from pipelines.extract import Extract, extract_text
 from pipelines.extract.charset import decode_page, utf8_page
-from pipelines.extract.page import ENGINES, page_title, scan_tags, title_of
+from pipelines.extract.page import ENGINES, MAX_HEAD, page_title, scan_tags, title_of
 
 Engine = Literal["quern", "resiliparse", "trafilatura"]
 # trafilatura shows hidden paragraphs and finds nothing in short pages; what it gives is its own business.
@@ -38,7 +38,7 @@ def batch(*pages: bytes | None, media: str = "text/html") -> Batch:
 
 
 def reasons(step: Extract, *pages: bytes | None) -> list[str]:
-    texts, verdicts = step.text(batch(*pages))
+    texts, verdicts, _ = step.rewrite(batch(*pages))
     assert [t is None for t in texts.to_pylist()] == [
         v > 0 or p is None for v, p in zip(verdicts, pages, strict=True)
     ]
@@ -308,7 +308,24 @@ def test_unclosed_paragraphs_and_breaks_are_not_depth(engine: Engine) -> None:
 
 def test_titles_are_a_column_of_the_batch() -> None:
     made = batch("<title>Größe</title><p>x".encode(), None, b"<p>x", media="text/html; charset=utf-8")
-    assert Extract().columns(made)["title"].to_pylist() == ["Größe", None, None]
+    assert Extract().rewrite(made).columns["title"].to_pylist() == ["Größe", None, None]
+
+
+@pytest.mark.parametrize("engine", OURS)
+@pytest.mark.parametrize(
+    "head",
+    [b"<title>Gr\xc3\xb6\xc3\x9fe</title><p>", b"<p>x", b"<title>\xff</title>", b"\xef\xbb\xbf<title>"],
+)
+@pytest.mark.parametrize("tail", [b"", b"\xc3\xa9" * 20, b"</title>\xff", b"<" * 300])
+@pytest.mark.parametrize("n_before", [0, -1, 1])
+def test_a_title_is_that_of_the_first_64_kib_whatever_follows(
+    engine: Engine, head: bytes, tail: bytes, n_before: int
+) -> None:
+    page = head.ljust(MAX_HEAD + n_before, b"t") + tail
+    alone = utf8_page(np.frombuffer(page[:MAX_HEAD], np.uint8), "text/html")
+    assert alone is not None
+    found = Extract(engine=engine, max_tags=200).rewrite(batch(page)).columns["title"].to_pylist()
+    assert found == [title_of(alone)]
 
 
 def pages_and_gold() -> Iterator[tuple[str, str]]:

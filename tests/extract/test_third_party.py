@@ -68,7 +68,7 @@ def as_datatrove_calls_it(pages: list[str]) -> list[str]:
 def test_the_text_is_what_datatroves_step_gives() -> None:
     expected = as_datatrove_calls_it(PAGES)
     assert [trafilatura_text(page) for page in PAGES] == expected
-    texts, _ = Extract(engine="trafilatura").text(batch(*[page.encode() for page in PAGES]))
+    texts = Extract(engine="trafilatura").rewrite(batch(*[page.encode() for page in PAGES])).text
     assert texts.to_pylist() == [text or None for text in expected]
 
 
@@ -81,7 +81,7 @@ def test_the_text_of_real_pages_is_what_datatroves_step_gives() -> None:
 
 
 def test_a_text_does_not_depend_on_the_pages_before_it() -> None:
-    texts, _ = Extract(engine="trafilatura").text(batch(*[PAGES[0].encode()] * 6))
+    texts = Extract(engine="trafilatura").rewrite(batch(*[PAGES[0].encode()] * 6)).text
     assert set(texts.to_pylist()) == {trafilatura_text(PAGES[0])}
     assert LINES[1] in texts.to_pylist()[5]
 
@@ -137,8 +137,8 @@ def test_its_xpaths_find_what_they_found_as_shipped(elements: list[tuple[str, di
 
 
 def test_the_fourth_copy_of_a_paragraph_goes_unless_copies_may_stay() -> None:
-    (once,), _ = Extract(engine="trafilatura").text(batch(PAGES[2].encode()))
-    (all_of_it,), _ = Extract(engine="trafilatura", deduplicate=False).text(batch(PAGES[2].encode()))
+    (once,) = Extract(engine="trafilatura").rewrite(batch(PAGES[2].encode())).text
+    (all_of_it,) = Extract(engine="trafilatura", deduplicate=False).rewrite(batch(PAGES[2].encode())).text
     assert (once.as_py().count(LINES[5]), all_of_it.as_py().count(LINES[5])) == (3, 10)
 
 
