@@ -84,13 +84,24 @@ def fnv1a(word: bytes) -> int:
 def hash_table(words: list[bytes]) -> I32s:
     """Open addressing by `fnv1a`, a power of two at least twice the words: word numbers, -1 where empty."""
     n_slots = 1 << max(4, (2 * len(words)).bit_length())
-    slots = np.full(n_slots, -1, np.int32)
-    for number, word in enumerate(words):
-        at = fnv1a(word) & (n_slots - 1)
+    slots = [-1] * n_slots
+    for number, at in enumerate((_hashes(words) & np.uint32(n_slots - 1)).tolist()):
         while slots[at] >= 0:
             at = (at + 1) & (n_slots - 1)
         slots[at] = number
-    return slots
+    return np.array(slots, np.int32)
+
+
+def _hashes(words: list[bytes]) -> npt.NDArray[np.uint32]:
+    """`fnv1a` of each word: a byte of all of them at a time."""
+    sizes = np.array([len(word) for word in words], np.int64)
+    starts = np.cumsum(sizes) - sizes
+    signed = np.frombuffer(b"".join(words), np.int8).astype(np.uint32)
+    hashes = np.full(len(words), _SEED, np.uint32)
+    for k in range(sizes.max(initial=0)):
+        longer = np.flatnonzero(sizes > k)
+        hashes[longer] = (hashes[longer] ^ signed[starts[longer] + k]) * np.uint32(_PRIME)
+    return hashes
 
 
 def label_tree(counts: list[int]) -> tuple[I32s, I32s]:

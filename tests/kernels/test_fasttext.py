@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifests.errors import FormatError
-from pipelines.filters.fasttext_file import read_model
+from pipelines.filters.fasttext_file import _Cursor, _quantized, read_model
 from pipelines.filters.language import identify, shipped_model
-from pipelines.kernels.fasttext import best_labels, fnv1a
+from pipelines.kernels.fasttext import best_labels, fnv1a, hash_table
 
 TEXTS = (
     "The quick brown fox jumps over the lazy dog, again and again.",
@@ -117,6 +117,23 @@ def test_dense_models_of_both_losses_are_the_librarys(tmp_path, loss, grams):
     check(read_model(path), fasttext.load_model(str(path)), texts)
 
 
+@pytest.mark.parametrize(("dim", "width"), [(6, 2), (5, 2), (3, 3), (7, 3)])
+def test_a_quantized_matrix_is_multiplied_out_part_by_part(dim, width):
+    rng = np.random.default_rng(dim)
+    n_rows, n_parts, n_last = 9, -(-dim // width), dim % width or width
+    codes = rng.integers(0, 256, (n_rows, n_parts), np.uint8)
+    centroids = rng.normal(size=256 * dim).astype("<f4")
+    stored = struct.pack("<bqqi", 0, n_rows, dim, codes.size) + codes.tobytes()
+    stored += struct.pack("<4i", dim, n_parts, width, n_last) + centroids.tobytes()
+    for row, found in zip(codes.tolist(), _quantized(_Cursor(memoryview(stored))), strict=True):
+        sizes = [width] * (n_parts - 1) + [n_last]
+        starts = [
+            256 * width * k + code * size for k, (code, size) in enumerate(zip(row, sizes, strict=True))
+        ]
+        parts = [centroids[start : start + size] for start, size in zip(starts, sizes, strict=True)]
+        assert found.tolist() == np.concatenate(parts).tolist()
+
+
 def test_models_the_kernel_does_not_run_are_left_to_the_library(tmp_path):
     assert read_model(write_model(tmp_path / "bigrams.bin", loss=3, word_ngrams=2)) is None
     assert read_model(write_model(tmp_path / "negative.bin", loss=2)) is None
@@ -128,6 +145,18 @@ def test_a_file_cut_short_or_of_another_kind_is_refused(tmp_path, n_bytes):
     path.write_bytes(path.read_bytes()[:n_bytes])
     with pytest.raises(FormatError, match="fastText model"):
         read_model(path)
+
+
+def test_every_word_is_found_from_the_slot_of_its_hash():
+    words = [b"tea", "дом".encode(), b"\xff", b"a", b"", *(str(n).encode() for n in range(99))]
+    slots = hash_table(words)
+    for number, word in enumerate(words):
+        at = fnv1a(word) % len(slots)
+        while slots[at] != number:
+            assert slots[at] >= 0
+            at = (at + 1) % len(slots)
+    assert (slots >= 0).sum() == len(words)
+    assert (hash_table([]) == -1).all()
 
 
 def test_hashes_take_bytes_as_signed():
