@@ -146,7 +146,8 @@ class Extract(Rewrite):
         title = title_of(head) if head is not None else None
         if len(data) > self.max_bytes or n_tags > self.max_tags:
             return title, "too_large"
-        page = page if page is not None else utf8_page(data, media, n_valid)
+        if page is None:
+            page = head if len(data) <= MAX_HEAD else utf8_page(data, media, n_valid)
         if page is None:
             return title, "undecodable"
         if not _has_tag(page):
