@@ -86,9 +86,9 @@ def find(data: Bytes, at: int, end: int, byte: int) -> int:
     """Where a byte stands next before `end`; `end` if nowhere."""
     while at + WIDTH <= end:
         before = _n_unequal(data, at, byte)
-        at += before
         if before < WIDTH:
-            return at
+            return at + before
+        at += WIDTH  # and not `before`, which would have the next load wait for this one
     while at < end and data[at] != byte:
         at += 1
     return at
@@ -99,9 +99,9 @@ def find_high(data: Bytes, at: int, end: int) -> int:
     """Where a byte above 127 stands next before `end`; `end` if nowhere."""
     while at + WIDTH <= end:
         before = _n_ascii(data, at)
-        at += before
         if before < WIDTH:
-            return at
+            return at + before
+        at += WIDTH  # and not `before`, which would have the next load wait for this one
     while at < end and data[at] < 128:
         at += 1
     return at
