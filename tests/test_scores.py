@@ -65,7 +65,7 @@ def is_numeric(kind) -> bool:
 def numbers_given(stage, batch: Batch) -> set[str]:
     """The numbers among what a stage really gives of a batch."""
     if isinstance(stage, Rewrite):
-        return {name for name, array in stage.columns(batch).items() if is_number(array)}
+        return {name for name, array in stage.rewrite(batch).columns.items() if is_number(array)}
     if isinstance(stage, Edit):
         made, _ = apply_spans("step", stage, batch)
         return {name.removeprefix("step.") for name, array in made.values.items() if is_number(array)}
