@@ -29,6 +29,9 @@ I64s = npt.NDArray[np.int64]
 Keep = Literal["first", "longest", "newest", "highest"]
 WORST = np.iinfo(np.int64).max
 _MOMENTS = pa.timestamp("us", "UTC"), pa.timestamp("us")
+# All that Arrow may read begins so; other text costs no cast.
+_MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.]*(Z|[+-][0-9:]*)?)?$"
+_ZONE = r"^.{10,}(Z|[+-][0-9:]*)$"
 
 
 def check_score(keep: Keep, score: str | None) -> None:
@@ -72,27 +75,39 @@ def _by_date(column: pa.Array) -> I64s:
             f"expected text, dates or times in `date`, by which the newest of equal documents is kept, found {kind}. "
             "None is newer than another. Have the step that writes `date` write it as text, such as 2026-03-01."
         )
-    # One that cannot be read must not stop the rest: the cast is tried as a whole, then a value at a time.
+    moments = _read(column, _MOMENTS[0]) if is_moment or pa.types.is_null(kind) else _read_text(column)
+    return -moments
+
+
+def _read_text(dates: Any) -> I64s:
+    """Microseconds, -WORST for what is no moment; Arrow casts those with a zone and those without apart."""
+    found = np.full(len(dates), -WORST, dtype=np.int64)
+    looks_right, has_zone = (_matches(dates, pattern) for pattern in (_MOMENT, _ZONE))
+    for kind, mask in zip(_MOMENTS, (has_zone, ~has_zone), strict=True):
+        places = np.flatnonzero(looks_right & mask)
+        found[places] = _read(dates.take(pa.array(places)), kind)
+    return found
+
+
+def _matches(dates: Any, pattern: str) -> npt.NDArray[np.bool_]:
+    return np.asarray(
+        pc.fill_null(pc.match_substring_regex(dates, pattern), pa.scalar(value=False)), dtype=np.bool_
+    )
+
+
+def _read(dates: Any, kind: pa.DataType) -> I64s:
+    """Microseconds, -WORST for what is no moment.
+
+    One that cannot be read must not stop the rest: halves are tried alone, so each such costs O(log n) casts.
+    """
     try:
-        moments = _as_moments(column, _MOMENTS[0])
+        # As Arrow counts them: Python has no years before 1 or after 9999.
+        return _above_least(pc.cast(dates, options=pc.CastOptions(kind, allow_time_truncate=True)))
     except pa.ArrowInvalid:
-        moments = pa.array([_moment(value) for value in column], pa.int64())
-    return -_above_least(moments)
-
-
-def _as_moments(dates: Any, kind: pa.DataType) -> Any:
-    return pc.cast(dates, options=pc.CastOptions(kind, allow_time_truncate=True))
-
-
-def _moment(date: pa.Scalar) -> int | None:
-    """Microseconds; as Arrow counts them, for Python has no years before 1 or after 9999."""
-    for kind in _MOMENTS:
-        try:
-            found: int | None = _as_moments(date, kind).cast(pa.int64()).as_py()
-        except pa.ArrowInvalid:
-            continue
-        return found
-    return None
+        half = len(dates) // 2
+        if not half:
+            return np.array([-WORST], dtype=np.int64)
+        return np.concatenate([_read(dates[:half], kind), _read(dates[half:], kind)])
 
 
 def _by_score(column: pa.Array, name: str) -> I64s:

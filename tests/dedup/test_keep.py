@@ -1,9 +1,11 @@
 """Who is better: by length, date or score, whatever is missing coming last."""
 
+import time
 from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,8 @@ from pipelines.dedup import Exact, MinHash
 from pipelines.dedup.exact import address_key
 from pipelines.dedup.ranks import ranks
 from tests.harness_gather import Corpus
+
+WORST = np.iinfo(np.int64).max
 
 
 @given(st.lists(st.none() | st.floats(allow_subnormal=False), max_size=12))
@@ -51,6 +55,70 @@ def test_dates_beyond_the_years_that_python_has_do_not_stop_the_rest():
     ]
     found = ranks(pa.table({"text": [""] * 5, "date": dates}), "newest", None)
     assert np.argsort(found, kind="stable").tolist()[:3] == [2, 3, 1]
+
+
+def rank_alone(date):
+    """The rank of one date, from as many casts as it takes: what ranks of many must equal."""
+    for kind in (pa.timestamp("us", "UTC"), pa.timestamp("us")):
+        try:
+            moment = pc.cast(pa.scalar(date, pa.string()), kind, safe=False).cast(pa.int64()).as_py()
+        except pa.ArrowInvalid:
+            continue
+        return WORST if moment is None else -max(moment, -WORST)
+    return WORST
+
+
+YEARS = st.sampled_from([0, 1, 1582, 1969, 1970, 2000, 2024, 9999]) | st.integers(0, 9999)
+DAYS = st.builds("{:04d}-{:02d}-{:02d}".format, YEARS, st.integers(0, 13), st.integers(0, 32))
+CLOCKS = st.sampled_from(
+    [
+        "",
+        "T10",
+        " 10:11",
+        "T10:11:12",
+        "T23:59:59.999999",
+        "T10:11:12.123456789",
+        "T24:00",
+        "T",
+        " 1:2",
+        "T10:61",
+    ]
+)
+ZONES = st.sampled_from(
+    ["", "Z", "z", " Z", "+02", "+0200", "+02:00", "-23:59", "+24:00", "+2", " UTC", "\n"]
+)
+DATES = st.builds("{}{}{}".format, DAYS, CLOCKS, ZONES)
+
+
+@given(
+    st.lists(st.none() | DAYS | DATES | st.text("0123456789-:+TZ ."), max_size=40),
+    st.sampled_from([pa.string(), pa.large_string()]),
+)
+def test_dates_of_all_forms_rank_together_as_each_alone(dates, kind):
+    table = pa.table({"text": [""] * len(dates), "date": pa.array(dates, kind)})
+    assert ranks(table, "newest", None).tolist() == [rank_alone(date) for date in dates]
+
+
+@given(st.lists(st.none() | st.integers(-(2**63), 2**63 - 1), max_size=20))
+def test_moments_that_microseconds_cannot_hold_rank_last_and_stop_no_other(seconds):
+    def alone(second):
+        holds = second is not None and -(2**63) <= second * 10**6 < 2**63
+        return -max(second * 10**6, -WORST) if holds else WORST
+
+    table = pa.table({"text": [""] * len(seconds), "date": pa.array(seconds, pa.timestamp("s"))})
+    assert ranks(table, "newest", None).tolist() == [alone(second) for second in seconds]
+
+
+@pytest.mark.parametrize(
+    "form", ["2026-03-{:02d}", "2026-03-{:02d}T10:11:12", "2026-03-{:02d}T10:11:12Z", "mixed"]
+)
+def test_a_hundred_thousand_dates_of_any_form_take_less_than_a_second(form):
+    forms = ["2026-03-{:02d}", "2026-03-{:02d}T10:11:12Z", "March {:02d}"] if form == "mixed" else [form]
+    dates = [forms[i % len(forms)].format(1 + i % 31) for i in range(100_000)]
+    table = pa.table({"text": [""] * len(dates), "date": dates})
+    before = time.process_time()
+    ranks(table, "newest", None)
+    assert time.process_time() - before < 1
 
 
 def test_whole_numbers_of_any_size_are_scores():
