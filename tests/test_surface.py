@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -81,21 +82,22 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def quickest(*args: str) -> float:
-    """Returns the processor seconds of the quickest of five runs: a busy machine does not slow them."""
-    spans = []
-    for _ in range(5):
-        before = os.times()
-        run(*args)
-        after = os.times()
-        spans.append(sum(after[2:4]) - sum(before[2:4]))
-    return min(spans)
+def seconds_of(*command: str) -> float:
+    """Returns the wall seconds from a command's start to its end."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    before = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=True, timeout=60)
+    return time.perf_counter() - before
 
 
 @needs_cli
-def test_asking_for_help_costs_at_most_200_ms():
-    cost = quickest("-c", ASK, "--help") - quickest("-c", "pass")
-    assert cost <= HELP_LIMIT_S
+def test_asking_for_help_takes_at_most_200_ms_more_than_python_alone():
+    installed = Path(sys.executable).with_name("quern")
+    ask = [str(installed)] if installed.exists() else [sys.executable, "-c", ASK]
+    # In turn, and the best of many: a busy machine slows some of them, and never makes one faster.
+    spans = [(seconds_of(*ask, "--help"), seconds_of(sys.executable, "-c", "pass")) for _ in range(15)]
+    helped, alone = (min(column) for column in zip(*spans, strict=True))
+    assert helped - alone <= HELP_LIMIT_S
 
 
 @needs_cli
