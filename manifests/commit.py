@@ -3,20 +3,22 @@
     runs/tmp/<random>  ──write, hash──> flush ──> fsync(file) ──> rename ──> parts/<key>.parquet ──> fsync(folder)
 
 A reader sees the old state or the new one and never a part of a file: a process killed at any moment leaves
-at most a file below `runs/tmp`, which the next build of that store removes. Committing onto an existing
-name replaces it in one step. A file being written is locked (flock) by its writer, and the system ends the lock of
-a dead one: so what is left behind is told from what is being written, whatever process or machine asks.
+at most a file below `runs/tmp`, which the next sweep of that store removes, and the folder with it if nothing
+is being written there. Committing onto an existing name replaces it in one step. A file being written is locked
+(flock) by its writer, and the system ends the lock of a dead one: so what is left behind is told from what is
+being written, whatever process or machine asks.
 
 Price: the hash is free beside the disk; the two fsyncs cost 1 to 10 ms on an SSD, so small files are packed.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -166,9 +168,17 @@ def temp_dir(root: Path) -> Path:
 
 
 def sweep(root: Path) -> int:
-    """Remove what killed processes left unfinished; returns the number of files. What is being written stays."""
-    left = sorted(temp_dir(root).glob("*")) if temp_dir(root).is_dir() else []
-    return sum(_removed(path) for path in left)
+    """Remove what killed processes left unfinished; returns the number of files. What is being written stays.
+
+    The folders of unfinished files go too, where that leaves nothing in them.
+    """
+    folder = temp_dir(root)
+    left = sorted(folder.glob("*")) if folder.is_dir() else []
+    n_removed = sum(_removed(path) for path in left)
+    with suppress(OSError):  # not there, or not empty
+        folder.rmdir()
+        folder.parent.rmdir()
+    return n_removed
 
 
 def _removed(path: Path) -> bool:
@@ -187,14 +197,20 @@ def _removed(path: Path) -> bool:
 
 
 def _open_temp(root: Path) -> tuple[int, Path]:
-    temp_dir(root).mkdir(parents=True, exist_ok=True)
-    while True:
+    swept: OSError = FileNotFoundError(errno.ENOENT, "swept as often as it was made", str(temp_dir(root)))
+    for _ in range(100):
         temp = temp_dir(root) / secrets.token_hex(12)
-        fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            temp.parent.mkdir(parents=True, exist_ok=True)
+            fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        except (FileNotFoundError, FileExistsError) as error:
+            swept = error  # the folder was empty, and a sweep removed it in between
+            continue
         fcntl.flock(fd, fcntl.LOCK_EX)
         if os.fstat(fd).st_nlink:
             return fd, temp
         os.close(fd)  # swept between its making and its locking
+    raise swept
 
 
 @contextmanager

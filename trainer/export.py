@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import Tensor
 
-from manifests.commit import commit_bytes
+from manifests.commit import commit_bytes, sweep
 from manifests.errors import UsageError
 from trainer.checkpoint import write_safetensors
 from trainer.rundir import Run
@@ -111,7 +111,7 @@ def export_hf(run: Run, out: Path, *, step: int | None = None) -> Path:
     _write(out, "tokenizer_config.json", _tokenizer_config(end, run.shape))
     commit_bytes(out, "tokenizer.json", (run.path / "tokenizer.json").read_bytes())
     write_safetensors(out, "model.safetensors", weights, {"format": "pt"})
-    _remove_empty(out / "runs" / "tmp")
+    sweep(out)  # commits pass through runs/tmp; a folder for other programs need not keep it
     return out
 
 
@@ -127,9 +127,3 @@ def _tokenizer_config(end: str, shape: Shape) -> dict[str, Any]:
 
 def _write(out: Path, name: str, value: dict[str, Any]) -> None:
     commit_bytes(out, name, json.dumps(value, indent=2, sort_keys=True).encode() + b"\n")
-
-
-def _remove_empty(folder: Path) -> None:
-    # Commits pass through runs/tmp; a folder for other programs need not keep it.
-    folder.rmdir()
-    folder.parent.rmdir()

@@ -96,6 +96,8 @@ def train(
             folder, config = folder.with_name(fork), config.model_copy(update={"name": fork})
         with _locked(folder, team):
             _go_on(open_run(folder), config, positions=positions, team=team, say=speak)
+            if team.leads:
+                sweep(folder)
     return folder
 
 

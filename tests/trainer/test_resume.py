@@ -62,6 +62,20 @@ def test_a_finished_run_has_every_step_once_and_is_not_trained_again(finished):
     assert "24 steps are done" in heard[-1]
 
 
+def test_a_finished_run_holds_nothing_unfinished_nor_a_folder_for_it(toy, tmp_path):
+    config = fresh(toy, tmp_path)
+    run = train(config, out=tmp_path / "runs/toy", say=quiet)
+    assert not (run / "runs").exists()
+    # Killed while the last report was written, say: the same command has nothing to train, and tidies.
+    (run / "runs/tmp").mkdir(parents=True)
+    (run / "runs/tmp/left").write_bytes(b"half a report")
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    train(config, out=run, say=quiet)
+    assert not (run / "runs").exists()
+    del before[run / "runs/tmp/left"]
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+
+
 def test_a_run_killed_with_kill_9_and_resumed_has_the_losses_of_one_never_killed(toy, finished, tmp_path):
     config = fresh(toy, tmp_path)
     run = tmp_path / "runs/toy"
