@@ -3,12 +3,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
-from test_resume import kill_at_step, losses
+from test_resume import count_lines, kill_at_step, losses
 from toyrun import write_train
 
 from manifests.errors import ConfigError, DigestError
@@ -87,21 +88,20 @@ def take(batches: Batches, n: int) -> None:
         batches.next()
 
 
-def torchrun(config: Path, out: Path, *extra: str) -> None:
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        "-m",
-        "trainer",
-    ]
-    done = subprocess.run(
-        [*command, str(config), "--out", str(out), *extra], env=env, capture_output=True, check=False
+def start_two_ranks(config: Path, out: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
+    return subprocess.Popen(
+        [*command, "trainer", str(config), "--out", str(out)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+        stderr=subprocess.PIPE,
     )
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
+
+
+def torchrun(config: Path, out: Path) -> None:
+    process = start_two_ranks(config, out)
+    _, said = process.communicate()
+    assert process.returncode == 0, said.decode()[-3000:]
 
 
 def test_two_ranks_train_on_the_batches_of_one_and_reach_its_losses(toy, finished, tmp_path):
@@ -125,22 +125,14 @@ def test_two_ranks_killed_with_kill_9_resume_to_the_same_losses(toy, tmp_path):
     (tmp_path / "corpus").symlink_to(toy / "corpus")
     config = write_train(tmp_path)
     torchrun(config, tmp_path / "runs/whole")
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        "-m",
-        "trainer",
-    ]
     run = tmp_path / "runs/killed"
-    process = subprocess.Popen(
-        [*command, str(config), "--out", str(run)], env=env, start_new_session=True, stderr=-1
-    )
-    kill_at_step(process, run, 11)
+    assert kill_at_step(start_two_ranks(config, run), run, 11)
+    # No rank outlived the kill: the diary stands still, before the run's end.
+    at = count_lines(run)
+    time.sleep(0.5)
+    assert 11 <= count_lines(run) == at < 24
     torchrun(config, run)
+    assert [step for step, _ in losses(run)] == list(range(1, 25))
     assert losses(run) == losses(tmp_path / "runs/whole")
 
 

@@ -12,6 +12,7 @@ import pytest
 from toyrun import write_train
 
 from manifests.errors import ConfigError, MissingFileError, Stopped, UsageError
+from trainer.checkpoint import saved_steps
 from trainer.run import open_run, train
 
 ROOT = Path(__file__).parents[2]
@@ -38,14 +39,50 @@ def start(config: Path, run: Path, *extra: str) -> subprocess.Popen[bytes]:
 
 
 def kill_at_step(process: subprocess.Popen[bytes], run: Path, step: int, *, delay: float = 0.0) -> bool:
-    """Kill the whole process group `delay` seconds after the diary has reached `step`; whether it still ran."""
+    """Kill a run and all it started `delay` seconds after the diary has reached `step`; whether it still ran."""
     while process.poll() is None and count_lines(run) < step:
         time.sleep(0.002)
     time.sleep(delay)
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
+    # torchrun gives each rank a process group of its own: one that is left would go on and end the run.
+    for pid in [process.pid, *started_by(process.pid)] if process.poll() is None else []:
+        os.kill(pid, signal.SIGKILL)
     process.communicate()
     return process.returncode == -signal.SIGKILL
+
+
+def started_by(pid: int) -> list[int]:
+    """The processes that `pid` has started, and those that they have."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+    pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
+    children = [child for child, parent in pairs if parent == pid]
+    return [*children, *(below for child in children for below in started_by(child))]
+
+
+def kill_while_saving(process: subprocess.Popen[bytes], run: Path, *, delay: float = 0.0) -> bool:
+    """Kill a run `delay` seconds into the writing of a checkpoint; whether one was cut off.
+
+    It is stopped first and looked at, so a checkpoint that was whole by then costs no kill: the next is waited for.
+    """
+    while process.poll() is None and is_saving(run):
+        time.sleep(0.0002)  # what an earlier kill cut off is written again first
+    while process.poll() is None:
+        if not is_saving(run):
+            continue
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        if is_saving(run):
+            os.killpg(process.pid, signal.SIGKILL)
+            break
+        os.killpg(process.pid, signal.SIGCONT)
+    process.communicate()
+    return process.returncode == -signal.SIGKILL and is_saving(run)
+
+
+def is_saving(run: Path) -> bool:
+    """Whether the newest checkpoint's folder is there without the file that makes it one."""
+    folders = sorted((run / "checkpoints").glob("*"))
+    return bool(folders) and not (folders[-1] / "checkpoint.json").exists()
 
 
 def count_lines(run: Path) -> int:
@@ -96,14 +133,20 @@ def test_ten_kills_at_random_moments_change_no_loss_and_lose_or_repeat_no_step(t
     whole, run = tmp_path / "runs/whole", tmp_path / "runs/toy"
     train(config, out=whole, say=quiet)
     rng = random.Random(7)
-    for _ in range(10):
-        # Every step saves, so a moment after a line is a moment in or near a checkpoint's writing.
-        step = count_lines(run) + rng.randint(1, 2)
-        assert kill_at_step(start(config, run), run, step, delay=rng.uniform(0, 0.06))
+    for number in range(10):
+        process = start(config, run)
+        if number % 2:
+            assert kill_while_saving(process, run, delay=rng.uniform(0, 0.002))
+            # The diary is ahead of the newest whole checkpoint: its last lines will be written again.
+            assert count_lines(run) > max(saved_steps(run), default=0)
+        else:
+            step = count_lines(run) + rng.randint(1, 4)
+            assert kill_at_step(process, run, step, delay=rng.uniform(0, 0.06))
     assert count_lines(run) < 200
     train(config, out=run, say=quiet)
     assert [step for step, _ in losses(run)] == list(range(1, 201))
     assert losses(run) == losses(whole)
+    assert not is_saving(run)
 
 
 def test_sigterm_saves_and_exits_143_and_the_same_command_goes_on(toy, finished, tmp_path):
