@@ -71,7 +71,8 @@ recipe, out, workers = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 pipelines.plan.GROUP_BYTES = int(sys.argv[4])
 def show(event):
     if event["kind"] in ("step", "unit_done", "retry", "quarantine"):
-        print(json.dumps({k: event.get(k, "") for k in ("kind", "step", "unit")}), flush=True)
+        told = ("kind", "step", "unit", "n_units", "n_done")
+        print(json.dumps({k: event[k] for k in told if k in event}), flush=True)
 try:
     plan = pipelines.plan.make_plan(recipe, out, allow_code=True)
     build(plan, workers=workers, on_event=show)
