@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,9 @@ from manifests.digest import digest_file
 from manifests.errors import DigestError, FormatError, MissingFileError
 
 __all__ = ["CommitFile", "FileRef", "commit_bytes", "commit_file", "safe_relative", "sweep", "temp_dir"]
+
+_N_RANDOM = 12  # bytes in the name of an unfinished file
+_TEMP = re.compile("[0-9a-f]{%d}" % (2 * _N_RANDOM))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +177,12 @@ def sweep(root: Path) -> int:
     The folders of unfinished files go too, where that leaves nothing in them.
     """
     folder = temp_dir(root)
-    left = sorted(folder.glob("*")) if folder.is_dir() else []
-    n_removed = sum(_removed(path) for path in left)
+    try:
+        names = sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):  # or gone just now: another sweep's doing
+        return 0
+    # A folder of that name may be another's, such as a run that is called `tmp`.
+    n_removed = sum(_removed(folder / name) for name in names if _TEMP.fullmatch(name))
     with suppress(OSError):  # not there, or not empty
         folder.rmdir()
         folder.parent.rmdir()
@@ -199,7 +207,7 @@ def _removed(path: Path) -> bool:
 def _open_temp(root: Path) -> tuple[int, Path]:
     swept: OSError = FileNotFoundError(errno.ENOENT, "swept as often as it was made", str(temp_dir(root)))
     for _ in range(100):
-        temp = temp_dir(root) / secrets.token_hex(12)
+        temp = temp_dir(root) / secrets.token_hex(_N_RANDOM)
         try:
             temp.parent.mkdir(parents=True, exist_ok=True)
             fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)

@@ -141,7 +141,7 @@ def sources_of(
                 loc, f'expected a source ({_listed([*choices])}), got "{name}"{did_you_mean(name, choices)}'
             )
     _refuse_unknown_allowed(config, choices, mistakes)
-    _refuse_misspelt(config, choices, mistakes)
+    _refuse_misspelt(config, choices, corpora, mistakes)
     misnamed = _refuse_unknown_from(config, corpora, mistakes)
     named = [name for name in choices if name in used]
     sources = [_source(name, choices[name], corpora, mistakes) for name in named]
@@ -168,15 +168,18 @@ def _refuse_unknown_allowed(config: MixFile, choices: Mapping[str, SourceChoice]
             )
 
 
-def _refuse_misspelt(config: MixFile, choices: Mapping[str, SourceChoice], mistakes: Mistakes) -> None:
-    """Refuses what is defined, has no weight, and is spelt nearly as a source that has one and no definition.
+def _refuse_misspelt(
+    config: MixFile, choices: Mapping[str, SourceChoice], corpora: Sequence[Corpus], mistakes: Mistakes
+) -> None:
+    """Refuses what is defined, has no weight, and is a source misspelt that has one, no definition, and its text.
 
     Any other may stand there without a weight, for a phase that is yet to come.
     """
     defined = config.sources or {}
     undefined = config.weighed & {*choices} - {*defined}
     for name in (name for name in defined if name not in config.weighed):
-        if near := did_you_mean(name, (each for each in undefined if _is_slip(name, each))):
+        drawn = {partition.source for _, partition in partitions_of(defined[name], corpora)}
+        if near := did_you_mean(name, (each for each in undefined & drawn if _is_slip(name, each))):
             mistakes.add(
                 ("sources", name),
                 f'expected a source that a phase weighs ({_listed(sorted(config.weighed))}), got "{name}"{near} What '

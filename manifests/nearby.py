@@ -46,9 +46,14 @@ def did_you_mean_path(written: str, folder: Path = Path(), *, fits: Fits = Path.
 
 
 def found_at(written: str, folder: Path = Path()) -> str:
-    """Returns `found a folder at "x"`, or a file or nothing: what is there where something else was expected."""
+    """Returns `found a folder at "x"`, or what else is there where something else was expected."""
     path = folder / written
-    found = "a folder" if written and path.is_dir() else "a file" if written and path.exists() else "nothing"
+    kinds = (
+        (Path.is_dir, "a folder"),
+        (Path.is_file, "a file"),
+        (Path.exists, "neither a file nor a folder"),
+    )
+    found = next((kind for is_it, kind in kinds if written and is_it(path)), "nothing")
     return f'found {found} at "{written}"'
 
 

@@ -190,7 +190,9 @@ def _loaded(use: str, folder: Path) -> tuple[types.ModuleType, str, str]:
     try:
         module = _module(path, digest_file(path))
     except (Exception, SystemExit) as error:
-        lines = [each.lineno for each in extract_tb(error.__traceback__) if each.filename == str(path)]
+        lines = [
+            each.lineno for each in extract_tb(error.__traceback__) if Path(each.filename) == path.absolute()
+        ]
         line = f" (line {lines[-1]})" if lines else ""
         raise RecipeError(
             f"expected a file that can be imported, got {type(error).__name__} from {path.name}: {error}{line}"

@@ -26,6 +26,7 @@ from manifests.yamlfile import Loc, Positions, YamlError, parse_yaml, validate
 from pipelines.expand import expanded
 from pipelines.registry import (
     READERS,
+    RULE_SETS,
     SAVE,
     reader_class,
     stage_class,
@@ -186,7 +187,12 @@ def _stage(reading: Reading, model: type[S], params: Any, loc: Loc, *, needs_pat
     stage = at_home(validate(model, params, reading.positions, base=loc), reading.folder)
     if needs_paths:
         _refuse_missing(reading, stage, loc)  # now, and not hours later
-    stage.side_inputs(reading.folder)  # which may be there, and of no use
+    named = [name for name in stage.path_fields if getattr(stage, name)]
+    try:
+        stage.side_inputs(reading.folder)  # which may be there, and of no use
+    except QuernError as error:
+        place = (*loc, *named) if len(named) == 1 else loc
+        raise YamlError(f"{reading.positions.where(place)}: {error}") from error
     return stage
 
 
@@ -337,9 +343,10 @@ def spell_out(value: Any, override: str) -> list[str]:
     if found := [f"{prefix}.{rest}={written}" for name, prefix in places if name == head]:
         return found
     known = [*dict.fromkeys(name for name, _ in places), *RECIPE_KEYS]
+    whole = [name for name in known if head in RULE_SETS.get(name, ())]  # of whose steps `head` is one
+    near = f'; did you mean "{whole[0]}"?' if whole else did_you_mean(head, known)
     raise YamlError(
-        f"--set {override}: expected a step of this recipe or a key of it ({', '.join(known)}), "
-        f'got "{head}"{did_you_mean(head, known)}'
+        f'--set {override}: expected a step of this recipe or a key of it ({", ".join(known)}), got "{head}"{near}'
     )
 
 
