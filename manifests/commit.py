@@ -32,7 +32,7 @@ from manifests.errors import DigestError, FormatError, MissingFileError
 __all__ = ["CommitFile", "FileRef", "commit_bytes", "commit_file", "safe_relative", "sweep", "temp_dir"]
 
 _N_RANDOM = 12  # bytes in the name of an unfinished file
-_TEMP = re.compile("[0-9a-f]{%d}" % (2 * _N_RANDOM))
+_TEMP = re.compile(rf"[0-9a-f]{{{2 * _N_RANDOM}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +178,11 @@ def sweep(root: Path) -> int:
     """
     folder = temp_dir(root)
     try:
-        names = sorted(os.listdir(folder))
+        left = sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):  # or gone just now: another sweep's doing
         return 0
     # A folder of that name may be another's, such as a run that is called `tmp`.
-    n_removed = sum(_removed(folder / name) for name in names if _TEMP.fullmatch(name))
+    n_removed = sum(_removed(path) for path in left if _TEMP.fullmatch(path.name))
     with suppress(OSError):  # not there, or not empty
         folder.rmdir()
         folder.parent.rmdir()

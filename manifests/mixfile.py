@@ -50,7 +50,7 @@ from manifests.mixsources import (
     partitions_of,
     sources_of,
 )
-from manifests.yamlfile import Positions, apply_overrides, load_yaml, validate
+from manifests.yamlfile import OnePlace, Positions, apply_overrides, load_yaml, validate
 
 __all__ = ["MixFile", "ResolvedMix", "load_mix", "mix_of_corpus"]
 
@@ -85,15 +85,16 @@ def load_mix(path: Path, overrides: Sequence[str] = ()) -> ResolvedMix:
     )
 
 
-def mix_of_corpus(path: Path, *, seq_len: int, seed: int, tokens: int) -> ResolvedMix:
+def mix_of_corpus(path: Path, *, seq_len: int, seed: int, tokens: int, place: str = "") -> ResolvedMix:
     """All sources of one corpus by their tokens: what `mix: DIR` in train.yaml means.
 
     Sources that hold no row of `seq_len` are left out: the mix's `allowed` and the remarks name them.
+    place: what asks for it, such as `train.yaml:3:9`, for what is refused.
 
     Raises: MixError, DamageError.
     """
     manifest = CorpusManifest.read(path)
-    mistakes = Mistakes(Positions(str(path)))
+    mistakes = Mistakes(OnePlace(place or str(path)))
     corpora = [Corpus(manifest.name, manifest.root(path), manifest)]
     tokenizer = one_tokenizer(corpora, mistakes)
     counts = {s.name: manifest.n_tokens(s.name) for s in manifest.sources if manifest.n_tokens(s.name)}

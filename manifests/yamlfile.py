@@ -35,6 +35,7 @@ __all__ = [
     "REMEDY",
     "Count",
     "Loc",
+    "OnePlace",
     "Percent",
     "Positions",
     "Share",
@@ -103,6 +104,14 @@ class Positions:
             if found[:length] in self.overridden:
                 return f"--set {self.overridden[found[:length]]}"
         return f"{self.file}:{spot[0]}:{spot[1]}"
+
+
+class OnePlace(Positions):
+    """All places are one, which is told as it is: of what stands in no YAML file, or behind one key of it."""
+
+    def _place(self, found: Loc, spot: tuple[int, int]) -> str:
+        del found, spot
+        return self.file
 
 
 # --- reading ---------------------------------------------------------------------------------------

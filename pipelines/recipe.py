@@ -347,10 +347,14 @@ def _taken(files: list[InputFile], take: Take | None) -> list[InputFile]:
     return choose(files, n_files=take.files, seed=take.seed)
 
 
+def _may_be_tokenizer(path: Path) -> bool:
+    return path.is_file() and path.suffix == ".json"
+
+
 def _check_tokens(reading: Reading, tokens: Tokens, steps: Sequence[Step]) -> None:
     with reading.collect(("tokens", "use")):
         if tokens.use is not None and not (reading.folder / tokens.use).is_file():
-            near = did_you_mean_path(tokens.use, reading.folder)
+            near = did_you_mean_path(tokens.use, reading.folder, fits=_may_be_tokenizer)
             raise RecipeError(f"expected a tokenizer.json, {found_at(tokens.use, reading.folder)}{near}")
         tokens.check(reading.folder)
     made = {*DOCUMENT.names, *(name for step in steps if step.stage for name in step.stage.writes)} - {"text"}

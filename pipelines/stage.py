@@ -114,6 +114,13 @@ class Stage(BaseModel):
         """
         return {}
 
+    def check(self, folder: Path) -> None:
+        """Returns if its side inputs can be read; asked once, when the recipe is. Raises: QuernError.
+
+        folder: the recipe's.
+        """
+        del folder
+
     def kernels(self) -> tuple[str, ...]:
         """Names of kernels it will call, compiled by the parent before workers start."""
         return ()

@@ -190,9 +190,11 @@ def _stage(reading: Reading, model: type[S], params: Any, loc: Loc, *, needs_pat
     named = [name for name in stage.path_fields if getattr(stage, name)]
     try:
         stage.side_inputs(reading.folder)  # which may be there, and of no use
+        stage.check(reading.folder)
     except QuernError as error:
-        place = (*loc, *named) if len(named) == 1 else loc
-        raise YamlError(f"{reading.positions.where(place)}: {error}") from error
+        if len(named) != 1:
+            raise
+        raise YamlError(f"{reading.positions.where((*loc, *named))}: {error}") from error
     return stage
 
 

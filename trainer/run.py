@@ -129,7 +129,8 @@ def resolve_mix(config: TrainConfig, folder: Path, positions: Positions) -> Reso
     if tokens is None:
         corpus = CorpusManifest.read(path)
         tokens = sum(corpus.n_tokens(source.name) for source in corpus.sources)
-    return mix_of_corpus(path, seq_len=config.seq_len or 256, seed=config.seed, tokens=tokens)
+    place = positions.where(("mix",) if config.tokens is None else ("tokens",))
+    return mix_of_corpus(path, seq_len=config.seq_len or 256, seed=config.seed, tokens=tokens, place=place)
 
 
 def _is_mix(path: Path) -> bool:

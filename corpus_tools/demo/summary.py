@@ -194,7 +194,7 @@ def check_result(result: Result) -> None:
             "\n".join(
                 [
                     *wrong,
-                    "The model learned too little. Give train.yaml more tokens, or delete runs/demo and try again.",
+                    "The model learned too little. Write more tokens in mix.yaml, delete runs/demo and try again.",
                 ]
             )
         )

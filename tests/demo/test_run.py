@@ -1,5 +1,6 @@
 """The demo's files are files a user could have written, and its commands are the user's."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from corpus_tools.demo.budget import LEAST, MOST, SECONDS, budget, with_budget
 from corpus_tools.demo.crawl import crawl
 from corpus_tools.demo.junk import JUNK_NAMES
 from corpus_tools.demo.run import _budget_is_open, _quern, _write_files, run_demo
+from manifests.corpus import CorpusManifest
 from manifests.errors import QuernError
 from manifests.mixfile import MixFile
 from manifests.yamlfile import load_yaml, validate
@@ -89,12 +91,19 @@ def test_the_junk_pages_name_modules_that_every_python_has():
 @pytest.mark.slow
 def test_the_whole_demo_ends_well_and_goes_on_from_what_is_finished(tmp_path):
     command = [sys.executable, "-m", "corpus_tools.cli", "demo", "--out", str(tmp_path / "out")]
-    first = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False)
+    first = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=720, check=False)
     assert first.returncode == 0, first.stdout[-3000:] + first.stderr[-3000:]
     for shown in ("$ quern build recipe.yaml", "$ quern train train.yaml", "byte bigram", "What to do next"):
         assert shown in first.stdout, shown
     assert (tmp_path / "out/loss.svg").stat().st_size > 1000
     corpus = (tmp_path / "out/corpora/demo/corpus.json").read_bytes()
+    made = CorpusManifest.read(tmp_path / "out/corpora/demo")
+    assert sum(partition.n_bytes for partition in made.partitions) >= 5_000_000
+    assert {partition.source for partition in made.partitions} == {"web", "code", "docs"}
+    reasons = {reason for step in made.steps for reason in step.dropped}
+    assert len(reasons) >= 5
+    assert [reason for reason in reasons if reason not in first.stdout] == []
+    assert len(re.findall("^[0-9]+% of the words after", first.stdout, re.MULTILINE)) == 3
     shutil.rmtree(tmp_path / "out/crawl")
     run_demo(tmp_path / "out")
     assert (tmp_path / "out/corpora/demo/corpus.json").read_bytes() == corpus

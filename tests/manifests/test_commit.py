@@ -107,7 +107,7 @@ def test_a_process_killed_at_any_system_call_leaves_the_old_file_or_the_new_one(
 def test_a_sweep_leaves_what_is_being_written(tmp_path):
     # A `plan` or a second `train` commits outside the lock of the build that sweeps.
     (temp_dir(tmp_path)).mkdir(parents=True)
-    (temp_dir(tmp_path) / "left").write_bytes(b"by a killed process")
+    (temp_dir(tmp_path) / f"{7:024x}").write_bytes(b"by a killed process")
     with commit_file(tmp_path, "x") as commit:
         commit.file.write(b"whole")
         assert sweep(tmp_path) == 1
@@ -164,3 +164,11 @@ def test_a_disk_that_takes_no_more_is_told_with_the_name_of_the_file(tmp_path):
     assert done.stdout.strip() == str(tmp_path / "a" / "x")
     assert not (tmp_path / "a" / "x").exists()
     assert sweep(tmp_path) == 0
+
+
+def test_what_is_no_unfinished_file_is_nobody_s_to_sweep(tmp_path):
+    run = temp_dir(tmp_path)  # as `quern train` makes it of a run that is called `tmp`
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "metrics.jsonl").write_text("{}")
+    assert sweep(tmp_path) == 0
+    assert (run / "metrics.jsonl").exists()

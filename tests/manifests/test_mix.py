@@ -703,7 +703,7 @@ def test_a_definition_that_is_a_misspelt_source_is_refused_at_its_line(corpus, d
     assert load_mix(write_mix(corpus, weighed)).remarks == ()
 
 
-@pytest.mark.parametrize("name", ["web_de", "web2", "later", "web_books"])
+@pytest.mark.parametrize("name", ["web_de", "web2", "later", "web_books", "bookz"])
 def test_a_definition_for_a_later_phase_is_no_misspelt_one_and_is_remarked(corpus, name):
     text = f"sources:\n  {name}: {{from: [c/web]}}\nphases:\n  - {{tokens: 1k, weights: {{web: 1}}}}\n"
     [remark] = load_mix(write_mix(corpus, text)).remarks

@@ -7,7 +7,7 @@ import pytest
 import torch
 from toyrun import sentences, write_corpus, write_train
 
-from manifests.errors import ConfigError
+from manifests.errors import ConfigError, UsageError
 from manifests.mix import MixManifest
 from trainer.begin import begin_or_match
 from trainer.config import load_placed
@@ -212,3 +212,13 @@ def test_a_run_on_a_whole_corpus_says_which_sources_make_no_row(tmp_path):
     mix = MixManifest.read(run / "mix.json")
     assert [s.name for s in mix.sources] == ["birds"]
     assert [(a.verdict, a.source) for a in mix.allowed] == [("too_small", "few")]
+
+
+@pytest.mark.parametrize("overrides", [[], ["tokens=60M"]])
+def test_too_many_epochs_of_a_corpus_are_told_at_the_tokens_that_ask_for_them(toy, tmp_path, overrides):
+    (tmp_path / "corpus").symlink_to(toy / "corpus")
+    config = write_train(tmp_path, mix="corpus", seq_len=32, **({} if overrides else {"tokens": 60_000_000}))
+    made, positions = load_placed(config, overrides)
+    place = "--set tokens=60M" if overrides else r"\S+/train\.yaml:\d+:\d+"
+    with pytest.raises(UsageError, match=rf"^{place}: expected at most 16 epochs of \w+, got"):
+        resolve_mix(made, tmp_path, positions)
