@@ -179,7 +179,8 @@ def kill_in(step: str, delay: float, process: subprocess.Popen[str], whole: Whol
     seconds = time.monotonic() - started
     os.killpg(process.pid, signal.SIGKILL)
     events += [json.loads(line) for line in process.stdout if line.endswith("}\n")]
-    process.communicate()
+    _, stderr = process.communicate()
+    assert process.returncode in (0, -signal.SIGKILL), stderr
     return Kill(events, seconds, process.returncode == -signal.SIGKILL)
 
 
@@ -205,13 +206,14 @@ def moments(whole: Whole, size: int, missed: Sequence[str], rng: random.Random) 
 def strike(
     recipe: Path, out: Path, workers: int, whole: Whole, times: Sequence[tuple[str, float]]
 ) -> list[Kill]:
-    """The kills of one start, or fewer where a build ended before its kill."""
+    """The kills of one start; where a build ended before its kill, that is the last, and what it made is checked."""
     kills = []
     for step, delay in times:
-        kill = kill_in(step, delay, start_build(recipe, out, workers, group=GROUP), whole)
-        if not kill.was_alive:
+        kills.append(kill_in(step, delay, start_build(recipe, out, workers, group=GROUP), whole))
+        if not kills[-1].was_alive:
+            check_nothing_twice([kill.events for kill in kills], whole, workers)
+            check_same(out, whole.out)
             break
-        kills.append(kill)
     return kills
 
 
@@ -232,7 +234,7 @@ def test_forty_kills_in_every_step_end_in_the_same_manifest(recipe, whole, tmp_p
     for number, size in enumerate(sizes(rng)):
         workers, out = 1 + number % 3, tmp_path / str(number)
         plan, kills = whole[workers], []
-        while len(kills) < size:  # a build that ended unkilled shows nothing: the start is drawn again
+        while not kills or not kills[-1].was_alive:  # a build that ended unkilled is checked, and drawn again
             shutil.rmtree(out, ignore_errors=True)
             missed = [step for step in plan.lengths if not hits[step]]
             kills = strike(recipe, out, workers, plan, moments(plan, size, missed, rng))
@@ -328,11 +330,18 @@ def test_a_build_goes_on_when_one_worker_is_killed_in_every_step(recipe, whole, 
     check_same(tmp_path / "out", whole[2].out)
 
 
-def test_another_place_hash_seed_and_locale_give_the_same_corpus(whole, tmp_path):
+def test_a_killed_build_goes_on_from_another_place_with_another_hash_seed_and_locale(recipe, whole, tmp_path):
+    out, step = tmp_path / "out", "minhash/sign"
+    here = {"PYTHONHASHSEED": "7", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    process = start_build(recipe, out, 2, group=GROUP, **here)
+    kill = kill_in(step, whole[2].lengths[step] / 2, process, whole[2])
+    assert kill.was_alive
+    assert at_work(kill.events).startswith("minhash/")
     moved = tmp_path / "elsewhere"
     for folder in ("gutenberg/en", "warc", "benchmarks/gsm8k"):
         shutil.copytree(DATA / folder, moved / folder)
-    recipe = write_recipe(tmp_path / "recipe", moved)
-    assert str(DATA) not in recipe.read_text()
-    run_build(recipe, tmp_path / "out", 2, group=GROUP, PYTHONHASHSEED="42", LC_ALL="C", TZ="Asia/Tokyo")
-    check_same(tmp_path / "out", whole[2].out)
+    other = write_recipe(tmp_path / "recipe", moved)
+    assert str(DATA) not in other.read_text()
+    events = run_build(other, out, 2, group=GROUP, PYTHONHASHSEED="42", LC_ALL="C", TZ="Asia/Tokyo")
+    check_nothing_twice([kill.events, events], whole[2], 2)
+    check_same(out, whole[2].out)

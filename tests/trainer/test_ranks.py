@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_resume import count_lines, kill_at_step, losses
+from test_resume import count_lines, kill_at_step, left_by, losses
 from toyrun import write_train
 
 from manifests.errors import ConfigError, DigestError
@@ -18,7 +18,7 @@ from manifests.mixfile import load_mix
 from trainer.config import load_train
 from trainer.data import Batches, Feed, rank_rows, read_rows
 from trainer.distributed import Team
-from trainer.run import _machine, open_run
+from trainer.run import _machine, open_run, train
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,10 +98,12 @@ def start_two_ranks(config: Path, out: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def torchrun(config: Path, out: Path) -> None:
+def torchrun(config: Path, out: Path) -> str:
+    """Train with two ranks to the end; returns what they said."""
     process = start_two_ranks(config, out)
     _, said = process.communicate()
     assert process.returncode == 0, said.decode()[-3000:]
+    return said.decode()
 
 
 def test_two_ranks_train_on_the_batches_of_one_and_reach_its_losses(toy, finished, tmp_path):
@@ -121,19 +123,33 @@ def test_two_ranks_train_on_the_batches_of_one_and_reach_its_losses(toy, finishe
 
 
 @pytest.mark.slow
-def test_two_ranks_killed_with_kill_9_resume_to_the_same_losses(toy, tmp_path):
+def test_two_ranks_killed_with_kill_9_resume_to_the_same_losses_on_two_and_on_one(toy, tmp_path):
     (tmp_path / "corpus").symlink_to(toy / "corpus")
     config = write_train(tmp_path)
     torchrun(config, tmp_path / "runs/whole")
     run = tmp_path / "runs/killed"
-    assert kill_at_step(start_two_ranks(config, run), run, 11)
+    assert kill_at_step(start_two_ranks(config, run), run, 11) is not None
     # No rank outlived the kill: the diary stands still, before the run's end.
     at = count_lines(run)
     time.sleep(0.5)
     assert 11 <= count_lines(run) == at < 24
-    torchrun(config, run)
+    shutil.copytree(run, tmp_path / "runs/one")
+    left = left_by(run)
+    assert left.step >= 8
+    left.check(torchrun(config, run))
     assert [step for step, _ in losses(run)] == list(range(1, 25))
     assert losses(run) == losses(tmp_path / "runs/whole")
+    check_one_goes_on(config, tmp_path / "runs/one", tmp_path / "runs/whole")
+
+
+def check_one_goes_on(config: Path, run: Path, whole: Path) -> None:
+    """One process goes on with what two ranks have left, after the same step, to the losses of two."""
+    left, heard = left_by(run), []
+    train(config, out=run, say=heard.append)
+    left.check("\n".join(heard))
+    assert open_run(run).checkpoint().facts["n_ranks"] == 1
+    assert [step for step, _ in losses(run)] == list(range(1, 25))
+    assert [loss for _, loss in losses(run)] == pytest.approx([loss for _, loss in losses(whole)], rel=2e-4)
 
 
 def test_more_ranks_than_rows_are_refused(toy, finished):

@@ -1,18 +1,20 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from toyrun import write_train
 
 from manifests.errors import ConfigError, MissingFileError, Stopped, UsageError
-from trainer.checkpoint import saved_steps
+from trainer.checkpoint import load_newest, saved_steps
 from trainer.run import open_run, train
 
 ROOT = Path(__file__).parents[2]
@@ -38,16 +40,19 @@ def start(config: Path, run: Path, *extra: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, start_new_session=True)
 
 
-def kill_at_step(process: subprocess.Popen[bytes], run: Path, step: int, *, delay: float = 0.0) -> bool:
-    """Kill a run and all it started `delay` seconds after the diary has reached `step`; whether it still ran."""
+def kill_at_step(process: subprocess.Popen[bytes], run: Path, step: int, *, delay: float = 0.0) -> str | None:
+    """Kill a run and all it started `delay` seconds after the diary has reached `step`.
+
+    Returns what it had said, None where it had ended by itself.
+    """
     while process.poll() is None and count_lines(run) < step:
         time.sleep(0.002)
     time.sleep(delay)
     # torchrun gives each rank a process group of its own: one that is left would go on and end the run.
     for pid in [process.pid, *started_by(process.pid)] if process.poll() is None else []:
         os.kill(pid, signal.SIGKILL)
-    process.communicate()
-    return process.returncode == -signal.SIGKILL
+    _, said = process.communicate()
+    return said.decode() if process.returncode == -signal.SIGKILL else None
 
 
 def started_by(pid: int) -> list[int]:
@@ -58,8 +63,8 @@ def started_by(pid: int) -> list[int]:
     return [*children, *(below for child in children for below in started_by(child))]
 
 
-def kill_while_saving(process: subprocess.Popen[bytes], run: Path, *, delay: float = 0.0) -> bool:
-    """Kill a run `delay` seconds into the writing of a checkpoint; whether one was cut off.
+def kill_while_saving(process: subprocess.Popen[bytes], run: Path, *, delay: float = 0.0) -> str | None:
+    """Kill a run `delay` seconds into the writing of a checkpoint; what it had said, None where none was cut off.
 
     It is stopped first and looked at, so a checkpoint that was whole by then costs no kill: the next is waited for.
     """
@@ -75,14 +80,45 @@ def kill_while_saving(process: subprocess.Popen[bytes], run: Path, *, delay: flo
             os.killpg(process.pid, signal.SIGKILL)
             break
         os.killpg(process.pid, signal.SIGCONT)
-    process.communicate()
-    return process.returncode == -signal.SIGKILL and is_saving(run)
+    _, said = process.communicate()
+    return said.decode() if process.returncode == -signal.SIGKILL and is_saving(run) else None
 
 
 def is_saving(run: Path) -> bool:
     """Whether the newest checkpoint's folder is there without the file that makes it one."""
     folders = sorted((run / "checkpoints").glob("*"))
     return bool(folders) and not (folders[-1] / "checkpoint.json").exists()
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a run is to go on with: the step of its newest sound checkpoint, 0 without one, and its diary till then."""
+
+    run: Path
+    step: int
+    diary: list[bytes]
+
+    def check(self, said: str) -> None:
+        """A run that `said` this went on after that step, and made none before it again.
+
+        A line of the diary holds the time a step took: one made again would differ.
+        """
+        assert re.findall(r"goes on after step (\d+) ", said) == ([str(self.step)] if self.step else [])
+        assert diary(self.run, self.step) == self.diary
+
+
+def left_by(run: Path) -> Left:
+    """What a killed run has left; its newest sound checkpoint is found by verifying every byte."""
+    found = load_newest(run, say=quiet)
+    step = found.step if found else 0
+    return Left(run, step, diary(run, step))
+
+
+def diary(run: Path, step: int) -> list[bytes]:
+    """The diary's lines of the steps up to `step`."""
+    path = run / "metrics.jsonl"
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    return [line for line in lines if b'"kind": "step"' in line][:step]
 
 
 def count_lines(run: Path) -> int:
@@ -116,9 +152,12 @@ def test_a_finished_run_holds_nothing_unfinished_nor_a_folder_for_it(toy, tmp_pa
 def test_a_run_killed_with_kill_9_and_resumed_has_the_losses_of_one_never_killed(toy, finished, tmp_path):
     config = fresh(toy, tmp_path)
     run = tmp_path / "runs/toy"
-    kill_at_step(start(config, run), run, 14)
+    assert kill_at_step(start(config, run), run, 14) is not None
     assert 14 <= count_lines(run) < 24
-    train(config, out=run, say=quiet)
+    left, heard = left_by(run), []
+    assert left.step >= 12
+    train(config, out=run, say=heard.append)
+    left.check("\n".join(heard))
     assert losses(run) == losses(finished.path)
     assert [s["text"] for s in open_run(run).samples()] == [s["text"] for s in finished.samples()]
     assert [m["bpb"] for m in open_run(run).metrics("evaluate")] == [
@@ -132,18 +171,26 @@ def test_ten_kills_at_random_moments_change_no_loss_and_lose_or_repeat_no_step(t
     config = fresh(toy, tmp_path, save={"every": 256, "keep": 2}, tokens=256 * 200)
     whole, run = tmp_path / "runs/whole", tmp_path / "runs/toy"
     train(config, out=whole, say=quiet)
-    rng = random.Random(7)
+    rng, steps = random.Random(7), []
     for number in range(10):
+        left = left_by(run)
+        steps.append(left.step)
         process = start(config, run)
         if number % 2:
-            assert kill_while_saving(process, run, delay=rng.uniform(0, 0.002))
+            said = kill_while_saving(process, run, delay=rng.uniform(0, 0.002))
             # The diary is ahead of the newest whole checkpoint: its last lines will be written again.
             assert count_lines(run) > max(saved_steps(run), default=0)
         else:
             step = count_lines(run) + rng.randint(1, 4)
-            assert kill_at_step(process, run, step, delay=rng.uniform(0, 0.06))
+            said = kill_at_step(process, run, step, delay=rng.uniform(0, 0.06))
+        assert said is not None
+        left.check(said)
+    left, heard = left_by(run), []
+    # Whatever a kill cut off, the run had got further by the next but one.
+    assert all(before < after for before, after in zip(steps, [*steps[2:], left.step], strict=False))
     assert count_lines(run) < 200
-    train(config, out=run, say=quiet)
+    train(config, out=run, say=heard.append)
+    left.check("\n".join(heard))
     assert [step for step, _ in losses(run)] == list(range(1, 201))
     assert losses(run) == losses(whole)
     assert not is_saving(run)
