@@ -141,11 +141,11 @@ def test_a_finished_run_holds_nothing_unfinished_nor_a_folder_for_it(toy, tmp_pa
     assert not (run / "runs").exists()
     # Killed while the last report was written, say: the same command has nothing to train, and tidies.
     (run / "runs/tmp").mkdir(parents=True)
-    (run / "runs/tmp/left").write_bytes(b"half a report")
+    (run / "runs/tmp" / f"{7:024x}").write_bytes(b"half a report")
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
     train(config, out=run, say=quiet)
     assert not (run / "runs").exists()
-    del before[run / "runs/tmp/left"]
+    del before[run / "runs/tmp" / f"{7:024x}"]
     assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
 
 
