@@ -115,10 +115,7 @@ class Stage(BaseModel):
         return {}
 
     def check(self, folder: Path) -> None:
-        """Returns if its side inputs can be read; asked once, when the recipe is. Raises: QuernError.
-
-        folder: the recipe's.
-        """
+        """Returns if its side inputs can be read; asked once, when the recipe in `folder` is. Raises: QuernError."""
         del folder
 
     def kernels(self) -> tuple[str, ...]:
