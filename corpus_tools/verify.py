@@ -304,7 +304,6 @@ def _strangers(corpus: Corpus) -> list[Finding]:
 
 
 def _named(root: Path) -> Iterator[str]:
-    yield "quarantine.json"  # the builder's memory; a manifest names its own share of it
     for folder in ("", "sample/"):
         yield f"{folder}corpus.json"
         for path in sorted((root / folder / "corpora").glob("*.json")):

@@ -3,7 +3,7 @@
     DIR/corpus.json              the newest manifest (sealed JSON); each one also stays as corpora/<digest>.json
     DIR/files/<key>.json         a source's file list: path, size, digest of every input
     DIR/parts, dropped, verdicts, tokenizers, shards, receipts      named by key, shared by every manifest here
-    DIR/quarantine/<digest>.json records judged by clock or crash, once (quarantine.json: all the store's)
+    DIR/quarantine/<digest>.json records judged by clock or crash, once (runs/quarantine.json: all the store's)
     DIR/runs/                    logs, rates, unfinished files: covered by no digest
 
 A folder is a store. Readers open what a manifest names and never list a folder, so two builds share files and

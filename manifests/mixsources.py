@@ -255,17 +255,34 @@ def _refuse_empty(empty: set[str], config: MixFile, corpora: Sequence[Corpus], m
     for name in sorted(empty & set(config.sources or {})):
         choice = (config.sources or {})[name]
         drawn = partitions_of(choice.model_copy(update={"where": {}}), corpora)
-        column, near = _unknown_where(choice.where, [partition.columns for _, partition in drawn])
+        found = [partition.columns for _, partition in drawn]
+        absent = [column for column in choice.where if not any(column in each for each in found)]
+        if found and absent:
+            mistakes.add(("sources", name, "where", absent[0]), _no_column(name, absent[0], found))
+            continue
+        column, near = _unknown_value(choice.where, found)
         place = ("sources", name, "where", column) if column else ("sources", name)
         mistakes.add(place, f'expected "{name}" to find tokens, it finds none among: {there}{near}')
 
 
-def _unknown_where(where: Mapping[str, str], columns: Sequence[Mapping[str, str]]) -> tuple[str, str]:
-    """The first column under `where` that no partition has at all or with its value, and the nearest spelling."""
-    for column, value in where.items() if columns else ():
-        values = {each[column] for each in columns if column in each}
-        if not values:
-            return column, did_you_mean(column, {name for each in columns for name in each})
+def _no_column(name: str, column: str, found: Sequence[Mapping[str, str]]) -> str:
+    """What to say of a column that no partition of a source has; found: the columns of each."""
+    there = sorted({name for each in found for name in each})
+    if there:
+        return (
+            f'expected a column of the partitions of "{name}" ({", ".join(there)}), got "{column}"'
+            f"{did_you_mean(column, there)}"
+        )
+    return (
+        f'expected no `where` for "{name}", whose partitions have no columns, got "{column}". '
+        f"Columns that tell partitions apart stand in the recipe: `tokens: {{partition: [language]}}`"
+    )
+
+
+def _unknown_value(where: Mapping[str, str], found: Sequence[Mapping[str, str]]) -> tuple[str, str]:
+    """The first column under `where` whose value no partition has, and the nearest spelling."""
+    for column, value in where.items() if found else ():
+        values = {each[column] for each in found if column in each}
         if value not in values:
             return column, did_you_mean(value, values)
     return "", ""

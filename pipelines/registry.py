@@ -130,17 +130,8 @@ def user_class(use: str, folder: Path) -> type[Stage]:
 
     Raises: RecipeError if the file has no such class or function.
     """
-    module, name, file = _loaded(use, folder)
-    found: Any = getattr(module, name, None)
-    if _is_step(found):
-        model: type[Stage] = found
-        return model
-    if _is_function(found):
-        return _scored_class(found, name)
-    raise RecipeError(
-        f"expected a stage class or a function text -> float named {name} in {file}, found none"
-        f"{did_you_mean(name, _names_of(module, _is_step))}"
-    )
+    name, found = _of_users(use, folder, _is_step, "a stage class or a function text -> float")
+    return _scored_class(found, name) if _is_function(found) else found
 
 
 def user_reader(use: str, folder: Path) -> type[Read]:
@@ -148,16 +139,21 @@ def user_reader(use: str, folder: Path) -> type[Read]:
 
     Raises: RecipeError if the file has no such class or function.
     """
+    name, found = _of_users(use, folder, _is_reader, "a reader class or a function path -> rows")
+    return reader_of(found, name) if _is_function(found) else found
+
+
+def _of_users(use: str, folder: Path, fits: Callable[[Any], bool], what: str) -> tuple[str, Any]:
+    """Returns the name that is meant in a user's file, and what bears it: a class that fits, or a function.
+
+    Raises: RecipeError, which says `what` was expected, if the file has neither under this name.
+    """
     module, name, file = _loaded(use, folder)
     found: Any = getattr(module, name, None)
-    if _is_reader(found):
-        model: type[Read] = found
-        return model
-    if _is_function(found):
-        return reader_of(found, name)
+    if fits(found) or _is_function(found):
+        return name, found
     raise RecipeError(
-        f"expected a reader class or a function path -> rows named {name} in {file}, found none"
-        f"{did_you_mean(name, _names_of(module, _is_reader))}"
+        f"expected {what} named {name} in {file}, found none{did_you_mean(name, _names_of(module, fits))}"
     )
 
 
@@ -189,6 +185,8 @@ def _loaded(use: str, folder: Path) -> tuple[types.ModuleType, str, str]:
     path = user_file(use, folder)
     try:
         module = _module(path, digest_file(path))
+    except MemoryError:
+        raise
     except (Exception, SystemExit) as error:
         lines = [
             each.lineno for each in extract_tb(error.__traceback__) if Path(each.filename) == path.absolute()

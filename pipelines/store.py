@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 PLAN = "runs/plan.json"
-QUARANTINE = "quarantine.json"
+QUARANTINE = "runs/quarantine.json"
 _SPILL = "spill-"
 
 

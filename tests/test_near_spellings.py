@@ -121,16 +121,23 @@ def test_a_root_is_refused_at_its_own_line_and_its_paths_are_not(folder, root, s
     ]
 
 
-OWN = [
-    ("./rul.py:long", 'expected a file, found nothing at "./rul.py"; did you mean "./rules.py"?'),
-    ("./zebra.py:long", 'expected a file, found nothing at "./zebra.py"'),
-]
-
-
-@pytest.mark.parametrize(("use", "said"), [*OWN, ("./rules.py:lng", 'found none; did you mean "long"?')])
-def test_a_step_of_the_user_s_own(folder, use, said):
-    (found,) = mistakes(folder, steps=f"[{{use: '{use}'}}]", allow_code=True)
-    assert found.startswith("r.yaml:7:13: ")
+@pytest.mark.parametrize(
+    ("what", "place", "use", "said"),
+    [
+        (what, place, use, said)
+        for what, place, written, near in [("step", "7:13", "lng", "long"), ("read", "4:11", "lnes", "lines")]
+        for use, said in [
+            ("./rul.py:long", 'expected a file, found nothing at "./rul.py"; did you mean "./rules.py"?'),
+            ("./zebra.py:long", 'expected a file, found nothing at "./zebra.py"'),
+            (f"./rules.py:{written}", f'found none; did you mean "{near}"?'),
+        ]
+    ],
+)
+def test_code_of_the_user_s_own(folder, what, place, use, said):
+    own = f"{{use: '{use}'}}"
+    told = {"steps": f"[{own}]"} if what == "step" else {"read": own}
+    (found,) = mistakes(folder, **told, allow_code=True)
+    assert found.startswith(f"r.yaml:{place}: ")
     assert found.endswith(said)
 
 
@@ -149,13 +156,6 @@ def test_a_file_of_the_user_s_own_that_cannot_be_imported(folder, text, said):
     step, reader = mistakes(folder, steps=f"[{own}]", read=own, allow_code=True)[::-1]
     assert re.fullmatch(f"r.yaml:7:13: expected a file that can be imported, {said}", step)
     assert reader == step.replace("7:13", "4:11")
-
-
-@pytest.mark.parametrize(("use", "said"), [*OWN, ("./rules.py:lnes", 'found none; did you mean "lines"?')])
-def test_a_reader_of_the_user_s_own(folder, use, said):
-    (found,) = mistakes(folder, read=f"{{use: '{use}'}}", allow_code=True)
-    assert found.startswith("r.yaml:4:11: ")
-    assert found.endswith(said)
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,9 @@ def fabricate(root: Path) -> Store:
         partitions=partitions,
         benchmarks=[],
         receipts=receipts,
-        quarantine=commit_bytes(root, "quarantine.json", seal({"format": "quern.quarantine", "records": []})),
+        quarantine=commit_bytes(
+            root, "quarantine/x.json", seal({"format": "quern.quarantine", "records": []})
+        ),
         parents=[],
         missing=[],
         libraries={},

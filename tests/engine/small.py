@@ -134,10 +134,6 @@ def children_of(pid: int) -> list[int]:
 def unnamed_files(out: Path) -> list[str]:
     """Files of a store that its newest manifest does not name, but for runs/ and the manifests themselves."""
     manifest = CorpusManifest.read(out)
-    named = {ref.path for _, ref in manifest.files()} | {
-        "corpus.json",
-        f"corpora/{manifest.digest}.json",
-        "quarantine.json",
-    }
+    named = {ref.path for _, ref in manifest.files()} | {"corpus.json", f"corpora/{manifest.digest}.json"}
     found = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
     return sorted(name for name in found - named if not name.startswith("runs/"))

@@ -259,7 +259,7 @@ def test_what_read_a_part_is_made_again_when_the_part_comes_out_otherwise(tmp_pa
     build_events(recipe, tmp_path / "out", workers=1)
     assert verify_corpus(tmp_path / "out", deep=True).findings == []
     assert not [e for e in build_events(recipe, tmp_path / "out", workers=1) if e["kind"] == "unit_done"]
-    (tmp_path / "out" / "quarantine.json").unlink()
+    (tmp_path / "out" / "runs" / "quarantine.json").unlink()
     digest = CorpusManifest.read(tmp_path / "out").digest
     build_events(recipe, tmp_path / "out", workers=1)
     assert CorpusManifest.read(tmp_path / "out").digest == digest

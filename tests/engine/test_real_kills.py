@@ -28,7 +28,7 @@ import pytest
 
 from manifests.corpus import CorpusManifest
 from manifests.receipt import read_pack
-from tests.engine.small import children_of, run_build, start_build, unnamed_files
+from tests.engine.small import ROOT, children_of, run_build, start_build, unnamed_files
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 pytestmark = [
@@ -118,10 +118,15 @@ def build_whole(recipe: Path, workers: int) -> Whole:
     return Whole(out, took, phase_lengths(out), units_of(events))
 
 
+def logged(out: Path, known: Sequence[Path] = ()) -> Events:
+    """The whole lines of a store's newest log; none where it has none but those known."""
+    logs = sorted(set((out / "runs").glob("build-*.jsonl")) - set(known))
+    return [json.loads(line) for line in logs[-1].open() if line.endswith("}\n")] if logs else []
+
+
 def phase_lengths(out: Path) -> dict[str, float]:
     """Seconds that each phase was at work, in the order of their beginnings, from the build's own log."""
-    log = max((out / "runs").glob("build-*.jsonl"))
-    events = [json.loads(line) for line in log.read_text().splitlines()]
+    events = logged(out)
     lengths: Counter[str] = Counter()
     for n, (event, after) in enumerate(pairwise(events), 1):
         lengths[at_work(events[:n])] += after["time"] - event["time"]
@@ -345,3 +350,38 @@ def test_a_killed_build_goes_on_from_another_place_with_another_hash_seed_and_lo
     events = run_build(other, out, 2, group=GROUP, PYTHONHASHSEED="42", LC_ALL="C", TZ="Asia/Tokyo")
     check_nothing_twice([kill.events, events], whole[2], 2)
     check_same(out, whole[2].out)
+
+
+def start_command(recipe: Path, out: Path) -> subprocess.Popen[bytes]:
+    """`quern build` as a user types it, in a process group of its own."""
+    command = "import corpus_tools.cli as cli; cli.main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", command, "build", str(recipe), "--out", str(out), "--workers", "2"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+
+
+def test_the_command_itself_goes_on_after_three_kills(recipe, tmp_path, say):
+    plain, out, rng = tmp_path / "plain", tmp_path / "out", random.Random(SEED)
+    began = time.monotonic()
+    assert start_command(recipe, plain).wait() == 0
+    whole = Took(time.monotonic() - began, 0)
+    builds: list[Events] = []
+    for part in sorted(rng.uniform(0.1, 0.6) for _ in range(3)):
+        known = sorted((out / "runs").glob("build-*.jsonl"))
+        process = start_command(recipe, out)
+        time.sleep(part * whole.wall)
+        os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        builds.append(logged(out, known))
+        say(f"quern build killed after {part * whole.wall:.1f} s, in {at_work(builds[-1])}")
+    known = sorted((out / "runs").glob("build-*.jsonl"))
+    assert start_command(recipe, out).wait() == 0
+    builds.append(logged(out, known))
+    units = units_of(logged(plain))
+    check_nothing_twice(builds, Whole(plain, whole, {}, units), 2)
+    assert units_of(builds[-1]) < units
+    check_same(out, plain)

@@ -173,7 +173,7 @@ def test_a_mix_does_not_depend_on_where_its_corpora_lie(corpus):
         ),
         (
             "sources:\n  x: {from: [c/web], where: {language: en}}\nphases:\n  - {tokens: 1k, weights: {x: 1}}\n",
-            r'expected "x" to find tokens, it finds none among: c/books, c/web',
+            r'mix.yaml:6:40: expected no `where` for "x", whose partitions have no columns, got "language"\. Col.*`$',
         ),
         (
             "sources:\n  x: {from: ['*/web'], licences: [GPL]}\nphases:\n  - {tokens: 1k, weights: {x: 1}}\n",
@@ -470,30 +470,41 @@ def test_an_allowance_names_a_verdict_and_a_source_of_the_mix(corpus, allow, sai
     assert [row.verdict for row in check(load_mix(write_mix(corpus, right)).manifest)] == ["fine"]
 
 
+NONE = (
+    'expected "x" to find tokens, it finds none among: '
+    "c/books {'language': 'de', 'topic': 'art'}, c/web {'language': 'en'}"
+)
+
+
 @pytest.mark.parametrize(
-    ("where", "column", "near"),
+    ("where", "column", "said"),
     [
-        ("{langauge: en}", 40, '; did you mean "language"?'),
-        ("{language: eng}", 40, '; did you mean "en"?'),
-        ("{language: dee}", 40, ""),  # `de` is of a source that `from` does not name
-        ("{language: de}", 40, ""),
-        ("{language: en, topic: art}", 51, ""),
-        ("{zebra: en}", 37, ""),
+        (
+            "{langauge: en}",
+            40,
+            'expected a column of the partitions of "x" (language), got "langauge"; did you mean "language"?',
+        ),
+        ("{language: eng}", 40, f'{NONE}; did you mean "en"?'),
+        ("{language: dee}", 40, NONE),  # `de` is of a source that `from` does not name
+        ("{language: de}", 40, NONE),
+        (
+            "{language: en, topic: art}",
+            51,
+            'expected a column of the partitions of "x" (language), got "topic"',
+        ),
+        ("{zebra: en}", 37, 'expected a column of the partitions of "x" (language), got "zebra"'),
     ],
 )
 def test_a_partition_that_is_not_there_is_told_with_the_nearest_that_its_sources_have(
-    tmp_path, where, column, near
+    tmp_path, where, column, said
 ):
     columns = {"web": {"language": "en"}, "books": {"language": "de", "topic": "art"}}
     make_corpus(tmp_path / "c", {"web": 4000, "books": 2000}, columns=columns)
     text = (
         f"sources:\n  x: {{from: [c/web], where: {where}}}\nphases:\n  - {{tokens: 1k, weights: {{x: 1}}}}\n"
     )
-    there = "c/books {'language': 'de', 'topic': 'art'}, c/web {'language': 'en'}"
     first = refusal(write_mix(tmp_path, text)).splitlines()[0]
-    assert first.endswith(
-        f'mix.yaml:6:{column}: expected "x" to find tokens, it finds none among: {there}{near}'
-    )
+    assert first.endswith(f"mix.yaml:6:{column}: {said}")
 
 
 @pytest.mark.parametrize("written", ["stores/dmo", "stors/demo"])
