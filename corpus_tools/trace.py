@@ -200,6 +200,11 @@ def _parse_steps(text: str, trace: Trace) -> tuple[int, int]:
             f"--step {text}: expected a step or a range such as 200 or 200:210. Steps count from 1."
         )
     first, last = int(head), int(tail) - 1 if colon else int(head)
+    if colon and first > last:
+        raise UsageError(
+            f"--step {text}: expected a range that begins before its end, such as {first}:{first + 10}. Its end is the "
+            "first step that is not shown."
+        )
     if not trace.first_step < first <= last <= trace.n_steps:
         known = f"{trace.first_step + 1} to {trace.n_steps}"
         raise UsageError(f"--step {text}: expected steps from {known}, the run has no others.")

@@ -192,8 +192,8 @@ def sweep(root: Path) -> int:
 def _removed(path: Path) -> bool:
     try:
         fd = os.open(path, os.O_RDWR)
-    except (FileNotFoundError, PermissionError):
-        return False  # just committed, or another person's
+    except (FileNotFoundError, PermissionError, IsADirectoryError):
+        return False  # just committed, another person's, or nothing of ours
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink(missing_ok=True)

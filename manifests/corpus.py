@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from manifests.commit import FileRef, commit_bytes, safe_relative
 from manifests.digest import digest_value, read_sealed, seal
 from manifests.errors import FormatError, MissingFileError, UsageError
+from manifests.mistakes import did_you_mean
 from manifests.nearby import did_you_mean_path
 
 __all__ = [
@@ -280,10 +281,13 @@ def find_manifest(path: Path, folder: Path = Path()) -> Path:
         )
     store, at, prefix = str(path).rpartition("@")
     if at and Path(store).is_dir():
-        found = sorted((Path(store) / "corpora").glob(f"{prefix}*.json"))
+        there = sorted((Path(store) / "corpora").glob("*.json"))
+        found = [each for each in there if each.stem.startswith(prefix)]
         if len(found) != 1 or not prefix:
             raise UsageError(
-                f"{path}: {len(found)} manifests begin with {prefix!r}. Name one of corpora/*.json by more digits."
+                f'{path}: expected the first digits of one manifest, got "{prefix}" with which {len(found)} begin'
+                f"{did_you_mean(prefix, [each.stem[: max(len(prefix), 8)] for each in there])}. There are: "
+                f"{', '.join(each.stem[:12] for each in (found or there)[:16]) or 'none'}."
             )
         return found[0]
     if (path / "corpus.json").is_file():

@@ -13,7 +13,7 @@ import json
 import re
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,7 @@ def describe_mistakes(
     beside: keys that may stand beside the model's own, read elsewhere.
     """
     at_place: dict[tuple[Loc, str], list[tuple[str, str]]] = {}
-    for item in _telling(error):
+    for item in _telling(error, lambda loc: positions.known((*base, *loc))):
         loc = (*base, *item["loc"])
         is_key = item["type"] in ("extra_forbidden", "missing")
         place = positions.where_key(loc) if item["type"] == "extra_forbidden" else positions.where(loc)
@@ -86,11 +86,31 @@ def _set_within(positions: Positions, loc: Loc) -> list[str]:
     return [f" with --set {text}" for text in dict.fromkeys(found)]
 
 
-def _telling(error: ValidationError) -> list[Any]:
-    """Returns the errors that tell something: a list with a wrong item is also said to be too short."""
+def _telling(error: ValidationError, known: Callable[[Loc], Loc]) -> list[Any]:
+    """Returns the errors that tell something: a list with a wrong item is also said to be too short.
+
+    A value of which one branch of a union says what is wrong inside is, by the others, no such value at all.
+    """
     found = error.errors(include_url=False)
     above = {item["loc"][:length] for item in found for length in range(len(item["loc"]))}
-    return [item for item in found if item["type"] != "too_short" or item["loc"] not in above]
+    places = [(item["loc"], known(item["loc"])) for item in found]
+
+    def is_other_branch(loc: Loc) -> bool:
+        *field, branch = loc
+        return known(loc) == known(tuple(field)) and any(
+            other[: len(field)] == tuple(field)
+            and other[len(field)] != branch
+            and len(place) > len(known(loc))
+            for other, place in places
+            if len(other) > len(loc)
+        )
+
+    return [
+        item
+        for item in found
+        if not (item["type"] == "too_short" and item["loc"] in above)
+        and not (item["type"].endswith("_type") and item["loc"] and is_other_branch(item["loc"]))
+    ]
 
 
 def _joined(mistakes: Sequence[tuple[str, str]]) -> str:
@@ -197,7 +217,7 @@ def shown(value: object) -> str:
         return (
             f"a mapping with {len(value)} keys"
             if len(value) != 1
-            else f"the mapping {{{next(iter(value))}: ...}}"
+            else f"the mapping {{{next(iter(value)) or json.dumps('')}: ...}}"
         )
     if isinstance(value, list):
         return f"a list of {len(value)}"

@@ -233,10 +233,15 @@ def _phases(config: MixFile, names: list[str], mistakes: Mistakes) -> list[MixPh
     for i, phase in enumerate(config.phases):
         weights = [Fraction(phase.weights.get(name, 0)) for name in names]
         n_rows = phase.tokens // config.seq_len
-        if not n_rows or not sum(weights):
+        if not n_rows:
+            expected = f"expected at least one row of {config.seq_len} tokens for `phases[{i}].tokens`"
+            mistakes.add(("phases", i, "tokens"), f"{expected}, got {phase.tokens}")
+        if not sum(weights):
+            got = "only 0" if phase.weights else "none"
             mistakes.add(
-                ("phases", i), f"expected at least one row of {config.seq_len} tokens and one weight above 0"
+                ("phases", i, "weights"), f"expected one weight above 0 for `phases[{i}].weights`, got {got}"
             )
+        if not n_rows or not sum(weights):
             continue
         phases.append(MixPhase(n_rows=n_rows, shares=shares_of(weights)))
     mistakes.stop()

@@ -39,7 +39,7 @@ class _Model(BaseModel):
 class SourceChoice(_Model):
     """One source of a mix, drawn from one or several corpora."""
 
-    from_: list[str] = Field(alias="from")
+    from_: list[str] = Field(alias="from", min_length=1)
     """`corpus/source` patterns; `*` stands for any."""
     where: dict[str, str] = {}
     """Partition columns and the value each must have."""
@@ -71,7 +71,7 @@ class Allow(_Model):
 class MixFile(_Model):
     """The keys of mix.yaml."""
 
-    name: Name
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     corpora: list[str] | dict[Name, str]
     seq_len: int = Field(ge=MIN_SEQ_LEN, le=MAX_SEQ_LEN)
     seed: int = Field(default=0, ge=0)

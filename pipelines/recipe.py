@@ -18,6 +18,7 @@ path lists and the files that stages depend on (to digest them); never the docum
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -315,8 +316,11 @@ def _nameable(files: list[InputFile]) -> list[InputFile]:
     odd = [escaped(file.where) for file in files if not is_utf8(file.where)]
     if odd:
         some = ", ".join(odd[:3]) + (f" and {len(odd) - 3} more" if len(odd) > 3 else "")
+        remedy = "rename them"
+        if sys.getfilesystemencoding() != "utf-8":
+            remedy += f", or leave the locale, which reads names as {sys.getfilesystemencoding()}"
         raise RecipeError(
-            f"expected files whose names are UTF-8, got {some}: no manifest could name their documents; rename them"
+            f"expected files whose names are UTF-8, got {some}: no manifest could name their documents; {remedy}"
         )
     return files
 

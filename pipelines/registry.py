@@ -33,7 +33,7 @@ from pipelines import heartbeat
 from pipelines.batch import Batch, Values
 from pipelines.filters.limits import refuse_crossed
 from pipelines.read.own import calling, reader_of
-from pipelines.stage import Read, Rule, Stage, Verdicts, first_failing
+from pipelines.stage import Read, Rewrite, Rule, Stage, Verdicts, first_failing
 
 __all__ = [
     "READERS",
@@ -131,6 +131,8 @@ def user_class(use: str, folder: Path) -> type[Stage]:
     Raises: RecipeError if the file has no such class or function.
     """
     name, found = _of_users(use, folder, _is_step, "a stage class or a function text -> float")
+    if _is_step(found) and issubclass(found, Rewrite) and found.rewrite is Rewrite.rewrite:
+        raise RecipeError(f"expected a method `rewrite(batch) -> Rewritten` of {name}, found none")
     return _scored_class(found, name) if _is_function(found) else found
 
 

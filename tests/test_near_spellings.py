@@ -321,9 +321,27 @@ def test_what_a_stage_of_the_user_s_own_calls_a_path_is_its_own_to_check(folder,
     assert load(folder, steps=f"[{{use: './own.py:Own'{params}}}]", allow_code=True).sources
 
 
+# The library's Rust gives up on this one, which is no exception of Python's.
+PANICS = json.dumps(
+    {
+        "model": {"type": "BPE", "vocab": {"</s>": 0}, "merges": []},
+        "added_tokens": [
+            {"id": 0, "content": "</s>", "special": True}
+            | dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+        ],
+        "normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"},
+    }
+)
+
+
 @pytest.mark.parametrize(
     ("content", "eot", "said"),
     [
+        (
+            PANICS,
+            "",
+            "list.txt: expected a tokenizer.json with a `model`, found what it cannot read (Precompiled",
+        ),
         (None, "", "list.txt: expected a tokenizer.json with a `model`, found something else"),
         (
             '{"model": {}}',

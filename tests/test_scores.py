@@ -96,6 +96,16 @@ def test_a_function_of_the_user_s_gives_its_score_and_of_a_class_nobody_says(fol
     assert user_class("rules.py:Own", folder)().numbers() is None
 
 
+def test_a_rewrite_of_the_user_s_that_does_not_say_how_is_refused_before_any_work(folder):
+    (folder / "own.py").write_text(
+        "from pipelines.stage import Rewrite\n\n\nclass Own(Rewrite):\n    name = 'own'\n    version = 1\n"
+    )
+    with pytest.raises(
+        RecipeError, match=r"expected a method `rewrite\(batch\) -> Rewritten` of Own, found none"
+    ):
+        user_class("own.py:Own", folder)
+
+
 def test_every_written_column_that_is_no_number_is_text():
     given = BookCatalogue(file="x").numbers()
     assert {*BookCatalogue.writes} - {*given} == {"author", "language", "subjects", "rights", "title"}

@@ -54,7 +54,7 @@ def begin_or_match(
         _refuse_name(fork)
         parent, folder, config = folder, folder.with_name(fork), config.model_copy(update={"name": fork})
     if (folder / "config.json").exists():
-        _refuse_another(folder, config, mix.manifest)
+        _refuse_another(folder, config, mix.manifest, positions)
         write_locations(folder, mix.locations)
     else:
         _begin(folder, config, mix, positions=positions, parent=parent, say=say)
@@ -68,9 +68,9 @@ def _refuse_name(fork: str) -> None:
         )
 
 
-def _refuse_another(folder: Path, config: TrainConfig, mix: MixManifest) -> None:
+def _refuse_another(folder: Path, config: TrainConfig, mix: MixManifest, positions: Positions) -> None:
     run = open_run(folder)
-    refuse_difference(config.as_json(), run.config, run=folder)
+    refuse_difference(config.as_json(), run.config, run=folder, positions=positions)
     if run.mix.digest != mix.digest:
         keys = differing_keys(mix.model_dump(mode="json"), run.mix.model_dump(mode="json"))
         raise ConfigError(

@@ -275,16 +275,19 @@ def differing_keys(ours: Any, theirs: Any, prefix: str = "") -> list[str]:
     return found
 
 
-def refuse_difference(asked: dict[str, Any], recorded: dict[str, Any], *, run: Path) -> None:
-    """Returns if a run begun with `recorded` may go on with `asked`.
+def refuse_difference(
+    asked: dict[str, Any], recorded: dict[str, Any], *, run: Path, positions: Positions
+) -> None:
+    """Returns if a run begun with `recorded` may go on with `asked`; positions: where the keys of `asked` stand.
 
-    Raises: ConfigError naming each key with both values.
+    Raises: ConfigError naming each key with both values, at the first one's place.
     """
     keys = differing_keys(asked, recorded)
     if keys:
         listed = "; ".join(f"{key}: {_at(recorded, key)!r} then, {_at(asked, key)!r} now" for key in keys)
+        place = positions.where(tuple(keys[0].split(".")))
         raise ConfigError(
-            f"{run}: expected the configuration this run began with, got a difference in {listed}. Going on would "
+            f"{place}: expected the configuration that {run} began with, got a difference in {listed}. Going on would "
             "train one model by two plans. Restore the old values, or start a run of its own from the newest "
             "checkpoint with `--fork NAME`; only what stands under `machine:` and `log:` may change."
         )

@@ -99,7 +99,9 @@ def short(name):
 def dropped(stats):
     """Documents by reason; a step without reasons has `dropped`."""
     passed = ("total", "forwarded", "doc_len", "doc_len_tokens", "extracted")
-    counts = {k.removeprefix("dropped_"): total(v) for k, v in stats.items() if k not in passed}
+    # Of lines, not of documents.
+    named = {k: v for k, v in stats.items() if k not in passed and not k.startswith("line-")}
+    counts = {k.removeprefix("dropped_"): total(v) for k, v in named.items()}
     n_named = sum(n for reason, n in counts.items() if reason not in ("dropped", "timeout"))
     unnamed = counts.pop("dropped", 0) - n_named
     return {**counts, "dropped": unnamed} if unnamed else counts

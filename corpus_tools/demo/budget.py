@@ -31,4 +31,5 @@ def budget(speeds: Sequence[float]) -> int:
 
 def with_budget(mix: str, n_tokens: int) -> str:
     """The shipped mix.yaml with that many tokens."""
+    assert _SHIPPED in mix
     return mix.replace(_SHIPPED, _SHIPPED.replace("1.2M", f"{n_tokens / 1e6:g}M"))

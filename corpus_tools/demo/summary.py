@@ -31,6 +31,7 @@ from trainer.metrics import read_lines
 __all__ = ["MIN_KNOWN_FRAC", "Result", "check_result", "known_frac", "result_of", "show_result", "words_of"]
 
 MIN_KNOWN_FRAC = 0.6
+_MIN_TEXT, _N_SOURCES = 5_000_000, 3
 _MUST_BEAT = ("unigram", "byte_bigram")
 _LINES = {
     "unigram": "token unigram",
@@ -175,7 +176,7 @@ the training text that no duplicate search takes out."""
 
 
 def check_result(result: Result) -> None:
-    """Returns if the model is better than counting and writes words that it read.
+    """Returns if the corpus is whole, the model better than counting, and its samples of words that it read.
 
     Raises: QuernError naming each thing that is not so.
     """
@@ -189,6 +190,11 @@ def check_result(result: Result) -> None:
         for prompt, _, frac in result.samples
         if frac < MIN_KNOWN_FRAC
     ]
+    if result.n_text_bytes < _MIN_TEXT or result.n_sources < _N_SOURCES:
+        wrong.append(
+            f"expected at least {size(_MIN_TEXT)} of text from {_N_SOURCES} sources, got {size(result.n_text_bytes)} "
+            f"from {result.n_sources}: this Python has less of a library than others"
+        )
     if wrong:
         raise QuernError(
             "\n".join(

@@ -189,8 +189,10 @@ def _read(path: Path) -> tuple[bytes, Tokenizer]:
         raise _not_one(path, "something else")
     try:
         return data, Tokenizer.from_str(data.decode())
-    except Exception as error:  # the library raises no narrower one
-        raise _not_one(path, f"what it cannot read ({error})") from error
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise _not_one(path, f"what it cannot read ({error})") from error
+        raise
 
 
 def _not_one(path: Path, found: str) -> UsageError:

@@ -35,6 +35,8 @@ def test_a_kept_document_shows_every_step_every_value_and_where_it_lies(store):
     ]
     assert life.steps[1].values["language"] == "en"
     assert life.steps[2].values["n_words"] == 120
+    (kept,) = [limit for limit in life.steps[2].limits if limit.reason == "too_few_words"]
+    assert (kept.quantity, kept.value, kept.limit) == ("n_words", 120, ">= 50")
     (place,) = life.places
     assert (place.shard.startswith("shards/web-"), place.split) == (True, "train")
     assert life.origin[0]["path"] == doc_with(store, "kept").path

@@ -76,6 +76,13 @@ def test_documents_are_named_by_url_and_by_the_first_digits_of_their_id(run, sto
     assert by_url == trace_document(run, doc.id.hex()[:10])
 
 
+def test_a_range_that_ends_before_it_begins_is_told_as_such(run):
+    with pytest.raises(
+        UsageError, match=r"--step 7:3: expected a range that begins before its end, such as 7:17"
+    ):
+        trace_steps(run, "7:3")
+
+
 @pytest.mark.parametrize("steps", ["0", "9999", "5:5", "7:3", "one", "1:x", "-1"])
 def test_steps_that_the_run_does_not_have_are_refused(run, steps):
     with pytest.raises(UsageError, match="--step"):

@@ -19,7 +19,7 @@ GOOD = Result(
     },
     samples=(("def ", "def wrap(text)", 0.9), ("This", "This module", 0.61)),
     n_text_bytes=7_000_000,
-    n_sources=2,
+    n_sources=3,
 )
 
 
@@ -31,6 +31,12 @@ def test_a_word_is_known_only_in_the_very_form_it_was_read():
 
 def test_a_model_that_beats_counting_and_writes_known_words_passes():
     check_result(GOOD)
+
+
+@pytest.mark.parametrize("less", [{"n_text_bytes": 4_900_000}, {"n_sources": 2}])
+def test_a_corpus_of_little_text_is_refused(less):
+    with pytest.raises(QuernError, match=r"expected at least 5\.0 MB of text from 3 sources"):
+        check_result(dataclasses.replace(GOOD, **less))
 
 
 @pytest.mark.parametrize("line", ["unigram", "byte_bigram"])

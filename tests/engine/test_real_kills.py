@@ -37,8 +37,15 @@ pytestmark = [
     pytest.mark.skipif(not DATA.is_dir(), reason="real data is not here"),
 ]
 N_STARTS, N_KILLS, SEED = 20, 40, 20261121
-MAX_MISSED = 2
+MAX_REDRAWN = 5
 GROUP = 1 << 20
+MIN_SECONDS = 8  # "about 20 s": a fast machine takes half of that, and a build of 2 s would show nothing
+MAX_WORK = 0.95
+STAGES = {
+    "books": "read",
+    "web.1": "read, extract, language",
+    "web.2": "gopher_repetition, gopher_quality",
+}
 Events = list[dict[str, Any]]
 Unit = tuple[str, str]
 
@@ -47,8 +54,8 @@ name: part
 sources:
   - name: books
     read: {{gutenberg: {{}}}}
-    root: {data}/gutenberg/en
-    paths: ["*/*.txt"]
+    root: {data}/gutenberg
+    paths: ["en*/**/*.txt"]
     licence: public-domain-us
   - name: web
     read: {{warc: {{}}}}
@@ -56,7 +63,7 @@ sources:
     paths: ["**/*.*"]
     steps: [extract, language: {{keep: [en]}}, save, gopher_repetition, gopher_quality]
 steps: [exact, minhash, decontaminate: {{against: [{data}/benchmarks/gsm8k/test.jsonl]}}]
-tokens: {{train: {{vocab_size: 8192}}}}
+tokens: {{train: {{vocab_size: 8192, sample_bytes: 24M}}}}
 """
 
 
@@ -156,7 +163,7 @@ def at_work(events: Events) -> str:
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: what the build had said by then, its seconds, and whether it was alive."""
+    """One kill: what the build had said by then, its seconds, and whether that was before its end."""
 
     events: Events
     seconds: float
@@ -170,7 +177,7 @@ class Kill:
         )
 
 
-def kill_in(step: str, delay: float, process: subprocess.Popen[str], whole: Whole) -> Kill:
+def kill_in(step: str, delay: float, process: subprocess.Popen[str], whole: Whole, out: Path) -> Kill:
     """kill -9 the whole group `delay` seconds into `step`, or at once where that is done already."""
     started, events = time.monotonic(), []
     while line := process.stdout.readline():
@@ -186,7 +193,8 @@ def kill_in(step: str, delay: float, process: subprocess.Popen[str], whole: Whol
     events += [json.loads(line) for line in process.stdout if line.endswith("}\n")]
     _, stderr = process.communicate()
     assert process.returncode in (0, -signal.SIGKILL), stderr
-    return Kill(events, seconds, process.returncode == -signal.SIGKILL)
+    was_alive = process.returncode == -signal.SIGKILL and not (out / "corpus.json").exists()
+    return Kill(events, seconds, was_alive)
 
 
 def sizes(rng: random.Random) -> list[int]:
@@ -214,7 +222,7 @@ def strike(
     """The kills of one start; where a build ended before its kill, that is the last, and what it made is checked."""
     kills = []
     for step, delay in times:
-        kills.append(kill_in(step, delay, start_build(recipe, out, workers, group=GROUP), whole))
+        kills.append(kill_in(step, delay, start_build(recipe, out, workers, group=GROUP), whole, out))
         if not kills[-1].was_alive:
             check_nothing_twice([kill.events for kill in kills], whole, workers)
             check_same(out, whole.out)
@@ -239,10 +247,13 @@ def test_forty_kills_in_every_step_end_in_the_same_manifest(recipe, whole, tmp_p
     for number, size in enumerate(sizes(rng)):
         workers, out = 1 + number % 3, tmp_path / str(number)
         plan, kills = whole[workers], []
-        while not kills or not kills[-1].was_alive:  # a build that ended unkilled is checked, and drawn again
+        for _ in range(MAX_REDRAWN):  # a build that ended unkilled is checked, and drawn again
             shutil.rmtree(out, ignore_errors=True)
             missed = [step for step in plan.lengths if not hits[step]]
             kills = strike(recipe, out, workers, plan, moments(plan, size, missed, rng))
+            if kills[-1].was_alive:
+                break
+        assert kills[-1].was_alive
         hits.update(at_work(kill.events) for kill in kills)
         for kill in kills:
             say(f"start {number:2}, {workers} workers: killed in {kill}")
@@ -256,9 +267,9 @@ def test_forty_kills_in_every_step_end_in_the_same_manifest(recipe, whole, tmp_p
     tell(hits, shares, whole, say)
     assert sum(hits.values()) == N_KILLS
     assert {step.partition("/")[0] for step in hits} >= {step.partition("/")[0] for step in plan.lengths}
-    assert len([step for step in plan.lengths if not hits[step]]) <= MAX_MISSED
+    assert [step for step in plan.lengths if not hits[step]] == []
     for found in shares.values():
-        assert median(share.work for share in found) < 1
+        assert median(share.work for share in found) < MAX_WORK
     assert median(share.wall for found in shares.values() for share in found) < 1
 
 
@@ -290,7 +301,8 @@ def tell(hits: Counter[str], shares: dict[int, list[Took]], whole: dict[int, Who
     """Print the kills of each phase, and what the last builds took of a whole build's time and work."""
     say(f"{sum(hits.values())} kills")
     for step in dict.fromkeys([*whole[2].lengths, *hits]):
-        say(f"  {step:22} {hits[step]:2} kills   {whole[2].lengths.get(step, 0):6.2f} s long with 2 workers")
+        seconds = f"{whole[2].lengths.get(step, 0):6.2f} s long with 2 workers"
+        say(f"  {step:22} {hits[step]:2} kills   {seconds}   {STAGES.get(step, '')}".rstrip())
     for workers, found in shares.items():
         walls, works = sorted(share.wall for share in found), sorted(share.work for share in found)
         say(
@@ -313,6 +325,7 @@ def check_same(out: Path, expected: Path) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_any_number_of_workers_gives_the_same_corpus(whole, workers):
+    assert whole[workers].took.wall > MIN_SECONDS
     check_same(whole[workers].out, whole[2].out)
     assert whole[workers].units == whole[2].units
 
@@ -335,19 +348,32 @@ def test_a_build_goes_on_when_one_worker_is_killed_in_every_step(recipe, whole, 
     check_same(tmp_path / "out", whole[2].out)
 
 
+def encoding_of(variables: dict[str, str]) -> str:
+    """In what a Python with these variables opens text files by itself."""
+    code = "import codecs, locale; print(codecs.lookup(locale.getpreferredencoding(False)).name)"
+    env = {**os.environ, **variables}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
 def test_a_killed_build_goes_on_from_another_place_with_another_hash_seed_and_locale(recipe, whole, tmp_path):
     out, step = tmp_path / "out", "minhash/sign"
     here = {"PYTHONHASHSEED": "7", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
     process = start_build(recipe, out, 2, group=GROUP, **here)
-    kill = kill_in(step, whole[2].lengths[step] / 2, process, whole[2])
+    kill = kill_in(step, whole[2].lengths[step] / 2, process, whole[2], out)
     assert kill.was_alive
     assert at_work(kill.events).startswith("minhash/")
     moved = tmp_path / "elsewhere"
-    for folder in ("gutenberg/en", "warc", "benchmarks/gsm8k"):
+    for folder in ("gutenberg", "warc", "benchmarks/gsm8k"):
         shutil.copytree(DATA / folder, moved / folder)
     other = write_recipe(tmp_path / "recipe", moved)
     assert str(DATA) not in other.read_text()
-    events = run_build(other, out, 2, group=GROUP, PYTHONHASHSEED="42", LC_ALL="C", TZ="Asia/Tokyo")
+    # In the C locale Python opens files as UTF-8 all the same, unless it is told not to.
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    there = {"PYTHONHASHSEED": "42", "TZ": "Asia/Tokyo", **ascii_only}
+    assert encoding_of(ascii_only) == "ascii"
+    events = run_build(other, out, 2, group=GROUP, **there)
     check_nothing_twice([kill.events, events], whole[2], 2)
     check_same(out, whole[2].out)
 

@@ -129,14 +129,17 @@ SWEEPING = """
 import sys
 from pathlib import Path
 from manifests.commit import sweep
+sweep(Path(sys.argv[1]))
+print("swept", flush=True)
 while True:
     sweep(Path(sys.argv[1]))
 """
 
 
 def test_commits_beside_a_process_that_sweeps_all_the_time_all_succeed(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", SWEEPING, str(tmp_path)]) as sweeper:
+    with subprocess.Popen([sys.executable, "-c", SWEEPING, str(tmp_path)], stdout=subprocess.PIPE) as sweeper:
         try:
+            assert sweeper.stdout.readline() == b"swept\n"
             refs = [commit_bytes(tmp_path, f"files/{n}", b"%d" % n) for n in range(1000)]
             assert sweeper.poll() is None
         finally:
@@ -170,5 +173,6 @@ def test_what_is_no_unfinished_file_is_nobody_s_to_sweep(tmp_path):
     run = temp_dir(tmp_path)  # as `quern train` makes it of a run that is called `tmp`
     (run / "checkpoints").mkdir(parents=True)
     (run / "metrics.jsonl").write_text("{}")
+    (run / f"{7:024x}").mkdir()
     assert sweep(tmp_path) == 0
     assert (run / "metrics.jsonl").exists()

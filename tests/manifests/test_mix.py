@@ -148,7 +148,22 @@ def test_a_mix_does_not_depend_on_where_its_corpora_lie(corpus):
     ("text", "said"),
     [
         ("phases:\n  - {tokens: 1k, weights: {wbe: 1}}\n", r'mix.yaml:6:.*got "wbe"; did you mean "web"'),
-        ("phases:\n  - {tokens: 10, weights: {web: 1}}\n", "at least one row of 16 tokens"),
+        (
+            "phases:\n  - {tokens: 10, weights: {web: 1}}\n",
+            r"mix.yaml:6:14: expected at least one row of 16 tokens for `phases\[0\].tokens`, got 10$",
+        ),
+        (
+            "phases:\n  - {tokens: 1k, weights: {web: 0}}\n",
+            r"mix.yaml:6:27: expected one weight above 0 for `phases\[0\].weights`, got only 0$",
+        ),
+        (
+            "phases:\n  - {tokens: 1k, weights: {}}\n",
+            r"mix.yaml:6:27: expected one weight above 0 for `phases\[0\].weights`, got none$",
+        ),
+        (
+            "sources:\n  x: {from: []}\nphases:\n  - {tokens: 1k, weights: {x: 1}}\n",
+            r"mix.yaml:6:13: expected a list of 1 or more for `sources.x.from`, got a list of 0$",
+        ),
         ("phases:\n  - {tokens: 1k, weights: {web: 0}}\n", "one weight above 0"),
         ("phases:\n  - {token: 1k, weights: {web: 1}}\n", r'"token"; did you mean "tokens"'),
         (
@@ -549,7 +564,7 @@ def test_a_corpus_without_tokens_is_no_mix_and_says_so(tmp_path):
 def test_a_corpus_is_found_by_the_beginning_of_its_digest(corpus):
     manifest = CorpusManifest.read(corpus / "c")
     assert CorpusManifest.read(Path(f"{corpus / 'c'}@{manifest.digest[:6]}")) == manifest
-    with pytest.raises(UsageError, match="begin with"):
+    with pytest.raises(UsageError, match='expected the first digits of one manifest, got "zz"'):
         CorpusManifest.read(Path(f"{corpus / 'c'}@zz"))
     with pytest.raises(MissingFileError):
         CorpusManifest.read(corpus / "nowhere")
@@ -804,7 +819,10 @@ def test_a_source_whose_weight_gives_no_row_says_so(tmp_path):
         ("corpora: [c]", "corpora: {}", r":2:10: expected one corpus or more for `corpora`, got \{\}"),
         ("corpora: [c]", "corpora: {'': c}", r':2:15: expected a name, got ""'),
         ("seed: 1", "sources: {'': {from: ['*/web']}}", r':4:15: expected a name, got ""'),
-        ("name: m", "name: ''", r':1:7: expected a name, got ""'),
+        ("name: m", "name: ''", r":1:7: expected text of the form .* for `name`, got \"\""),
+        ("name: m", "name: a/b", r":1:7: expected text of the form .* for `name`, got \"a/b\""),
+        ("corpora: [c]", "corpora: [3]", r":2:11: expected text for `corpora\[0\]`, got 3"),
+        ("corpora: [c]", "corpora: {c: [c]}", r":2:14: expected text for `corpora\.c`, got a list of 1"),
     ],
 )
 def test_what_has_no_name_or_no_corpus_is_refused(corpus, old, new, said):

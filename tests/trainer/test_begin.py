@@ -29,6 +29,15 @@ def refusal(config, folder):
     return str(caught.value)
 
 
+def test_another_configuration_is_told_at_the_line_that_says_so(trained):
+    config = write_train(trained, batch=512)
+    line = next(n for n, text in enumerate(config.read_text().splitlines(), 1) if "batch" in text)
+    with pytest.raises(
+        ConfigError, match=rf"{config.name}:{line}:\d+: expected the configuration that .*run began"
+    ):
+        begin(config, trained)
+
+
 @pytest.fixture
 def trained(toy, finished, tmp_path):
     """A folder with the corpus and a run of 24 steps of 256 tokens."""
@@ -103,7 +112,10 @@ def test_a_fork_of_another_batch_writes_the_tokens_it_was_trained_on(trained):
         ("", r"expected a mix\.yaml or a corpus folder for `mix`, got nothing"),
         ("run/mix.json", r"expected a mix\.yaml or a corpus folder for `mix`, got the mix of a run"),
         ("note.txt", r"got a file of another kind"),
-        ("corpus@zz", r"0 manifests begin with"),
+        (
+            "corpus@zz",
+            r'expected the first digits of one manifest, got "zz" with which 0 begin\. There are: ',
+        ),
         (
             "mx.yaml",
             r'expected a mix\.yaml or a corpus folder .*mx\.yaml; did you mean "mix\.yaml"\? The run',
