@@ -16,7 +16,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from mmap import mmap
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -234,7 +234,7 @@ class _Room:
 
     def take(self, n_bytes: int) -> npt.NDArray[np.uint8]:
         """uint8[n_bytes] to be written and handed to Arrow, and to be sliced by nobody: a slice would not count."""
-        if n_bytes > self._max_bytes:
+        if not 0 < n_bytes <= self._max_bytes:
             return _new_memory(n_bytes)
         if self._lent() is not None or n_bytes > len(self._memory):
             self._memory = _new_memory(n_bytes + n_bytes // 8)
@@ -244,8 +244,9 @@ class _Room:
 
 
 def _new_memory(n_bytes: int) -> npt.NDArray[np.uint8]:
-    # Not numpy's: it asks for huge pages, and where memory is in pieces the system takes 20 ms to make each.
-    return np.frombuffer(mmap(-1, n_bytes), np.uint8) if n_bytes else np.empty(0, np.uint8)
+    # Not numpy's: it asks for huge pages, and where memory is in pieces the system moves pages about to make them.
+    memory = mmap(-1, n_bytes, flags=MAP_PRIVATE | MAP_ANONYMOUS) if n_bytes else b""
+    return np.frombuffer(memory, np.uint8)
 
 
 def _binary(values: list[bytes | None], room: _Room) -> pa.LargeBinaryArray:

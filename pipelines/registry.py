@@ -185,8 +185,9 @@ def _loaded(use: str, folder: Path) -> tuple[types.ModuleType, str, str]:
     Raises: RecipeError for a file that fails when it is run, whatever it raises or if it wants to exit.
     """
     path = user_file(use, folder)
+    digest = digest_file(path)
     try:
-        module = _module(path, digest_file(path))
+        module = _module(path, digest)
     except MemoryError:
         raise
     except (Exception, SystemExit) as error:

@@ -9,6 +9,7 @@ to look, and makes the stage again from them (`stage_of`). Both are of one objec
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -55,6 +56,10 @@ __all__ = [
 TAKEN = frozenset({"read", "tokens"})
 RECIPE_KEYS = ("name", "sources", "steps", "tokens")
 S = TypeVar("S", bound=Stage)
+
+
+# What no recipe can help.
+_OF_THE_MACHINE = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,8 @@ class Reading:
         except QuernError as error:
             self.mistakes.append(f"{self.positions.where(loc)}: {error}")
         except OSError as error:  # a name too long, a folder that may not be entered
+            if error.errno in _OF_THE_MACHINE:
+                raise
             text = f"expected a path that this machine can look up, got {system_error_text(error)}"
             self.mistakes.append(f"{self.positions.where(loc)}: {text}")
 

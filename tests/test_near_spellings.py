@@ -1,5 +1,6 @@
 """A path that a recipe misspells is refused at its own place, with the nearest that is there."""
 
+import errno
 import json
 import re
 
@@ -406,3 +407,12 @@ def test_what_is_no_json_is_no_tokenizer_that_was_meant(folder):
     (folder / "gpt3.py").touch()
     (found,) = mistakes(folder, rest="tokens: {use: gpt2}\n")
     assert found == 'r.yaml:8:15: expected a tokenizer.json, found nothing at "gpt2"'
+
+
+def test_a_fault_of_the_machine_is_no_mistake_of_the_recipe(folder, monkeypatch):
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("pipelines.registry.digest_file", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        load(folder, steps="[{use: './rules.py:long'}]", allow_code=True)
