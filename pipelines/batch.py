@@ -245,8 +245,12 @@ class _Room:
 
 def _new_memory(n_bytes: int) -> npt.NDArray[np.uint8]:
     # Not numpy's: it asks for huge pages, and where memory is in pieces the system moves pages about to make them.
-    memory = mmap(-1, n_bytes, flags=MAP_PRIVATE | MAP_ANONYMOUS) if n_bytes else b""
-    return np.frombuffer(memory, np.uint8)
+    if not n_bytes:
+        return np.empty(0, np.uint8)
+    try:
+        return np.frombuffer(mmap(-1, n_bytes, flags=MAP_PRIVATE | MAP_ANONYMOUS), np.uint8)
+    except OSError as error:  # as every other allocation that fails: the pool's to judge
+        raise MemoryError(f"no memory for {n_bytes} bytes of payloads") from error
 
 
 def _binary(values: list[bytes | None], room: _Room) -> pa.LargeBinaryArray:

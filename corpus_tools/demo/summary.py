@@ -191,9 +191,10 @@ def check_result(result: Result) -> None:
         if frac < MIN_KNOWN_FRAC
     ]
     if result.n_text_bytes < _MIN_TEXT or result.n_sources < _N_SOURCES:
-        wrong.append(
+        raise QuernError(
             f"expected at least {size(_MIN_TEXT)} of text from {_N_SOURCES} sources, got {size(result.n_text_bytes)} "
-            f"from {result.n_sources}: this Python has less of a library than others"
+            f"from {result.n_sources}. The demo wants a Python with its whole standard library and some packages. "
+            "Run it in another one, or build from files of your own: `quern init FILES...`."
         )
     if wrong:
         raise QuernError(

@@ -67,3 +67,23 @@ def test_a_record_far_above_a_batchs_size_leaves_no_memory_behind(builder: Batch
     one_batch(builder, b"b" * 100 * SIZE)
     assert builder._room._memory.nbytes < 10 * SIZE
     assert address(one_batch(builder, *pages(b"c"))) == small
+
+
+@pytest.mark.parametrize("payloads", [[b""], [None], [b"", None], [None, b"a", b""]])
+def test_payloads_of_no_bytes_and_none_at_all_stay_what_they_are(
+    builder: BatchBuilder, payloads: list[bytes | None]
+) -> None:
+    one_batch(builder, *payloads)
+    one_batch(builder, *pages(b"a"))
+    one_batch(builder, *payloads)
+
+
+def test_memory_that_is_not_there_is_told_as_such(
+    builder: BatchBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object, **__: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr("pipelines.batch.mmap", no_memory)
+    with pytest.raises(MemoryError, match="no memory for 3 bytes of payloads"):
+        one_batch(builder, b"abc")
